@@ -1,0 +1,74 @@
+import { Controller, Inject, Injectable, Module, type OnApplicationShutdown } from '@nestjs/common';
+import { MessagePattern, Payload } from '@nestjs/microservices';
+import { BatchTransport, type Batch, type BatchResult, type Bus } from '#bus';
+import type { Config } from '#config';
+import { TOPICS } from '#contracts';
+import { PostgresHistory, type History } from '#record';
+import { BUS, BusModule, CONFIG, type ReadinessCheck } from '#service';
+import { ingest } from './ingestion.js';
+
+/** Injection token of the {@link History} this process writes. */
+export const HISTORY = Symbol('remit.history');
+
+/** Injection token and Nest transport id of the transport that feeds the history. */
+export const AUDITING = Symbol('remit.auditing');
+
+/** Injection token of the {@link ReadinessCheck}s of auditing. */
+export const AUDIT_CHECKS = Symbol('remit.audit-checks');
+
+/** Keeps every message of every topic. */
+@Controller()
+class AuditController {
+  constructor(@Inject(HISTORY) private readonly history: History) {}
+
+  @MessagePattern(Object.values(TOPICS).map((topic) => topic.name), AUDITING)
+  keep(@Payload() batch: Batch): Promise<BatchResult> {
+    return ingest(this.history, batch);
+  }
+}
+
+@Injectable()
+class HistoryLifetime implements OnApplicationShutdown {
+  constructor(@Inject(HISTORY) private readonly history: History) {}
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.history.close();
+  }
+}
+
+function auditChecks(history: History, transport: BatchTransport): readonly ReadinessCheck[] {
+  return [
+    {
+      name: 'audit partitions',
+      missing: () => Promise.resolve(transport.settled() ? undefined : 'the consumer group has not settled yet'),
+    },
+    {
+      name: 'database',
+      missing: async () => {
+        await history.ping();
+        return undefined;
+      },
+    },
+  ];
+}
+
+@Module({
+  imports: [BusModule],
+  controllers: [AuditController],
+  providers: [
+    {
+      provide: HISTORY,
+      inject: [CONFIG],
+      useFactory: (config: Config): Promise<History> => PostgresHistory.open(config.databaseUrl),
+    },
+    {
+      provide: AUDITING,
+      inject: [BUS],
+      useFactory: (bus: Bus) => new BatchTransport({ bus, group: 'remit.audit', transportId: AUDITING }),
+    },
+    { provide: AUDIT_CHECKS, inject: [HISTORY, AUDITING], useFactory: auditChecks },
+    HistoryLifetime,
+  ],
+  exports: [HISTORY, AUDITING, AUDIT_CHECKS],
+})
+export class AuditModule {}

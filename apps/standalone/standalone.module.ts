@@ -1,0 +1,39 @@
+import { Controller, Inject, Module } from '@nestjs/common';
+import { MessagePattern, Payload } from '@nestjs/microservices';
+import type { Batch, BatchHandler, BatchResult } from '#bus';
+import { TOPICS } from '#contracts';
+import { LAYERS } from '#domain';
+import {
+  HealthController,
+  JUDGING,
+  JUDGING_CHECKS,
+  JudgingModule,
+  READINESS_CHECKS,
+  SEGMENT,
+  type ReadinessCheck,
+} from '#service';
+import { AUDIT_CHECKS, AuditModule } from '../audit/audit.module.js';
+
+/** All four layers as one segment: an intent comes in, its decision goes out, one hop. */
+@Controller()
+class SegmentController {
+  constructor(@Inject(SEGMENT) private readonly segment: BatchHandler) {}
+
+  @MessagePattern(TOPICS.agentActions.name, JUDGING)
+  judge(@Payload() batch: Batch): Promise<BatchResult> {
+    return this.segment(batch);
+  }
+}
+
+@Module({
+  imports: [JudgingModule.of(LAYERS), AuditModule],
+  controllers: [SegmentController, HealthController],
+  providers: [
+    {
+      provide: READINESS_CHECKS,
+      inject: [JUDGING_CHECKS, AUDIT_CHECKS],
+      useFactory: (judging: readonly ReadinessCheck[], audit: readonly ReadinessCheck[]) => [...judging, ...audit],
+    },
+  ],
+})
+export class StandaloneModule {}

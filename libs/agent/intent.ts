@@ -1,0 +1,108 @@
+import { v7 as uuidv7 } from 'uuid';
+import { type EventDeclaration, EVENTS, TRACE_HEADERS, readEvent, sha256, writeEvent } from '#contracts';
+import { type Action, type Cause, type Intent, type Trigger, canonicalJson, digestOf } from '#domain';
+import type { Answer, TraceHeaders } from './answer.js';
+
+/** What an intent says besides the action. */
+export interface IntentOptions extends TraceHeaders {
+  /** The person the agent acts for. */
+  readonly onBehalfOf?: string;
+  /** What started the chain. */
+  readonly trigger?: Trigger;
+  /** What led to this action: the answer to an earlier proposal, of whichever agent, or just its ids. */
+  readonly cause?: Answer | Cause;
+  /** The chain's name. Else the cause's chain, if `cause` is an answer; else a new chain. */
+  readonly chainId?: string;
+  readonly precedingActions?: readonly string[];
+}
+
+/** A message, ready for the topic it belongs to. */
+export interface AgentMessage {
+  readonly value: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export type PreparedIntent =
+  | { readonly ok: true; readonly intent: Intent; readonly actionDigest: string; readonly message: AgentMessage }
+  | { readonly ok: false; readonly intent: Intent; readonly reason: string };
+
+/** Writes an agent's message and reads it back as Remit will: what Remit could not read is never sent. */
+export function writeAgentMessage<Data extends { agentId: string }>(
+  declaration: EventDeclaration<Data>,
+  id: string,
+  data: Data,
+  trace: TraceHeaders,
+):
+  | { readonly ok: true; readonly message: AgentMessage; readonly data: Data }
+  | { readonly ok: false; readonly reason: string } {
+  let written: ReturnType<typeof writeEvent>;
+  try {
+    const time = new Date().toISOString();
+    written = writeEvent(declaration, { id, source: `/agents/${data.agentId}`, subject: data.agentId, time, data });
+  } catch (error) {
+    return { ok: false, reason: `not JSON: ${messageOf(error)}` };
+  }
+  const contentType = Buffer.from(written.headers['content-type']);
+  const reading = readEvent(declaration, {
+    value: Buffer.from(written.value, 'utf8'),
+    headers: { 'content-type': contentType },
+  });
+  if (!reading.ok) return { ok: false, reason: reading.reason };
+  return {
+    ok: true,
+    message: { value: written.value, headers: { ...written.headers, ...trace } },
+    data: reading.event.data,
+  };
+}
+
+/**
+ * An intent with a new id, and the digest of exactly what it asks for. The action in it is a frozen copy, as every
+ * reader of the log sees it.
+ */
+export function prepareIntent(agentId: string, action: Action, options: IntentOptions): PreparedIntent {
+  const { cause } = options;
+  const chainId = options.chainId ?? (cause !== undefined && 'chainId' in cause ? cause.chainId : undefined);
+  const intent: Intent = {
+    intentId: uuidv7(),
+    agentId,
+    action,
+    ...(options.onBehalfOf === undefined ? {} : { onBehalfOf: options.onBehalfOf }),
+    ...(options.trigger === undefined ? {} : { trigger: options.trigger }),
+    ...(cause === undefined ? {} : { cause: { agentId: cause.agentId, intentId: cause.intentId } }),
+    ...(options.precedingActions === undefined ? {} : { precedingActions: [...options.precedingActions] }),
+    ...(chainId === undefined ? {} : { chainId }),
+  };
+  const written = writeAgentMessage(EVENTS.intent, intent.intentId, intent, traceOf(options));
+  if (!written.ok) return { ok: false, intent, reason: written.reason };
+  try {
+    if (canonicalJson(action) !== canonicalJson(written.data.action)) {
+      return { ok: false, intent, reason: 'the action changes when it is written as JSON; pass plain JSON values' };
+    }
+  } catch (error) {
+    return { ok: false, intent, reason: `the action is not plain JSON: ${messageOf(error)}` };
+  }
+  const judged = freezeDeeply(written.data);
+  return { ok: true, intent: judged, actionDigest: digestOf(judged.action, sha256), message: written.message };
+}
+
+/** The trace context among the options of a proposal. */
+export function traceOf(options: TraceHeaders): TraceHeaders {
+  const trace: Record<string, string> = {};
+  for (const name of TRACE_HEADERS) {
+    const value = options[name];
+    if (value !== undefined) trace[name] = value;
+  }
+  return trace;
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function freezeDeeply<Value>(value: Value): Value {
+  if (typeof value === 'object' && value !== null) {
+    Object.freeze(value);
+    for (const inner of Object.values(value)) freezeDeeply(inner);
+  }
+  return value;
+}

@@ -1,0 +1,144 @@
+import type { TopicDeclaration } from '#contracts';
+
+/** Header values by name, in the order of first appearance; a repeated name has an array. */
+export type MessageHeaders = Readonly<Record<string, Buffer | readonly Buffer[]>>;
+
+/** A message as it lies on the log. */
+export interface ReceivedMessage {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  /** Broker append time, ms since the epoch. */
+  readonly appendTime: number;
+  /** Running maximum of `appendTime` over the partition up to and including this message, ms since the epoch. */
+  readonly logTime: number;
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  readonly headers: MessageHeaders;
+}
+
+/** A message to append. Without `partition`, murmur2 of the key chooses it. */
+export interface OutgoingMessage {
+  readonly topic: string;
+  readonly key: string | Buffer | null;
+  readonly value: string | Buffer | null;
+  readonly headers?: OutgoingHeaders;
+  readonly partition?: number;
+}
+
+export type OutgoingHeaders = Readonly<Record<string, string | Buffer | readonly Buffer[]>>;
+
+/** What follows from a message of a batch. */
+export interface ResultMessage extends OutgoingMessage {
+  /** The message it follows from: it becomes a dead letter when the result is larger than its topic allows. */
+  readonly source: ReceivedMessage;
+}
+
+/** Where a published message lies. `appendTime` is the broker's, ms since the epoch. */
+export interface PublishedMessage {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  readonly appendTime: number;
+}
+
+/** Neighbouring messages of one partition, in offset order. */
+export interface Batch {
+  readonly topic: string;
+  readonly partition: number;
+  readonly messages: readonly ReceivedMessage[];
+  /**
+   * Keeps the group membership alive during long work. Throws `REMIT_BUS_PARTITION_LOST` when the partition has been
+   * taken away: give up, somebody else gets the batch.
+   */
+  heartbeat(): Promise<void>;
+}
+
+/** A message nobody can read, with a stable code and a sentence that says what to do. */
+export interface Unreadable {
+  readonly message: ReceivedMessage;
+  readonly code: string;
+  readonly reason: string;
+}
+
+/** What came of a batch. Offsets are committed after the broker has acknowledged all of it. */
+export interface BatchResult {
+  readonly publish: readonly ResultMessage[];
+  readonly unreadable: readonly Unreadable[];
+}
+
+export type BatchHandler = (batch: Batch) => Promise<BatchResult>;
+
+export interface ConsumeOptions {
+  readonly group: string;
+  readonly topics: readonly string[];
+}
+
+/** A member of a consumer group at work. */
+export interface Consumption {
+  /** Partitions assigned to this member now, per topic. Empty until the group has settled. */
+  assigned(): ReadonlyMap<string, readonly number[]>;
+  /** The member is in the group and knows its partitions; it may have none where there are more members than partitions. */
+  settled(): boolean;
+  /** Finishes the batch in hand, commits it and leaves the group. */
+  stop(): Promise<void>;
+}
+
+export interface FollowOptions {
+  readonly topics: readonly string[];
+  /** `start`: everything ever kept. `end`: what comes after the call has returned. */
+  readonly from: 'start' | 'end';
+  /** Only these partitions; else all. */
+  readonly partitions?: readonly number[];
+}
+
+/** How far a private reader has come: everything of this partition before `nextOffset` that is kept has been handed out. */
+export interface ReadPosition {
+  readonly topic: string;
+  readonly partition: number;
+  readonly nextOffset: number;
+}
+
+/**
+ * Gets neighbouring messages of one partition, in offset order, each once, and how far the reader is after them.
+ * Called with no messages when only the position has moved (expired messages, transaction markers). When it throws,
+ * the reader stays where it is and hands out the same messages again later.
+ */
+export type MessageReader = (messages: readonly ReceivedMessage[], position: ReadPosition) => void;
+
+/** A private reader of whole topics, which belongs to no shared group and commits nothing. */
+export interface Following {
+  stop(): Promise<void>;
+}
+
+/** For each topic, the offset after the last message of each partition. */
+export type LogEnds = ReadonlyMap<string, readonly number[]>;
+
+/**
+ * The log as Remit uses it. Two implementations, `KafkaBus` and `MemoryBus`, pass one suite.
+ *
+ * Errors carry a code `REMIT_BUS_…`.
+ */
+export interface Bus {
+  /** Creates what is missing; throws `REMIT_BUS_TOPIC_DIFFERS` when a topic exists with other settings. */
+  ensureTopics(declarations: readonly TopicDeclaration[]): Promise<void>;
+  /**
+   * Appends with acks=all, idempotently, in order per partition, split by bytes into as many sends as needed.
+   * Throws `REMIT_BUS_MESSAGE_TOO_LARGE` before anything is sent, `REMIT_BUS_PUBLISH_FAILED` when the brokers do not
+   * acknowledge in time: then some of it may be on the log.
+   */
+  publish(messages: readonly OutgoingMessage[]): Promise<readonly PublishedMessage[]>;
+  /**
+   * Joins a consumer group. A broker outage means waiting, never a drop and never a crash. A handler that throws gets
+   * the same messages again, later; meanwhile the other partitions go on.
+   */
+  consume(options: ConsumeOptions, handler: BatchHandler): Promise<Consumption>;
+  /** Resolves once the reader is in place: with `from: 'end'`, everything published afterwards reaches it. */
+  follow(options: FollowOptions, onMessages: MessageReader): Promise<Following>;
+  /**
+   * Asks the brokers now, open transactions included. Callers share one look-up, but only one that began after they
+   * asked. Throws `REMIT_BUS_UNREACHABLE` after a few tries.
+   */
+  ends(topics: readonly string[]): Promise<LogEnds>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,7 @@
+export * from './bus.js';
+export { BusError, type BusErrorCode, type BusLog, type BusReport } from './errors.js';
+export * from './partition-of.js';
+export * from './kafka-bus.js';
+export * from './memory-bus.js';
+export * from './as-of-view.js';
+export * from './batch-transport.js';

@@ -1,0 +1,159 @@
+import { randomUUID } from 'node:crypto';
+import { TOPICS, type TopicDeclaration } from '#contracts';
+import type {
+  BatchHandler,
+  Bus,
+  ConsumeOptions,
+  Consumption,
+  Following,
+  FollowOptions,
+  LogEnds,
+  MessageReader,
+  OutgoingMessage,
+  PublishedMessage,
+} from './bus.js';
+import type { DeadLetterOffice } from './dead-letter.js';
+import { BusError, type BusLog } from './errors.js';
+import { brokerErrorOf, clientFactory, type ClientFactory, type Connection } from './kafka-client.js';
+import { KafkaConsumption } from './kafka-consumption.js';
+import { KafkaEnds } from './kafka-ends.js';
+import { KafkaFollowing } from './kafka-following.js';
+import { KafkaProducer, type Shipment } from './kafka-producer.js';
+import { KafkaTopics } from './kafka-topics.js';
+import { Partitioner, recordBytes, recordSpaceOf, tooLarge, type PreparedMessage } from './topic-limits.js';
+
+export interface KafkaBusOptions {
+  /** `host:port` of each. */
+  readonly brokers: readonly string[];
+  /** How brokers and dead letters name this process; `remit` by default. */
+  readonly clientId?: string;
+  /** Topics whose settings are known beforehand; others are asked for when first used. */
+  readonly topics?: readonly TopicDeclaration[];
+  /** Where what nobody can read is kept; `governance.dead-letters` by default. */
+  readonly deadLetterTopic?: string;
+  /** Copies of each topic that {@link KafkaBus.ensureTopics} creates; 1 by default. */
+  readonly replicationFactor?: number;
+  readonly connection?: Connection;
+  /** Nothing is reported by default. */
+  readonly log?: BusLog;
+}
+
+/** The log on Apache Kafka, over kafkajs. */
+export class KafkaBus implements Bus {
+  readonly #client: ClientFactory;
+  readonly #clientId: string;
+  readonly #log: BusLog;
+  readonly #topics: KafkaTopics;
+  readonly #producer: KafkaProducer;
+  readonly #ends: KafkaEnds;
+  readonly #office: DeadLetterOffice;
+  readonly #partitioner = new Partitioner();
+  readonly #readers = new Set<{ stop(): Promise<void> }>();
+  #closed = false;
+
+  constructor(options: KafkaBusOptions) {
+    const { brokers, clientId = 'remit', topics = [], replicationFactor = 1, connection, log = () => undefined } = options;
+    this.#clientId = clientId;
+    this.#log = log;
+    this.#client = clientFactory({ brokers, clientId, log, ...(connection ? { connection } : {}) });
+    this.#topics = new KafkaTopics(this.#client, topics, replicationFactor);
+    this.#producer = new KafkaProducer(this.#client, this.#topics, log);
+    this.#ends = new KafkaEnds(this.#client);
+    this.#office = { topic: options.deadLetterTopic ?? TOPICS.deadLetters.name, service: clientId };
+  }
+
+  async ensureTopics(declarations: readonly TopicDeclaration[]): Promise<void> {
+    this.#mustBeOpen();
+    const created = await this.#topics.ensure(declarations);
+    // a new partition has no leader for a moment; whoever gets the topic from us can use it at once
+    if (created.length > 0) await this.#ends.ends(created);
+  }
+
+  async publish(messages: readonly OutgoingMessage[]): Promise<readonly PublishedMessage[]> {
+    try {
+      return await this.#publishOnce(messages);
+    } catch (error) {
+      // the broker takes less than we thought; its own limits say which message is too large, or how to split
+      if (brokerErrorOf(error) !== 'MESSAGE_TOO_LARGE') throw error;
+      return this.#publishOnce(messages);
+    }
+  }
+
+  async #publishOnce(messages: readonly OutgoingMessage[]): Promise<readonly PublishedMessage[]> {
+    const prepared: PreparedMessage[] = [];
+    for (const message of messages) {
+      const { topic } = message;
+      const limits = this.#topics.known(topic) ?? (await this.#topics.limits(topic));
+      const bytes = recordBytes(message);
+      if (bytes > recordSpaceOf(limits)) throw tooLarge(topic, bytes, limits);
+      prepared.push({ topic, partition: this.#partitioner.choose(message, limits.partitions), bytes, message });
+    }
+    const shipment: Shipment & { positions: PublishedMessage[] } = { messages: prepared, sent: 0, positions: [] };
+    await this.#producer.send(shipment);
+    return shipment.positions;
+  }
+
+  async consume(options: ConsumeOptions, handler: BatchHandler): Promise<Consumption> {
+    this.#mustBeOpen();
+    let partitions = 0;
+    for (const topic of options.topics) partitions += (await this.#topics.limits(topic)).partitions;
+    const consumption = new KafkaConsumption(
+      {
+        client: this.#client,
+        producer: this.#producer,
+        topics: this.#topics,
+        partitioner: this.#partitioner,
+        office: this.#office,
+        log: this.#log,
+        stopped: (reader) => this.#readers.delete(reader),
+      },
+      options,
+      partitions,
+      handler,
+    );
+    this.#readers.add(consumption);
+    return consumption;
+  }
+
+  async follow(options: FollowOptions, onMessages: MessageReader): Promise<Following> {
+    this.#mustBeOpen();
+    const { topics, from } = options;
+    const start = await (from === 'start' ? this.#ends.starts(topics) : this.#ends.ends(topics));
+    const following = new KafkaFollowing(
+      {
+        client: this.#client,
+        log: this.#log,
+        groupOf: () => `${this.#clientId}.view.${randomUUID()}`,
+        stopped: (reader) => this.#readers.delete(reader),
+      },
+      options,
+      start,
+      onMessages,
+    );
+    this.#readers.add(following);
+    await following.inPlace();
+    return following;
+  }
+
+  async ends(topics: readonly string[]): Promise<LogEnds> {
+    this.#mustBeOpen();
+    return this.#ends.ends(topics);
+  }
+
+  #mustBeOpen(): void {
+    if (this.#closed) throw new BusError('REMIT_BUS_CLOSED', 'the bus has been closed');
+  }
+
+  /** Stops what still reads, lets the last send end, disconnects. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all([...this.#readers].map((reader) => reader.stop()));
+    await this.#producer.close();
+    await Promise.all([this.#ends.close(), this.#topics.close()]);
+  }
+}
+
+/** The broker is on this machine. */
+export function isLoopback(broker: string): boolean {
+  return /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\]):\d+$/i.test(broker);
+}

@@ -1,0 +1,293 @@
+import type { EachBatchPayload } from 'kafkajs';
+import type { Batch, BatchHandler, BatchResult, ConsumeOptions, Consumption, ReceivedMessage, Unreadable } from './bus.js';
+import { prepareResult, type DeadLetterOffice } from './dead-letter.js';
+import { BusError, codeOf, messageOf, type BusLog } from './errors.js';
+import { brokerErrorOf, isMembershipLost, type ClientFactory } from './kafka-client.js';
+import type { KafkaProducer, Shipment } from './kafka-producer.js';
+import { hasAppendTime, receivedMessage, startReader, type Reader } from './kafka-reader.js';
+import type { KafkaTopics } from './kafka-topics.js';
+import type { Partitioner, TopicLimits } from './topic-limits.js';
+import { BackOff } from './waiting.js';
+
+/** A member that has been silent for so long is out of the group; its partitions go to others. */
+export const SESSION_TIMEOUT_MS = 10_000;
+const HEARTBEAT_MS = 1000;
+/** How long a stopping member tries to finish the batch in hand; what is left uncommitted is read again by others. */
+const STOP_PATIENCE_MS = 5000;
+
+export interface ConsumptionDependencies {
+  readonly client: ClientFactory;
+  readonly producer: KafkaProducer;
+  readonly topics: KafkaTopics;
+  readonly partitioner: Partitioner;
+  readonly office: DeadLetterOffice;
+  readonly log: BusLog;
+  readonly stopped: (consumption: Consumption) => void;
+}
+
+interface Assignment {
+  readonly partitions: ReadonlyMap<string, readonly number[]>;
+  /** The running maxima of append times that go with the committed offsets, per `topic/partition`, ms. */
+  readonly times: Promise<Map<string, number>>;
+}
+
+/** A member of a consumer group: batch in, results acknowledged, offset committed. */
+export class KafkaConsumption implements Consumption {
+  readonly #reader: Reader;
+  readonly #resumptions = new Set<NodeJS.Timeout>();
+  readonly #failures = new Map<string, BackOff>();
+  #assignment: Assignment | undefined;
+  #stopBy = Infinity;
+
+  constructor(
+    private readonly on: ConsumptionDependencies,
+    private readonly options: ConsumeOptions,
+    concurrency: number,
+    private readonly handler: BatchHandler,
+  ) {
+    this.#reader = startReader({
+      client: on.client,
+      log: on.log,
+      topics: options.topics,
+      concurrency,
+      config: () => ({
+        groupId: options.group,
+        sessionTimeout: SESSION_TIMEOUT_MS,
+        heartbeatInterval: HEARTBEAT_MS,
+      }),
+      onAssignment: (assignment) => {
+        this.#assignment = assignment && {
+          partitions: new Map(Object.entries(assignment)),
+          times: this.#committedTimes(),
+        };
+      },
+      onBatch: (payload) => this.#process(payload),
+    });
+  }
+
+  assigned(): ReadonlyMap<string, readonly number[]> {
+    return this.#assignment?.partitions ?? new Map();
+  }
+
+  settled(): boolean {
+    return this.#assignment !== undefined;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopBy = Math.min(this.#stopBy, performance.now() + STOP_PATIENCE_MS);
+    for (const timer of this.#resumptions) clearTimeout(timer);
+    await this.#reader.stop();
+    this.on.stopped(this);
+  }
+
+  /**
+   * Read again at every assignment: another member may have come further, and what this one had read beyond its last
+   * commit must not count, or the same intent would be judged at another time.
+   */
+  async #committedTimes(): Promise<Map<string, number>> {
+    const backOff = new BackOff();
+    for (;;) {
+      try {
+        const times = new Map<string, number>();
+        const metadata = await this.on.topics.committedMetadata(this.options.group, this.options.topics);
+        for (const [topic, partitions] of metadata) {
+          for (const [partition, text] of partitions) times.set(`${topic}/${partition}`, logTimeIn(text));
+        }
+        return times;
+      } catch (error) {
+        this.#report('REMIT_BUS_UNREACHABLE', `the committed times are not known yet: ${messageOf(error)}`);
+        if (this.#mustGiveUp()) return new Map();
+        await backOff.wait();
+      }
+    }
+  }
+
+  async #process(payload: EachBatchPayload): Promise<void> {
+    const { topic, partition } = payload.batch;
+    const where = `${topic}/${partition}`;
+    const assignment = this.#assignment;
+    if (!this.#isOurs(topic, partition) || assignment === undefined) return;
+    const membership = new Membership(payload);
+    const times = await membership.during(assignment.times);
+    if (this.#mustGiveUp()) return;
+    const { messages, unreadable, logTime } = read(payload, times.get(where) ?? 0);
+    let shipment: Shipment;
+    try {
+      const batch = membership.batch(topic, partition, messages);
+      const { publish, unreadable: more } = messages.length === 0 ? NOTHING : await this.handler(batch);
+      shipment = await membership.during(this.#prepare({ publish, unreadable: [...unreadable, ...more] }));
+      this.#failures.delete(where);
+    } catch (error) {
+      membership.throwIfLost();
+      this.#comeAgain(where, payload, error);
+      return;
+    }
+    if (!(await this.#publish(shipment, where, membership, payload))) return;
+    const lastOffset = payload.batch.lastOffset();
+    if (!(await this.#commit(payload, Number(lastOffset) + 1, logTime, membership))) return;
+    times.set(where, logTime);
+    payload.resolveOffset(lastOffset);
+  }
+
+  #isOurs(topic: string, partition: number): boolean {
+    return this.#assignment?.partitions.get(topic)?.includes(partition) === true;
+  }
+
+  /** The partition pauses, then the same messages are read again; the other partitions go on. */
+  #comeAgain(where: string, payload: EachBatchPayload, error: unknown): void {
+    let backOff = this.#failures.get(where);
+    if (backOff === undefined) this.#failures.set(where, (backOff = new BackOff()));
+    const pauseMs = backOff.next();
+    this.on.log({
+      level: 'error',
+      code: codeOf(error) ?? 'REMIT_BUS_HANDLER_FAILED',
+      message: `${where} waits ${pauseMs} ms, then the same messages come again: ${messageOf(error)}`,
+      details: { group: this.options.group, firstOffset: payload.batch.firstOffset(), error },
+    });
+    this.#pause(payload, pauseMs);
+  }
+
+  #pause(payload: EachBatchPayload, forMs: number): void {
+    const resume = payload.pause();
+    const timer = setTimeout(() => {
+      this.#resumptions.delete(timer);
+      resume();
+    }, forMs);
+    this.#resumptions.add(timer);
+  }
+
+  async #prepare(result: BatchResult): Promise<Shipment> {
+    const { topics, office, partitioner } = this.on;
+    const limits = new Map<string, TopicLimits>();
+    const learn = async (topic: string): Promise<void> => {
+      limits.set(topic, topics.known(topic) ?? (await topics.limits(topic)));
+    };
+    for (const { topic } of result.publish) if (!limits.has(topic)) await learn(topic);
+    if (!limits.has(office.topic)) await learn(office.topic);
+    return { messages: prepareResult(result, office, (topic) => limits.get(topic) as TopicLimits, partitioner), sent: 0 };
+  }
+
+  /** Tries until the brokers have acknowledged all of it, while the partition is ours. */
+  async #publish(shipment: Shipment, where: string, membership: Membership, payload: EachBatchPayload): Promise<boolean> {
+    const backOff = new BackOff();
+    while (shipment.sent < shipment.messages.length) {
+      try {
+        await membership.during(this.on.producer.send(shipment));
+      } catch (error) {
+        membership.throwIfLost();
+        if (brokerErrorOf(error) === 'MESSAGE_TOO_LARGE') {
+          // the broker takes less than we thought: next time, with its own limits, what is too large gets parked
+          this.#comeAgain(where, payload, error);
+          return false;
+        }
+        this.#report(codeOf(error) ?? 'REMIT_BUS_PUBLISH_FAILED', messageOf(error));
+        if (this.#mustGiveUp()) return false;
+        await membership.during(backOff.wait());
+      }
+    }
+    return true;
+  }
+
+  async #commit(payload: EachBatchPayload, next: number, logTime: number, membership: Membership): Promise<boolean> {
+    const { topic, partition } = payload.batch;
+    const partitions = [{ partition, offset: String(next), metadata: JSON.stringify({ logTime }) }];
+    const backOff = new BackOff();
+    for (;;) {
+      // a partition that was given away meanwhile is committed by its new owner
+      if (!this.#isOurs(topic, partition)) return false;
+      try {
+        // unlike the consumer's own commitOffsets, this one works while the consumer is stopping
+        await membership.during(payload.commitOffsetsIfNecessary({ topics: [{ topic, partitions }] }));
+        return true;
+      } catch (error) {
+        if (isMembershipLost(error)) throw error;
+        membership.throwIfLost();
+        this.#report('REMIT_BUS_UNREACHABLE', `${topic}/${partition} is not committed yet: ${messageOf(error)}`);
+        if (this.#mustGiveUp()) return false;
+        await membership.during(backOff.wait());
+      }
+    }
+  }
+
+  #mustGiveUp(): boolean {
+    return performance.now() > this.#stopBy;
+  }
+
+  #report(code: string, message: string): void {
+    this.on.log({ level: 'warn', code, message, details: { group: this.options.group } });
+  }
+}
+
+const NOTHING: BatchResult = { publish: [], unreadable: [] };
+
+/** Keeps this member in the group while a batch is in hand, and notices when it is out. */
+class Membership {
+  #lost: unknown;
+
+  constructor(private readonly payload: EachBatchPayload) {}
+
+  batch(topic: string, partition: number, messages: readonly ReceivedMessage[]): Batch {
+    return { topic, partition, messages, heartbeat: () => this.#heartbeat() };
+  }
+
+  /** Heartbeats while it waits. Handlers see to that themselves: one that hangs must lose its partition. */
+  async during<Result>(work: Promise<Result>): Promise<Result> {
+    const timer = setInterval(() => void this.#heartbeat().catch(() => undefined), HEARTBEAT_MS);
+    try {
+      return await work;
+    } finally {
+      clearInterval(timer);
+    }
+  }
+
+  async #heartbeat(): Promise<void> {
+    try {
+      await this.payload.heartbeat();
+    } catch (error) {
+      // brokers that are away are waited for
+      if (!isMembershipLost(error)) return;
+      this.#lost = error;
+      throw new BusError('REMIT_BUS_PARTITION_LOST', 'the partition goes to another member: give up this batch', error);
+    }
+  }
+
+  /** Throws the broker's own error, by which kafkajs knows that it has to join again. */
+  throwIfLost(): void {
+    if (this.#lost !== undefined) throw this.#lost as Error;
+  }
+}
+
+/** The messages of an answer; those whose time the broker has not set cannot be judged. */
+function read(
+  payload: EachBatchPayload,
+  committedTime: number,
+): { messages: ReceivedMessage[]; unreadable: Unreadable[]; logTime: number } {
+  const { topic, partition, messages: raw } = payload.batch;
+  const messages: ReceivedMessage[] = [];
+  const unreadable: Unreadable[] = [];
+  let logTime = committedTime;
+  for (const one of raw) {
+    if (!hasAppendTime(one)) {
+      unreadable.push({
+        message: receivedMessage(topic, partition, one, logTime, logTime),
+        code: 'REMIT_BUS_NOT_APPEND_TIME',
+        reason: 'its time is its writer’s own: set message.timestamp.type=LogAppendTime on the topic',
+      });
+      continue;
+    }
+    const appendTime = Number(one.timestamp);
+    if (appendTime > logTime) logTime = appendTime;
+    messages.push(receivedMessage(topic, partition, one, appendTime, logTime));
+  }
+  return { messages, unreadable, logTime };
+}
+
+/** The running maximum in an offset's metadata; 0 where somebody else has committed it. */
+function logTimeIn(metadata: string): number {
+  try {
+    const { logTime } = JSON.parse(metadata) as { logTime?: unknown };
+    return typeof logTime === 'number' ? logTime : 0;
+  } catch {
+    return 0;
+  }
+}

@@ -1,0 +1,212 @@
+import kafkajs, { type Admin } from 'kafkajs';
+import type { TopicDeclaration } from '#contracts';
+import { BusError } from './errors.js';
+import { brokerErrorOf, unreachable, type ClientFactory } from './kafka-client.js';
+import { limitsOf, type TopicLimits } from './topic-limits.js';
+import { askAgain } from './waiting.js';
+
+const MAX_BATCH = 'max.message.bytes';
+const TIME_TYPE = 'message.timestamp.type';
+const APPEND_TIME = 'LogAppendTime';
+
+/** Kafka's own default, for topics whose settings we may not read. */
+const DEFAULT_MAX_BATCH_BYTES = 1024 * 1024 + 12;
+
+/** Creates, checks and describes topics; reads what groups have committed. */
+export class KafkaTopics {
+  readonly #limits = new Map<string, TopicLimits>();
+  #admin: Promise<Admin> | undefined;
+
+  constructor(
+    private readonly client: ClientFactory,
+    declarations: readonly TopicDeclaration[],
+    private readonly replicationFactor: number,
+  ) {
+    for (const declaration of declarations) this.#limits.set(declaration.name, limitsOf(declaration));
+  }
+
+  /** Returns the names of the topics it has created. Throws `REMIT_BUS_TOPIC_DIFFERS` with every difference. */
+  async ensure(declarations: readonly TopicDeclaration[]): Promise<readonly string[]> {
+    if (declarations.length === 0) return [];
+    const created = new Set<string>();
+    await this.#ask('the topics could not be created or checked', async (admin) => {
+      const existing = new Set(await admin.listTopics());
+      const missing = declarations.filter(({ name }) => !existing.has(name));
+      if (missing.length > 0) await this.#create(admin, missing);
+      for (const { name } of missing) created.add(name);
+      const differences = await differencesOf(admin, declarations);
+      if (differences.length > 0) throw differs(differences);
+    });
+    for (const declaration of declarations) this.#limits.set(declaration.name, limitsOf(declaration));
+    return [...created];
+  }
+
+  async #create(admin: Admin, missing: readonly TopicDeclaration[]): Promise<void> {
+    await admin.createTopics({
+      waitForLeaders: false,
+      timeout: 30_000,
+      topics: missing.map((declaration) => ({
+        topic: declaration.name,
+        numPartitions: declaration.partitions,
+        replicationFactor: this.replicationFactor,
+        configEntries: Object.entries(settingsOf(declaration)).map(([name, value]) => ({ name, value })),
+      })),
+    });
+  }
+
+  /** What is known of a topic without asking: declared or asked before. */
+  known(topic: string): TopicLimits | undefined {
+    return this.#limits.get(topic);
+  }
+
+  /** Asks the brokers next time: they have refused what we thought they would take. */
+  forget(topic: string): void {
+    this.#limits.delete(topic);
+  }
+
+  /** Throws `REMIT_BUS_TOPIC_MISSING`, `REMIT_BUS_NOT_APPEND_TIME`, `REMIT_BUS_UNREACHABLE`. */
+  async limits(topic: string): Promise<TopicLimits> {
+    const known = this.#limits.get(topic);
+    if (known !== undefined) return known;
+    const limits = await this.#ask(`${topic} could not be described`, (admin) => describe(admin, topic));
+    this.#limits.set(topic, limits);
+    return limits;
+  }
+
+  /** Offset metadata that a group has committed, per topic and partition; empty text where there is none. */
+  async committedMetadata(group: string, topics: readonly string[]): Promise<Map<string, Map<number, string>>> {
+    const committed = await this.#ask(`the offsets of group ${group} could not be read`, (admin) =>
+      admin.fetchOffsets({ groupId: group, topics: [...topics] }),
+    );
+    return new Map(
+      committed.map(({ topic, partitions }) => [
+        topic,
+        new Map(partitions.map(({ partition, metadata }) => [partition, metadata ?? ''])),
+      ]),
+    );
+  }
+
+  /** A failed admin client is replaced: kafkajs may keep dead connections in it. */
+  async #ask<Answer>(what: string, question: (admin: Admin) => Promise<Answer>): Promise<Answer> {
+    try {
+      return await askAgain(async () => {
+        try {
+          this.#admin ??= this.#connect();
+          return await question(await this.#admin);
+        } catch (error) {
+          if (!(error instanceof BusError)) await this.close();
+          throw error;
+        }
+      });
+    } catch (error) {
+      throw error instanceof BusError ? error : unreachable(what, error);
+    }
+  }
+
+  async #connect(): Promise<Admin> {
+    const admin = this.client().admin();
+    await admin.connect();
+    return admin;
+  }
+
+  async close(): Promise<void> {
+    const admin = this.#admin;
+    this.#admin = undefined;
+    await admin?.then((connected) => connected.disconnect()).catch(() => undefined);
+  }
+}
+
+function settingsOf(declaration: TopicDeclaration): Record<string, string> {
+  return {
+    // judging depends on it: an agent must not choose the time it is judged at
+    [TIME_TYPE]: APPEND_TIME,
+    // the broker unpacks what agents compress, so that no reader meets a codec it lacks
+    'compression.type': 'uncompressed',
+    [MAX_BATCH]: String(limitsOf(declaration).maxBatchBytes),
+    'retention.ms': String(declaration.retentionMs ?? -1),
+    'cleanup.policy': declaration.compacted ? 'compact' : 'delete',
+  };
+}
+
+interface Difference {
+  readonly topic: string;
+  readonly text: string;
+  readonly remedy: string;
+}
+
+async function differencesOf(admin: Admin, declarations: readonly TopicDeclaration[]): Promise<Difference[]> {
+  const names = declarations.map(({ name }) => name);
+  const partitions = await partitionCounts(admin, names);
+  const settings = await settingsOnBroker(admin, names, Object.keys(settingsOf(declarations[0] as TopicDeclaration)));
+  const differences: Difference[] = [];
+  for (const declaration of declarations) {
+    const topic = declaration.name;
+    const count = partitions.get(topic);
+    if (count !== declaration.partitions) {
+      differences.push({
+        topic,
+        text: `has ${count} partitions and must have ${declaration.partitions}`,
+        remedy: 'partition numbers are part of an address: copy it to a new topic with the right number, or remove it if it is empty',
+      });
+    }
+    for (const [name, wanted] of Object.entries(settingsOf(declaration))) {
+      const found = settings.get(topic)?.get(name);
+      if (found === wanted) continue;
+      differences.push({
+        topic,
+        text: `has ${name}=${found} and must have ${name}=${wanted}`,
+        remedy: `kafka-configs.sh --alter --entity-type topics --entity-name ${topic} --add-config ${name}=${wanted}`,
+      });
+    }
+  }
+  return differences;
+}
+
+function differs(differences: readonly Difference[]): BusError {
+  const lines = differences.map(({ topic, text, remedy }) => `  ${topic} ${text}\n    ${remedy}`);
+  return new BusError('REMIT_BUS_TOPIC_DIFFERS', `existing topics have other settings:\n${lines.join('\n')}`);
+}
+
+async function partitionCounts(admin: Admin, topics: readonly string[]): Promise<Map<string, number>> {
+  const { topics: described } = await admin.fetchTopicMetadata({ topics: [...topics] });
+  return new Map(described.map(({ name, partitions }) => [name, partitions.length]));
+}
+
+async function settingsOnBroker(
+  admin: Admin,
+  topics: readonly string[],
+  configNames: string[],
+): Promise<Map<string, Map<string, string>>> {
+  const { resources } = await admin.describeConfigs({
+    includeSynonyms: false,
+    resources: topics.map((name) => ({ type: kafkajs.ConfigResourceTypes.TOPIC, name, configNames })),
+  });
+  return new Map(
+    resources.map(({ resourceName, configEntries }) => [
+      resourceName,
+      new Map(configEntries.map(({ configName, configValue }) => [configName, configValue])),
+    ]),
+  );
+}
+
+async function describe(admin: Admin, topic: string): Promise<TopicLimits> {
+  try {
+    const partitions = (await partitionCounts(admin, [topic])).get(topic) ?? 0;
+    const settings = (await settingsOnBroker(admin, [topic], [MAX_BATCH, TIME_TYPE])).get(topic);
+    const timeType = settings?.get(TIME_TYPE);
+    if (timeType !== undefined && timeType !== APPEND_TIME) {
+      throw new BusError(
+        'REMIT_BUS_NOT_APPEND_TIME',
+        `${topic} has ${TIME_TYPE}=${timeType}: its times are the writers' own; set it to ${APPEND_TIME}`,
+      );
+    }
+    return { partitions, maxBatchBytes: Number(settings?.get(MAX_BATCH) ?? DEFAULT_MAX_BATCH_BYTES) };
+  } catch (error) {
+    if (brokerErrorOf(error) === 'UNKNOWN_TOPIC_OR_PARTITION') throw missingTopic(topic, error);
+    throw error;
+  }
+}
+
+export function missingTopic(topic: string, cause?: unknown): BusError {
+  return new BusError('REMIT_BUS_TOPIC_MISSING', `topic missing: ${topic}; create it with ensureTopics first`, cause);
+}

@@ -1,0 +1,64 @@
+import Decoder from 'kafkajs/src/protocol/decoder.js';
+import readHeader from 'kafkajs/src/protocol/recordBatch/header/v0/decoder.js';
+import RequestQueue from 'kafkajs/src/network/requestQueue/index.js';
+
+/*
+ * Two defects of kafkajs 2.2.4 (its newest release) that an agent could use against us, or that cost every process.
+ * Importing this file repairs them for the whole process. The version is pinned; the specs beside this file and the
+ * specs on a real broker tell when a repair no longer fits.
+ */
+
+const EMPTY = Buffer.alloc(0);
+
+type HeaderObject = Record<string, Buffer | Buffer[]>;
+
+/**
+ * kafkajs folds the headers of a record with `headers.reduce((all, one) => ({ ...all, … }), {})`: quadratic, so that
+ * one message with 10,000 headers stops a process for many seconds. This array groups them in one pass instead. Its
+ * object has no prototype, because a header may be called `__proto__`; a header without value counts as empty.
+ */
+class HeaderArray extends Array<{ key: string; value: Buffer | null }> {
+  override reduce<Folded>(): Folded {
+    const headers = Object.create(null) as HeaderObject;
+    for (const { key, value } of this) {
+      const bytes = value ?? EMPTY;
+      const before = headers[key];
+      if (before === undefined) headers[key] = bytes;
+      else if (Array.isArray(before)) before.push(bytes);
+      else headers[key] = [before, bytes];
+    }
+    return headers as Folded;
+  }
+}
+
+const readAnyArray = Decoder.prototype.readVarIntArray;
+
+Decoder.prototype.readVarIntArray = function readVarIntArray<Item>(
+  this: Decoder,
+  reader: (decoder: Decoder) => Item,
+): Item[] {
+  if ((reader as unknown) !== readHeader) return readAnyArray.call(this, reader) as Item[];
+  const headers = new HeaderArray();
+  const count = this.readVarInt();
+  for (let index = 0; index < count; index++) headers.push(readHeader(this));
+  return headers as unknown as Item[];
+};
+
+/** How often requests that wait for a place in flight are looked at when no answer comes in, ms. */
+const PENDING_CHECK_MS = 10;
+
+/**
+ * kafkajs keeps a timer going on every connection that fires each millisecond even when nothing waits, and computes a
+ * negative delay for it, which Node reports as TimeoutNegativeWarning. A timer is needed only while requests wait.
+ */
+RequestQueue.prototype.scheduleCheckPendingRequests = function scheduleCheckPendingRequests(): void {
+  if (this.throttleCheckTimeoutId !== null || this.pending.length === 0) return;
+  const throttledForMs = this.throttledUntil - Date.now();
+  this.throttleCheckTimeoutId = setTimeout(
+    () => {
+      this.throttleCheckTimeoutId = null;
+      this.checkPendingRequests();
+    },
+    throttledForMs > 0 ? throttledForMs : PENDING_CHECK_MS,
+  );
+};

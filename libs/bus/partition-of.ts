@@ -1,0 +1,1 @@
+export { partitionOfKey as partitionOf } from '#contracts';

@@ -1,0 +1,51 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { BusError } from './errors.js';
+
+const FIRST_MS = 50;
+const LONGEST_MS = 2000;
+
+/** Waits that double, from 50 ms to 2 s, until something works again. */
+export class BackOff {
+  #next = FIRST_MS;
+
+  /** Length of the next wait, ms. */
+  next(): number {
+    const wait = this.#next;
+    this.#next = Math.min(wait * 2, LONGEST_MS);
+    return wait;
+  }
+
+  async wait(): Promise<void> {
+    await sleep(this.next());
+  }
+
+  reset(): void {
+    this.#next = FIRST_MS;
+  }
+}
+
+/** Together about five seconds: a new topic's leaders need some of them on a busy machine. */
+const ATTEMPTS = 8;
+
+/** Tries a question a few times, 50 ms to 2 s apart. Gives up with its last error, at once with one of our own. */
+export async function askAgain<Answer>(question: () => Promise<Answer>): Promise<Answer> {
+  const backOff = new BackOff();
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await question();
+    } catch (error) {
+      if (attempt === ATTEMPTS || error instanceof BusError) throw error;
+      await backOff.wait();
+    }
+  }
+}
+
+/** Something that happens once, and that others wait for. */
+export class Signal<Value> {
+  #resolve!: (value: Value) => void;
+  readonly promise = new Promise<Value>((resolve) => (this.#resolve = resolve));
+
+  give(value: Value): void {
+    this.#resolve(value);
+  }
+}

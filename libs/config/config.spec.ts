@@ -1,0 +1,64 @@
+import { describe, expect, it } from '@jest/globals';
+import { ConfigError, readConfig, type ConfigProblem, type Environment } from './config.js';
+
+function problemsOf(environment: Environment): readonly ConfigProblem[] {
+  try {
+    readConfig(environment);
+    return [];
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+}
+
+describe('the configuration', () => {
+  it('listens on this machine only unless told otherwise', () => {
+    expect(readConfig({}).host).toBe('127.0.0.1');
+  });
+
+  it('takes several brokers', () => {
+    expect(readConfig({ KAFKA_BROKERS: 'a.example:9092, [::1]:9093' }).kafkaBrokers).toEqual([
+      'a.example:9092',
+      '[::1]:9093',
+    ]);
+  });
+
+  it('names every variable that is wrong at once', () => {
+    const problems = problemsOf({
+      KAFKA_BROKERS: 'nowhere',
+      DATABASE_URL: 'mysql://x/y',
+      PORT: '70000',
+      LOG_LEVEL: 'loud',
+    });
+    expect(problems.map(({ variable, code }) => [variable, code])).toEqual([
+      ['KAFKA_BROKERS', 'REMIT_CONFIG_INVALID'],
+      ['DATABASE_URL', 'REMIT_CONFIG_INVALID'],
+      ['PORT', 'REMIT_CONFIG_INVALID'],
+      ['LOG_LEVEL', 'REMIT_CONFIG_INVALID'],
+    ]);
+  });
+
+  it('never repeats a value in an error, because it may be a password', () => {
+    const [problem] = problemsOf({ DATABASE_URL: 'http://remit:hunter2@db/remit' });
+    expect(problem?.message).toBe('must be postgres://user:password@host:port/database');
+  });
+
+  it('needs a database only where one is used', () => {
+    const config = readConfig({ KAFKA_BROKERS: 'localhost:9092' });
+    expect(config.kafkaBrokers).toEqual(['localhost:9092']);
+    expect(() => config.databaseUrl).toThrow('REMIT_CONFIG_MISSING: DATABASE_URL');
+  });
+
+  it('treats an empty variable as one that is not set', () => {
+    const config = readConfig({ KAFKA_BROKERS: '', PORT: '' });
+    expect(config.port).toBe(8080);
+    expect(() => config.kafkaBrokers).toThrow('REMIT_CONFIG_MISSING: KAFKA_BROKERS');
+  });
+
+  it.each(['0', '-1', '1.5', '1e3', '999999999999'])(
+    'refuses to wait for the views for %s ms',
+    (REMIT_VIEW_WAIT_MS) => {
+      expect(problemsOf({ REMIT_VIEW_WAIT_MS }).map(({ variable }) => variable)).toEqual(['REMIT_VIEW_WAIT_MS']);
+    },
+  );
+});

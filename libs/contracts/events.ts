@@ -1,0 +1,64 @@
+import type { z } from 'zod';
+import {
+  charterEventSchema,
+  deadLetterSchema,
+  decisionSchema,
+  intentSchema,
+  judgedIntentSchema,
+  outcomeReportSchema,
+  permissionEventSchema,
+} from '#domain';
+import { TOPICS, type TopicDeclaration } from './topics.js';
+
+/** One kind of message: its CloudEvents type, what it carries and where it may lie. */
+export interface EventDeclaration<Data = unknown> {
+  readonly type: string;
+  readonly data: z.ZodType<Data>;
+  readonly topics: readonly TopicDeclaration[];
+  readonly summary: string;
+}
+
+function event<Data>(
+  type: string,
+  data: z.ZodType<Data>,
+  topics: readonly TopicDeclaration[],
+  summary: string,
+): EventDeclaration<Data> {
+  return { type, data, topics, summary };
+}
+
+/** Every message of Remit, once. Types, JSON Schemas and the AsyncAPI document come from this table. */
+export const EVENTS = {
+  intent: event('io.remit.intent.v1', intentSchema, [TOPICS.agentActions], 'An agent says what it intends to do.'),
+  outcome: event(
+    'io.remit.outcome.v1',
+    outcomeReportSchema,
+    [TOPICS.agentOutcomes],
+    'An agent says what came of an allowed action.',
+  ),
+  judgedIntent: event(
+    'io.remit.judged-intent.v1',
+    judgedIntentSchema,
+    [TOPICS.boundaryChecked, TOPICS.permissionChecked, TOPICS.scopeVerified],
+    'An intent on its way through the layers, with the verdicts so far.',
+  ),
+  decision: event('io.remit.decision.v1', decisionSchema, [TOPICS.agentDecisions], 'Remit has decided an intent.'),
+  permissionEvent: event(
+    'io.remit.permission-event.v1',
+    permissionEventSchema,
+    [TOPICS.permissionEvents],
+    'A fact about an agent’s temporary authority.',
+  ),
+  charterEvent: event(
+    'io.remit.charter-event.v1',
+    charterEventSchema,
+    [TOPICS.charterEvents],
+    'A fact about the governing charter.',
+  ),
+  deadLetter: event(
+    'io.remit.dead-letter.v1',
+    deadLetterSchema,
+    [TOPICS.deadLetters],
+    'A message that nobody could read, whole, with the reason.',
+  ),
+} as const;

@@ -1,0 +1,96 @@
+/** A topic as Remit needs it. The start of every process creates what is missing and refuses what differs. */
+export interface TopicDeclaration {
+  readonly name: string;
+  /** Fixed for life: partition numbers are part of an agent's address. */
+  readonly partitions: number;
+  /** Largest message, bytes. */
+  readonly maxMessageBytes: number;
+  /** `null`: never expires. */
+  readonly retentionMs: number | null;
+  /** Keep only the newest message of each key. */
+  readonly compacted: boolean;
+  readonly keyedBy: 'agent id' | 'charter name' | 'none';
+  readonly carries: string;
+  /** Who may write: agents can send anything, so readers of these topics trust nothing. */
+  readonly writer: 'agents' | 'remit';
+}
+
+const KIB = 1024;
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+/** Every topic keyed by agent has this many partitions, so that one agent has one partition number everywhere. */
+export const AGENT_PARTITIONS = 12;
+
+function topic(
+  name: string,
+  carries: string,
+  rest: Partial<Omit<TopicDeclaration, 'name' | 'carries'>> = {},
+): TopicDeclaration {
+  return {
+    name,
+    carries,
+    partitions: AGENT_PARTITIONS,
+    maxMessageBytes: 1024 * KIB,
+    retentionMs: 7 * DAY_MS,
+    compacted: false,
+    keyedBy: 'agent id',
+    writer: 'remit',
+    ...rest,
+  };
+}
+
+/** Largest message an agent may send, bytes. */
+export const AGENT_MESSAGE_BYTES = 64 * KIB;
+
+/** Every topic of Remit, declared once. Names and keys are those of the design; docs and start-up read this table. */
+export const TOPICS = {
+  agentActions: topic('agent.actions', 'intents', { maxMessageBytes: AGENT_MESSAGE_BYTES, writer: 'agents' }),
+  agentOutcomes: topic('agent.outcomes', 'executed, failed, rolled back', {
+    maxMessageBytes: AGENT_MESSAGE_BYTES,
+    writer: 'agents',
+  }),
+  boundaryChecked: topic('governance.boundary-checked', 'intents with the boundary verdict'),
+  permissionChecked: topic('governance.permission-checked', 'intents with two verdicts'),
+  scopeVerified: topic('governance.scope-verified', 'intents with three verdicts'),
+  agentDecisions: topic('agent.decisions', 'decisions, with the digest of the action, not its parameters', {
+    retentionMs: 30 * DAY_MS,
+  }),
+  permissionRequests: topic('permission.requests', 'what agents ask for', {
+    maxMessageBytes: AGENT_MESSAGE_BYTES,
+    writer: 'agents',
+  }),
+  permissionCommands: topic('permission.commands', 'what people and timers ordered'),
+  permissionEvents: topic('permission.events', 'what came of it', { retentionMs: null }),
+  permissionState: topic('permission.state', 'snapshots to start from', { retentionMs: null, compacted: true }),
+  charterEvents: topic('charter.events', 'proposed, approved, activated, rollout changed', {
+    partitions: 1,
+    retentionMs: null,
+    keyedBy: 'charter name',
+  }),
+  auditCheckpoints: topic('audit.checkpoints', 'signed checkpoints', {
+    partitions: 1,
+    retentionMs: null,
+    keyedBy: 'none',
+  }),
+  auditAccess: topic('audit.access', 'who read the record', { partitions: 1, retentionMs: null, keyedBy: 'none' }),
+  deadLetters: topic('governance.dead-letters', 'what could not be read, whole, with the reason', {
+    partitions: 1,
+    maxMessageBytes: 4096 * KIB,
+    retentionMs: 30 * DAY_MS,
+    keyedBy: 'none',
+  }),
+} as const satisfies Record<string, TopicDeclaration>;
+
+/** Room in a record batch beyond the largest message, bytes: for key, headers and the batch's own fields. */
+export const BATCH_ROOM_BYTES = 4 * KIB;
+
+/** A topic's configuration on the broker. */
+export function topicConfiguration(topic: TopicDeclaration): Readonly<Record<string, string | number | string[]>> {
+  return {
+    'cleanup.policy': [topic.compacted ? 'compact' : 'delete'],
+    'retention.ms': topic.retentionMs ?? -1,
+    'max.message.bytes': topic.maxMessageBytes + BATCH_ROOM_BYTES,
+    'message.timestamp.type': 'LogAppendTime',
+    'compression.type': 'uncompressed',
+  };
+}

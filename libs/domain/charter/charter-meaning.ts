@@ -1,0 +1,326 @@
+import { IMMUTABLE_RULES, ROLLED_OUT_RULES, requiredPermissionRule } from '../decision/rules.js';
+import { severitySchema } from '../decision/decision.js';
+import { compileGlob, hasWildcard } from '../matching/glob.js';
+import { hintFor, nearestName } from '../matching/near-names.js';
+import { expressionReader, type ExpressionReader } from '../policy/cel-expressions.js';
+import { BOUNDARY_KINDS, rolloutModeSchema, rolloutShareSchema } from './charter-document.js';
+import { reportShape, type CharterPath, type Report } from './charter-problems.js';
+import { hoursOf } from './time-notation.js';
+
+type BoundaryKind = keyof typeof BOUNDARY_KINDS;
+type Mapping = Readonly<Record<string, unknown>>;
+
+const KIND_NAMES = Object.keys(BOUNDARY_KINDS) as BoundaryKind[];
+const KINDS_TEXT = KIND_NAMES.map((kind) => `${kind} (\`${BOUNDARY_KINDS[kind].key}\`)`).join(', ');
+
+function isMapping(value: unknown): value is Mapping {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function mappingOf(value: unknown): Mapping {
+  return isMapping(value) ? value : {};
+}
+
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+function textsOf(value: unknown): readonly string[] {
+  return listOf(value).filter((item) => typeof item === 'string');
+}
+
+/** The kinds whose key a boundary carries. `max` alone makes a classification; beside `parameter` it is a limit. */
+function kindsOf(boundary: Mapping): readonly BoundaryKind[] {
+  const named = KIND_NAMES.filter((kind) => kind !== 'data classification' && BOUNDARY_KINDS[kind].key in boundary);
+  return named.length === 0 && 'max' in boundary ? ['data classification'] : named;
+}
+
+/** The names a charter declares. A name whose entry is wrong is declared all the same: one mistake, one problem. */
+interface Declared {
+  readonly classifications: readonly string[];
+  readonly systems: readonly string[];
+  readonly integrations: readonly string[];
+  readonly agents: readonly string[];
+  readonly permissions: readonly string[];
+  /** Reads conditions over the declared lists. */
+  readonly expressions: ExpressionReader;
+}
+
+function declaredBy(charter: Mapping): Declared {
+  return {
+    classifications:
+      charter['classifications'] === undefined
+        ? ['public', 'internal', 'confidential', 'restricted']
+        : textsOf(charter['classifications']),
+    systems: Object.keys(mappingOf(charter['systems'])),
+    integrations: textsOf(charter['integrations']),
+    agents: Object.keys(mappingOf(charter['agents'])),
+    permissions: Object.keys(mappingOf(charter['permissions'])),
+    expressions: expressionReader({
+      lists: Object.fromEntries(
+        Object.entries(mappingOf(charter['lists'])).map(([name, list]) => [name, textsOf(list)]),
+      ),
+    }),
+  };
+}
+
+function expectName(kind: string, name: string, known: readonly string[], path: CharterPath, report: Report): void {
+  if (known.includes(name)) return;
+  report('REMIT_CHARTER_UNDECLARED_NAME', path, `there is no ${kind} \`${name}\` in this charter`, {
+    hint: hintFor(name, known, 'declared'),
+  });
+}
+
+function expectSystems(patterns: unknown, declared: Declared, at: CharterPath, report: Report): void {
+  for (const [index, pattern] of listOf(patterns).entries()) {
+    if (typeof pattern !== 'string') continue;
+    if (!hasWildcard(pattern)) {
+      expectName('system', pattern, declared.systems, [...at, index], report);
+    } else if (!declared.systems.some(compileGlob(pattern))) {
+      report('REMIT_CHARTER_NEVER_APPLIES', [...at, index], `\`${pattern}\` matches no system of this charter`);
+    }
+  }
+}
+
+/** A glob may wait for agents to come, an exact name may not. */
+function expectAgents(patterns: unknown, declared: Declared, at: CharterPath, report: Report, warn: Report): void {
+  for (const [index, pattern] of listOf(patterns).entries()) {
+    if (typeof pattern !== 'string') continue;
+    if (!hasWildcard(pattern)) {
+      expectName('agent', pattern, declared.agents, [...at, index], report);
+    } else if (!declared.agents.some(compileGlob(pattern))) {
+      warn('REMIT_CHARTER_MATCHES_NO_AGENT', [...at, index], `\`${pattern}\` matches no agent of this charter yet`);
+    }
+  }
+}
+
+function reportDuplicates(names: readonly string[], at: CharterPath, report: Report): void {
+  const seen = new Set<string>();
+  for (const [index, name] of names.entries()) {
+    if (seen.has(name)) report('REMIT_CHARTER_DUPLICATE_ID', [...at, index], `\`${name}\` is listed twice`);
+    seen.add(name);
+  }
+}
+
+function checkBoundary(boundary: unknown, path: CharterPath, declared: Declared, report: Report, warn: Report): void {
+  if (!isMapping(boundary)) {
+    report('REMIT_CHARTER_WRONG_VALUE', path, `must be a mapping: one of ${KINDS_TEXT}`);
+    return;
+  }
+  const [kind, ...others] = kindsOf(boundary);
+  if (kind === undefined) {
+    const keys = KIND_NAMES.map((name) => BOUNDARY_KINDS[name].key);
+    const near = Object.keys(boundary)
+      .map((key) => nearestName(key, keys))
+      .find((key) => key !== undefined);
+    report('REMIT_CHARTER_BOUNDARY_KIND', path, `is no kind of boundary; the kinds are ${KINDS_TEXT}`, {
+      hint: near === undefined ? undefined : `did you mean \`${near}\`?`,
+    });
+    return;
+  }
+  if (others.length > 0) {
+    const several = [kind, ...others].map((name) => `${name} (\`${BOUNDARY_KINDS[name].key}\`)`).join(' or ');
+    report('REMIT_CHARTER_BOUNDARY_KIND', path, `could be ${several}; write one boundary for each`);
+    return;
+  }
+  reportShape(BOUNDARY_KINDS[kind].schema, boundary, path, report);
+  expectAgents(boundary['agents'], declared, [...path, 'agents'], report, warn);
+  switch (kind) {
+    case 'data classification': {
+      const { max } = boundary;
+      if (typeof max !== 'string') return;
+      expectName('classification', max, declared.classifications, [...path, 'max'], report);
+      if (max === declared.classifications.at(-1)) {
+        const message = `\`${max}\` is the strictest classification, so nothing can ever be above it`;
+        report('REMIT_CHARTER_NEVER_APPLIES', [...path, 'max'], message);
+      }
+      return;
+    }
+    case 'system access':
+      expectSystems(boundary['systems'], declared, [...path, 'systems'], report);
+      return;
+    case 'time window': {
+      const hours = typeof boundary['hours'] === 'string' ? hoursOf(boundary['hours']) : undefined;
+      if (hours !== undefined && hours.start === hours.end) {
+        report('REMIT_CHARTER_NEVER_APPLIES', [...path, 'hours'], 'is an empty window: it starts when it ends', {
+          hint: 'for whole days write "00:00-24:00"',
+        });
+      }
+      return;
+    }
+    case 'numeric limit': {
+      const { min, max } = boundary;
+      if (typeof min === 'number' && typeof max === 'number' && min > max) {
+        const message = `no number is at least ${min} and at most ${max}`;
+        report('REMIT_CHARTER_NEVER_APPLIES', [...path, 'min'], message);
+      }
+      return;
+    }
+    case 'action restriction':
+    case 'no write-down':
+      return;
+    default:
+      kind satisfies never;
+  }
+}
+
+function checkSystems(systems: Mapping, declared: Declared, report: Report, warn: Report): void {
+  for (const [name, entry] of Object.entries(systems)) {
+    const path = ['systems', name];
+    const { classification, integration, environment } = mappingOf(entry);
+    if (typeof classification === 'string') {
+      expectName('classification', classification, declared.classifications, [...path, 'classification'], report);
+    }
+    if (typeof integration === 'string') {
+      expectName('integration', integration, declared.integrations, [...path, 'integration'], report);
+    }
+    if (typeof environment !== 'string') continue;
+    if (environment === 'prod' || nearestName(environment, ['production']) !== undefined) {
+      warn(
+        'REMIT_CHARTER_NEAR_MISS',
+        [...path, 'environment'],
+        `\`${environment}\` is not \`production\` to any rule`,
+        {
+          hint: 'did you mean `production`?',
+        },
+      );
+    }
+  }
+}
+
+function checkAgents(agents: Mapping, declared: Declared, report: Report, warn: Report): void {
+  for (const [id, entry] of Object.entries(agents)) {
+    const path = ['agents', id];
+    const agent = mappingOf(entry);
+    expectSystems(mappingOf(agent['scope'])['systems'], declared, [...path, 'scope', 'systems'], report);
+    for (const [index, name] of listOf(agent['integrations']).entries()) {
+      if (typeof name !== 'string') continue;
+      expectName('integration', name, declared.integrations, [...path, 'integrations', index], report);
+    }
+    for (const [index, name] of listOf(agent['permissions']).entries()) {
+      if (typeof name !== 'string' || declared.permissions.includes(name)) continue;
+      const near = nearestName(name, declared.permissions);
+      if (near === undefined) continue;
+      const message = `no permission \`${name}\` is declared, so it satisfies no rule`;
+      warn('REMIT_CHARTER_NEAR_MISS', [...path, 'permissions', index], message, { hint: `did you mean \`${near}\`?` });
+    }
+  }
+}
+
+function checkPermissions(permissions: Mapping, declared: Declared, report: Report): void {
+  for (const [name, entry] of Object.entries(permissions)) {
+    const path = ['permissions', name, 'required_for', 'systems'];
+    expectSystems(mappingOf(mappingOf(entry)['required_for'])['systems'], declared, path, report);
+  }
+}
+
+function checkPolicy(policy: unknown, path: CharterPath, declared: Declared, report: Report, warn: Report): void {
+  const { violated_when: expression, scope, unless_granted: permission, effect } = mappingOf(policy);
+  const reading = typeof expression === 'string' ? declared.expressions.read(expression) : undefined;
+  if (reading?.ok === false) {
+    for (const { code, message, offset, hint } of reading.problems) {
+      const where = offset === 0 ? '' : ` (character ${offset + 1} of the expression)`;
+      report(code, [...path, 'violated_when'], message + where, { hint });
+    }
+  }
+  if (isMapping(scope)) {
+    expectSystems(scope['systems'], declared, [...path, 'scope', 'systems'], report);
+    expectAgents(scope['agents'], declared, [...path, 'scope', 'agents'], report, warn);
+    if (Object.keys(scope).length === 0) {
+      const message = 'selects nothing: give `actions`, `systems` or `agents`, or leave it out';
+      report('REMIT_CHARTER_EMPTY', [...path, 'scope'], message);
+    }
+  }
+  if (typeof permission === 'string') {
+    expectName('permission', permission, declared.permissions, [...path, 'unless_granted'], report);
+  } else if (effect === 'hold') {
+    const message = 'holds the action, but nothing says who may release it';
+    report('REMIT_CHARTER_NOBODY_APPROVES', [...path, 'effect'], message, {
+      hint: 'name a permission in `unless_granted`; its `approvals` say who approves',
+    });
+  }
+}
+
+interface RuleIds {
+  readonly boundaries: ReadonlySet<string>;
+  readonly policies: ReadonlySet<string>;
+}
+
+function checkRuleIds(charter: Mapping, report: Report): RuleIds {
+  const reserved: readonly string[] = [...IMMUTABLE_RULES, ...ROLLED_OUT_RULES, ...severitySchema.options];
+  const firstUse = new Map<string, string>();
+  const idsOf = (section: 'boundaries' | 'policies'): ReadonlySet<string> => {
+    const ids = new Set<string>();
+    for (const [index, rule] of listOf(charter[section]).entries()) {
+      const id = mappingOf(rule)['id'];
+      if (typeof id !== 'string') continue;
+      const path = [section, index, 'id'];
+      const before = firstUse.get(id);
+      if (reserved.includes(id)) {
+        report('REMIT_CHARTER_DUPLICATE_ID', path, `\`${id}\` is the name of a rule that comes with Remit`);
+      } else if (before !== undefined) {
+        report('REMIT_CHARTER_DUPLICATE_ID', path, `\`${id}\` is already the id of ${before}`);
+      }
+      firstUse.set(id, before ?? `${section}[${index}]`);
+      ids.add(id);
+    }
+    return ids;
+  };
+  return { boundaries: idsOf('boundaries'), policies: idsOf('policies') };
+}
+
+function checkRollout(rollout: Mapping, ids: RuleIds, declared: Declared, report: Report): void {
+  const known = [
+    ...severitySchema.options,
+    ...ids.policies,
+    ...ROLLED_OUT_RULES,
+    ...declared.permissions.map(requiredPermissionRule),
+  ];
+  for (const [key, value] of Object.entries(rollout)) {
+    const path = ['rollout', key];
+    if (ids.boundaries.has(key) || (IMMUTABLE_RULES as readonly string[]).includes(key)) {
+      const message = `\`${key}\` always applies: it can be neither shadowed, sampled nor switched off`;
+      report('REMIT_CHARTER_IMMUTABLE_RULE', path, message, { at: 'key' });
+      continue;
+    }
+    if (!known.includes(key)) {
+      report('REMIT_CHARTER_UNDECLARED_NAME', path, `there is no rule or severity \`${key}\` in this charter`, {
+        hint: hintFor(key, known, 'known'),
+        at: 'key',
+      });
+    }
+    if (!isMapping(value)) {
+      reportShape(rolloutModeSchema, value, path, report);
+      continue;
+    }
+    reportShape(rolloutShareSchema, value, path, report);
+    const { percent } = value;
+    if (typeof percent === 'number' && percent >= 0 && percent < 100) {
+      const message = `${percent} percent is well formed, but a share below 100 is not supported by this version`;
+      report('REMIT_CHARTER_PERCENT_NOT_YET', [...path, 'percent'], message, {
+        hint: 'use mode shadow until the rule may apply to every agent',
+      });
+    }
+  }
+}
+
+/**
+ * Reports what a schema cannot see: names nobody declared, ids used twice, rules that can never apply. Works on a
+ * document whose shape may be wrong in places, so that a person gets every problem at once.
+ */
+export function reportMeaning(document: unknown, report: Report, warn: Report): void {
+  const charter = mappingOf(document);
+  const declared = declaredBy(charter);
+  reportDuplicates(declared.classifications, ['classifications'], report);
+  reportDuplicates(declared.integrations, ['integrations'], report);
+  checkSystems(mappingOf(charter['systems']), declared, report, warn);
+  for (const [index, boundary] of listOf(charter['boundaries']).entries()) {
+    checkBoundary(boundary, ['boundaries', index], declared, report, warn);
+  }
+  checkAgents(mappingOf(charter['agents']), declared, report, warn);
+  checkPermissions(mappingOf(charter['permissions']), declared, report);
+  for (const [index, policy] of listOf(charter['policies']).entries()) {
+    checkPolicy(policy, ['policies', index], declared, report, warn);
+  }
+  checkRollout(mappingOf(charter['rollout']), checkRuleIds(charter, report), declared, report);
+}

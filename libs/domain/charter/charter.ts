@@ -1,0 +1,153 @@
+import { compileBoundary, type BoundaryRule } from '../boundary/boundary-rules.js';
+import { requiredPermissionRule } from '../decision/rules.js';
+import { boundedMemo } from '../matching/bounded-memo.js';
+import { compileOptionalSelector, compileSelector, type Selector } from '../matching/glob.js';
+import { compilePolicies, type PolicyPrograms } from '../policy/cel-policies.js';
+import type { CharterDocument, RolloutMode, Stage } from './charter-document.js';
+import { compileClassifications, type Classifications, type GovernedSystem } from './systems.js';
+import { durationMs } from './time-notation.js';
+
+/** How long a decision may be acted on when nothing else is said. */
+export const DEFAULT_DECISION_TTL_MS = 30_000;
+
+const REMEMBERED_AGENTS = 10_000;
+
+/** The charter's own word for an agent. */
+export interface GovernedAgent {
+  readonly id: string;
+  readonly actions: Selector;
+  readonly systems: Selector;
+  readonly permissions: ReadonlySet<string>;
+  /** Undefined: every approved integration. */
+  readonly integrations: ReadonlySet<string> | undefined;
+  /** Its claim to work outside business hours counts. */
+  readonly offHours: boolean;
+}
+
+/** A permission that some actions need. */
+export interface PermissionRequirement {
+  readonly permission: string;
+  readonly rule: string;
+  readonly actions: Selector;
+  readonly systems: Selector;
+}
+
+/** A checked charter, compiled so that judging is a few map look-ups. Made by `checkCharter` only. */
+export interface Charter {
+  readonly name: string;
+  /** SHA-256 over the RFC 8785 form of the parsed document. */
+  readonly digest: string;
+  readonly stage: Stage;
+  readonly decisionTtlMs: number;
+  readonly document: CharterDocument;
+  readonly classifications: Classifications;
+  readonly systems: ReadonlyMap<string, GovernedSystem>;
+  readonly agents: ReadonlyMap<string, GovernedAgent>;
+  readonly integrations: ReadonlySet<string>;
+  readonly requirements: readonly PermissionRequirement[];
+  /** IANA zone of the local time that policies speak of. */
+  readonly timezone: string;
+  readonly policies: PolicyPrograms;
+  boundariesOf(agentId: string): readonly BoundaryRule[];
+  /** Boundaries and the other immutable rules have no mode: nobody asks for it. */
+  modeOf(rule: string): RolloutMode;
+}
+
+function compileSystems(
+  document: CharterDocument,
+  classifications: Classifications,
+): ReadonlyMap<string, GovernedSystem> {
+  const systems = new Map<string, GovernedSystem>();
+  for (const [name, { classification, environment, integration }] of Object.entries(document.systems)) {
+    systems.set(name, {
+      name,
+      classification: classifications.byName.get(classification) ?? classifications.strictest,
+      ...(environment === undefined ? {} : { environment }),
+      ...(integration === undefined ? {} : { integration }),
+    });
+  }
+  return systems;
+}
+
+function compileAgents(document: CharterDocument): ReadonlyMap<string, GovernedAgent> {
+  return new Map(
+    Object.entries(document.agents).map(([id, agent]) => [
+      id,
+      {
+        id,
+        actions: compileSelector(agent.scope.actions),
+        systems: compileSelector(agent.scope.systems),
+        permissions: new Set(agent.permissions),
+        integrations: agent.integrations === undefined ? undefined : new Set(agent.integrations),
+        offHours: agent.off_hours === 'permitted',
+      },
+    ]),
+  );
+}
+
+function compileRequirements(document: CharterDocument): readonly PermissionRequirement[] {
+  return Object.entries(document.permissions).flatMap(([permission, { required_for: needed }]) =>
+    needed === undefined
+      ? []
+      : [
+          {
+            permission,
+            rule: requiredPermissionRule(permission),
+            actions: compileOptionalSelector(needed.actions),
+            systems: compileOptionalSelector(needed.systems),
+          },
+        ],
+  );
+}
+
+/** Modes that differ from `enforce`. A severity speaks for the policies of that severity, a rule's own entry wins. */
+function compileModes(document: CharterDocument): ReadonlyMap<string, RolloutMode> {
+  const modes = new Map<string, RolloutMode>();
+  const modeAt = (key: string): RolloutMode | undefined => {
+    const entry = Object.hasOwn(document.rollout, key) ? document.rollout[key] : undefined;
+    return typeof entry === 'object' ? entry.mode : entry;
+  };
+  for (const policy of document.policies) {
+    const mode = modeAt(policy.severity);
+    if (mode !== undefined) modes.set(policy.id, mode);
+  }
+  for (const key of Object.keys(document.rollout)) {
+    const mode = modeAt(key);
+    if (mode !== undefined) modes.set(key, mode);
+  }
+  return modes;
+}
+
+function compileCheckedPolicies({ policies, lists }: CharterDocument): PolicyPrograms {
+  const compiled = compilePolicies(policies, { lists });
+  if (!compiled.ok) throw new TypeError('a checked charter has no policy that does not compile');
+  return compiled.programs;
+}
+
+export function compileCharter(document: CharterDocument, digest: string): Charter {
+  const classifications = compileClassifications(document.classifications);
+  const systems = compileSystems(document, classifications);
+  const boundaries = document.boundaries.map((boundary) => ({
+    rule: compileBoundary(boundary, { classifications, systems }),
+    agents: compileOptionalSelector(boundary.agents),
+  }));
+  const modes = compileModes(document);
+  return {
+    name: document.charter,
+    digest,
+    stage: document.stage,
+    decisionTtlMs: (document.decision_ttl && durationMs(document.decision_ttl)) || DEFAULT_DECISION_TTL_MS,
+    document,
+    classifications,
+    systems,
+    agents: compileAgents(document),
+    integrations: new Set(document.integrations),
+    requirements: compileRequirements(document),
+    timezone: document.timezone,
+    policies: compileCheckedPolicies(document),
+    boundariesOf: boundedMemo(REMEMBERED_AGENTS, (agentId: string) =>
+      boundaries.filter(({ agents }) => agents(agentId)).map(({ rule }) => rule),
+    ),
+    modeOf: (rule) => modes.get(rule) ?? 'enforce',
+  };
+}

@@ -1,0 +1,66 @@
+/** Days of the week as a charter writes them, from Sunday, as JavaScript counts them. */
+export const WEEKDAYS = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'] as const;
+
+const MINUTES_PER_DAY = 24 * 60;
+
+const UNIT_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+const DURATION = /^([1-9]\d{0,5})(ms|s|m|h|d)$/;
+const HOURS = /^([01]\d|2[0-4]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)$/;
+
+/** Milliseconds of a duration such as `30s`, `15m` or `1h`; undefined when it is none. */
+export function durationMs(text: string): number | undefined {
+  const match = DURATION.exec(text);
+  if (match === null) return undefined;
+  return Number(match[1]) * UNIT_MS[match[2] as keyof typeof UNIT_MS];
+}
+
+/** Minutes since local midnight, the end excluded. An end at or before the start lies on the next day. */
+export interface Hours {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The hours of `09:00-17:00` or, past midnight, `22:00-06:00`; undefined when the text is neither. */
+export function hoursOf(text: string): Hours | undefined {
+  const match = HOURS.exec(text);
+  if (match === null) return undefined;
+  const start = Number(match[1]) * 60 + Number(match[2]);
+  const end = Number(match[3]) * 60 + Number(match[4]);
+  if (start >= MINUTES_PER_DAY || end > MINUTES_PER_DAY) return undefined;
+  return { start, end };
+}
+
+function weekdaysOfText(text: string): number[] | undefined {
+  const [from, to, ...rest] = text.split('-').map((day) => (WEEKDAYS as readonly string[]).indexOf(day));
+  if (from === undefined || from < 0 || rest.length > 0) return undefined;
+  if (to === undefined) return [from];
+  if (to < 0) return undefined;
+  const days: number[] = [];
+  for (let day = from; ; day = (day + 1) % 7) {
+    days.push(day);
+    if (day === to) return days;
+  }
+}
+
+/** The days of `mon`, `mon-fri`, `sat-mon` or a list of such, counted from Sunday; undefined when one is none. */
+export function weekdaysOf(days: string | readonly string[]): ReadonlySet<number> | undefined {
+  const found = new Set<number>();
+  for (const text of typeof days === 'string' ? [days] : days) {
+    const some = weekdaysOfText(text);
+    if (some === undefined) return undefined;
+    for (const day of some) found.add(day);
+  }
+  return found;
+}
+
+/** Whether this platform knows the IANA zone. Fixed offsets such as `+02:00` are no zones: they have no summer time. */
+export function isTimeZone(zone: string): boolean {
+  if (!/^[A-Za-z]/.test(zone)) return false;
+  try {
+    new Intl.DateTimeFormat('en-US', { timeZone: zone });
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,67 @@
+import type { Stage } from '../charter/charter-document.js';
+import { DEFAULT_DECISION_TTL_MS } from '../charter/charter.js';
+import { chainIdOf, type Intent } from '../intent/intent.js';
+import type { Decision, Finding, Outcome, Stamp, Verdict } from './decision.js';
+
+function outcomeOf(findings: readonly Finding[]): Outcome {
+  if (findings.some((finding) => finding.effect === 'violation')) return 'deny';
+  return findings.length > 0 ? 'hold' : 'allow';
+}
+
+/** Any enforced violation denies, else any enforced need holds; `wouldBe` takes every finding as enforced. */
+export function foldVerdicts(verdicts: readonly Verdict[]): { outcome: Outcome; wouldBe: Outcome } {
+  const findings = verdicts.flatMap((verdict) => verdict.findings);
+  if (findings.length === 0) return { outcome: 'allow', wouldBe: 'allow' };
+  return { outcome: outcomeOf(findings.filter((finding) => finding.enforced)), wouldBe: outcomeOf(findings) };
+}
+
+export interface DecidingInput {
+  readonly intent: Intent;
+  readonly actionDigest: string;
+  readonly decisionId: string;
+  /** 1 when left out. */
+  readonly round?: number;
+  readonly stamp: Stamp;
+  readonly verdicts: readonly Verdict[];
+  /** The charter's; `enforce` when none is active. */
+  readonly stage?: Stage | undefined;
+  /** The charter's; 30 s when none is active. */
+  readonly decisionTtlMs?: number | undefined;
+  readonly engine: string;
+}
+
+function withoutNulls<Value extends object>(value: Value): { [Name in keyof Value]: NonNullable<Value[Name]> } {
+  const kept = Object.entries(value).filter(([, inner]) => inner !== null && inner !== undefined);
+  return Object.fromEntries(kept) as { [Name in keyof Value]: NonNullable<Value[Name]> };
+}
+
+/** Folds the verdicts of all layers into the decision. */
+export function decide(input: DecidingInput): Decision {
+  const { intent, actionDigest, stamp } = input;
+  const { action, onBehalfOf, trigger, cause } = intent;
+  const { outcome, wouldBe } = foldVerdicts(input.verdicts);
+  const validUntil = Date.parse(stamp.judgedAt) + (input.decisionTtlMs ?? DEFAULT_DECISION_TTL_MS);
+  return {
+    decisionId: input.decisionId,
+    intentId: intent.intentId,
+    agentId: intent.agentId,
+    round: input.round ?? 1,
+    chainId: chainIdOf(intent),
+    ...(onBehalfOf ? { onBehalfOf } : {}),
+    ...(trigger ? { trigger: withoutNulls(trigger) } : {}),
+    ...(cause ? { cause } : {}),
+    action: {
+      type: action.type,
+      target: action.target,
+      ...(action.destination ? { destination: action.destination } : {}),
+      digest: actionDigest,
+    },
+    outcome,
+    wouldBe,
+    stage: input.stage ?? 'enforce',
+    verdicts: [...input.verdicts],
+    stamp,
+    validUntil: new Date(validUntil).toISOString(),
+    engine: input.engine,
+  };
+}

@@ -1,0 +1,59 @@
+import { judgeBoundaries } from '../boundary/boundary-layer.js';
+import { judgePermissions } from '../permission/permission-layer.js';
+import { judgePolicies } from '../policy/policy-layer.js';
+import { judgeScope } from '../verification/verification-layer.js';
+import type { Charter } from '../charter/charter.js';
+import type { Finding, Layer, Verdict } from './decision.js';
+import type { JudgingInput, LayerJudgement, RawFinding } from './layer.js';
+
+const JUDGES: Readonly<Record<Layer, (input: JudgingInput) => LayerJudgement>> = {
+  boundary: judgeBoundaries,
+  permission: judgePermissions,
+  verification: judgeScope,
+  policy: judgePolicies,
+};
+
+const LONGEST_ERROR = 200;
+
+/** Says whether a finding counts here: stage first, then the rule's own rollout. */
+function inForce(raw: RawFinding, charter: Charter): Finding {
+  const { immutable, ...finding } = raw;
+  if (charter.stage === 'observe') return { ...finding, enforced: false, notEnforced: 'observe' };
+  if (immutable !== true && charter.modeOf(raw.rule) === 'shadow') {
+    return { ...finding, enforced: false, notEnforced: 'shadow' };
+  }
+  return { ...finding, enforced: true };
+}
+
+function layerError(layer: Layer, error: unknown): RawFinding {
+  const message = error instanceof Error ? (error.message.split('\n', 1)[0] ?? '') : 'an unknown error';
+  const reason = `the ${layer} layer failed, so nothing is allowed: ${message.slice(0, LONGEST_ERROR)}`;
+  return { rule: 'layer-error', effect: 'violation', severity: 'critical', reason, immutable: true };
+}
+
+/** One layer's verdict on an intent. Never throws: an error inside the layer is a violation. */
+export function judge(layer: Layer, input: JudgingInput): Verdict {
+  try {
+    const { findings, passed, facts } = JUDGES[layer](input);
+    return { layer, findings: findings.map((raw) => inForce(raw, input.charter)), passed, facts };
+  } catch (error) {
+    return { layer, findings: [inForce(layerError(layer, error), input.charter)], passed: [], facts: {} };
+  }
+}
+
+function denial(rule: string, reason: string): Finding {
+  return { rule, effect: 'violation', severity: 'critical', reason, enforced: true };
+}
+
+/** Without a charter the boundary layer denies for all: nothing is allowed by default. */
+export function judgeWithoutCharter(layer: Layer): Verdict {
+  const findings =
+    layer === 'boundary' ? [denial('no-active-charter', 'no charter is active, so nothing is allowed')] : [];
+  return { layer, findings, passed: [], facts: {} };
+}
+
+/** A layer whose views have not read as far as the stamp denies, whatever the layers before it said. */
+export function judgeBehindViews(layer: Layer): Verdict {
+  const reason = 'the charter and permissions of that moment could not be read in time';
+  return { layer, findings: [denial('views-behind', reason)], passed: [], facts: {} };
+}

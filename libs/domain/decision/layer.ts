@@ -1,0 +1,25 @@
+import type { Charter } from '../charter/charter.js';
+import type { Intent } from '../intent/intent.js';
+import type { AgentAuthority } from '../permission/authority.js';
+import type { Finding, Verdict } from './decision.js';
+
+/** Everything a layer may look at. The same input gives the same verdict, on every replica and in every replay. */
+export interface JudgingInput {
+  readonly intent: Intent;
+  readonly actionDigest: string;
+  /** ms since the epoch: the intent's place in the log, not a clock */
+  readonly judgedAt: number;
+  readonly charter: Charter;
+  readonly authority: AgentAuthority;
+}
+
+/** What a rule says, before stage and rollout say whether it counts. */
+export interface RawFinding extends Pick<Finding, 'rule' | 'effect' | 'severity' | 'reason' | 'permission'> {
+  /** Can be neither shadowed nor sampled. */
+  readonly immutable?: true;
+}
+
+/** What a layer says of an intent. */
+export interface LayerJudgement extends Pick<Verdict, 'passed' | 'facts'> {
+  readonly findings: RawFinding[];
+}

@@ -1,0 +1,220 @@
+import type { Intent } from '../intent/intent.js';
+import {
+  evolveAuthority,
+  hasGap,
+  INITIAL_AUTHORITY,
+  reservationKey,
+  usesLeft,
+  type AgentAuthority,
+  type Grant,
+} from './authority.js';
+import { dueCommandId, type PermissionCommand } from './permission-commands.js';
+import type { PermissionEvent } from './permission-events.js';
+import { brokenConstraint, samePerson, type Constraints } from './permission-grants.js';
+
+/** May this agent do this, by a grant? */
+export interface AuthorityQuestion {
+  readonly permission: string;
+  readonly intent: Intent;
+  readonly actionDigest: string;
+  /** The intent's append time, ms since the epoch. */
+  readonly judgedAt: number;
+  /** Of the charter the intent is judged by. */
+  readonly charterDigest: string | null;
+}
+
+export type WhyNot =
+  /** Events are missing: nothing is certain. */
+  | 'events missing'
+  | 'agent suspended'
+  | 'no grant'
+  | 'revoked'
+  | 'expired'
+  | 'not granted yet'
+  /** Bound to something else, see `constraint` of the grant considered. */
+  | 'constraint broken'
+  /** The person the agent acts for has granted it. */
+  | 'self-approved'
+  | 'no use left'
+  /** This intent had a use and gave it back: it has been denied before. */
+  | 'use released';
+
+/** A grant that was looked at and why it did not do. */
+export interface GrantConsidered {
+  readonly grantId: string;
+  readonly why: WhyNot;
+  readonly constraint?: keyof Constraints;
+}
+
+export type Authorisation =
+  | {
+      readonly authorised: true;
+      readonly grantId: string;
+      /** Its uses are counted: one must be reserved before the verdict leaves. */
+      readonly mustReserve: boolean;
+      /** ms since the epoch */
+      readonly expiresAt: number;
+      readonly considered: readonly GrantConsidered[];
+    }
+  | { readonly authorised: false; readonly why: WhyNot; readonly considered: readonly GrantConsidered[] };
+
+/** From the least to the most telling: of several grants that do not do, the reason of the nearest miss is given. */
+const BY_NEARNESS: readonly WhyNot[] = [
+  'no grant',
+  'revoked',
+  'expired',
+  'not granted yet',
+  'constraint broken',
+  'self-approved',
+  'use released',
+  'no use left',
+];
+
+/** So many are named in a decision's facts; the newest first. */
+const MOST_CONSIDERED = 16;
+
+/**
+ * Whether a grant authorises the intent at the time it is judged at: `grantedAt ≤ judgedAt < expiresAt`, not revoked,
+ * every constraint kept, a use left. The same question to the same authority has the same answer; one that has reserved
+ * a use before keeps it.
+ */
+export function authorises(authority: AgentAuthority | undefined, question: AuthorityQuestion): Authorisation {
+  const known = authority ?? INITIAL_AUTHORITY;
+  if (hasGap(known)) return { authorised: false, why: 'events missing', considered: [] };
+  if (known.status === 'suspended') return { authorised: false, why: 'agent suspended', considered: [] };
+  const considered: GrantConsidered[] = [];
+  const fitting: Grant[] = [];
+  for (const grant of Object.values(known.grants)) {
+    if (grant.permission !== question.permission) continue;
+    const miss = missOf(grant, question);
+    if (miss === undefined) fitting.push(grant);
+    else considered.push({ grantId: grant.grantId, ...miss });
+  }
+  const named = considered
+    .sort((one, other) => newestFirst(known.grants[one.grantId], known.grants[other.grantId]))
+    .slice(0, MOST_CONSIDERED);
+  const chosen = fitting.sort((one, other) => preference(one, other, question))[0];
+  if (chosen !== undefined) {
+    const { grantId, uses, expiresAt } = chosen;
+    return { authorised: true, grantId, mustReserve: uses !== null, expiresAt, considered: named };
+  }
+  const nearest = Math.max(0, ...considered.map(({ why }) => BY_NEARNESS.indexOf(why)));
+  return { authorised: false, why: BY_NEARNESS[nearest] ?? 'no grant', considered: named };
+}
+
+function missOf(grant: Grant, question: AuthorityQuestion): Omit<GrantConsidered, 'grantId'> | undefined {
+  const { intent, actionDigest, judgedAt, charterDigest } = question;
+  if (grant.status === 'revoked') return { why: 'revoked' };
+  if (judgedAt >= grant.expiresAt) return { why: 'expired' };
+  if (judgedAt < grant.grantedAt) return { why: 'not granted yet' };
+  const constraint = brokenConstraint(grant.constraints, intent, actionDigest, charterDigest);
+  if (constraint !== undefined) return { why: 'constraint broken', constraint };
+  const person = intent.onBehalfOf ?? undefined;
+  if (person !== undefined && grant.approvedBy.some((by) => samePerson(by, person))) return { why: 'self-approved' };
+  switch (ownReservation(grant, question)?.status) {
+    case 'reserved':
+    case 'used':
+      return undefined;
+    case 'released':
+      return { why: 'use released' };
+    case undefined:
+      return usesLeft(grant) === 0 ? { why: 'no use left' } : undefined;
+  }
+}
+
+function ownReservation(grant: Grant, { intent, actionDigest }: AuthorityQuestion) {
+  return grant.reservations[reservationKey({ intentId: intent.intentId, actionDigest })];
+}
+
+/** What this intent has reserved already, then what costs no use, then what ends first. */
+function preference(one: Grant, other: Grant, question: AuthorityQuestion): number {
+  const cost = (grant: Grant): number => {
+    if (ownReservation(grant, question) !== undefined) return 0;
+    return grant.uses === null ? 1 : 2;
+  };
+  return cost(one) - cost(other) || one.expiresAt - other.expiresAt || (one.grantId < other.grantId ? -1 : 1);
+}
+
+function newestFirst(one: Grant | undefined, other: Grant | undefined): number {
+  return (other?.grantedAt ?? 0) - (one?.grantedAt ?? 0) || ((one?.grantId ?? '') < (other?.grantId ?? '') ? -1 : 1);
+}
+
+/** A grant as it stands at a moment. */
+export interface HeldGrant {
+  readonly grant: Grant;
+  readonly remainingMs: number;
+  readonly usesLeft: number | null;
+}
+
+/** The grants in force at a time, ms since the epoch; what ends first comes first. */
+export function grantsHeld(authority: AgentAuthority | undefined, time: number): HeldGrant[] {
+  return Object.values((authority ?? INITIAL_AUTHORITY).grants)
+    .filter((grant) => grant.grantedAt <= time && time < (grant.status === 'revoked' ? grant.endedAt : grant.expiresAt))
+    .sort((one, other) => one.expiresAt - other.expiresAt || (one.grantId < other.grantId ? -1 : 1))
+    .map((grant) => ({ grant, remainingMs: grant.expiresAt - time, usesLeft: usesLeft(grant) }));
+}
+
+/** The authority at any moment of the past, from the agent's whole stream in order. */
+export function authorityAt(events: readonly PermissionEvent[], time: number): AgentAuthority {
+  const later = events.findIndex((event) => Date.parse(event.at) > time);
+  const known = later === -1 ? events : events.slice(0, later);
+  return known.reduce<AgentAuthority>(evolveAuthority, INITIAL_AUTHORITY);
+}
+
+/** The grants in force at any moment of the past, from the agent's whole stream in order. */
+export function heldAt(events: readonly PermissionEvent[], time: number): HeldGrant[] {
+  return grantsHeld(authorityAt(events, time), time);
+}
+
+/** Grants past the approvals that nobody has looked at yet. */
+export function openReviews(authority: AgentAuthority | undefined): Grant[] {
+  return Object.values((authority ?? INITIAL_AUTHORITY).grants).filter(({ review }) => review === 'open');
+}
+
+/** Something to order at a known moment, ms since the epoch. */
+export interface DueCommand {
+  readonly dueAt: number;
+  readonly command: PermissionCommand;
+}
+
+/** What a timer has to record, the earliest first. However late it does: no decision depends on it. */
+export function dueCommands(agentId: string, authority: AgentAuthority | undefined): DueCommand[] {
+  const { grants, requests } = authority ?? INITIAL_AUTHORITY;
+  const order = { agentId, by: 'timer' };
+  const due: DueCommand[] = [];
+  for (const { grantId, status, expiresAt } of Object.values(grants)) {
+    if (status !== 'granted') continue;
+    const commandId = dueCommandId('ExpireGrant', grantId);
+    due.push({
+      dueAt: expiresAt,
+      command: { command: 'ExpireGrant', ...order, commandId, reason: 'its time has run out', grantId },
+    });
+  }
+  for (const { requestId, status, expiresAt } of Object.values(requests)) {
+    if (status !== 'open') continue;
+    const commandId = dueCommandId('ExpireRequest', requestId);
+    due.push({
+      dueAt: expiresAt,
+      command: { command: 'ExpireRequest', ...order, commandId, reason: 'nobody decided it in time', requestId },
+    });
+  }
+  return due.sort((one, other) => one.dueAt - other.dueAt);
+}
+
+/** What to order once another charter is in force: requests asked under an earlier one cannot be approved any more. */
+export function supersedeCommands(
+  agentId: string,
+  authority: AgentAuthority | undefined,
+  charterDigest: string,
+): PermissionCommand[] {
+  return Object.values((authority ?? INITIAL_AUTHORITY).requests)
+    .filter((request) => request.status === 'open' && request.charterDigest !== charterDigest)
+    .map(({ requestId }) => ({
+      command: 'SupersedeRequest',
+      agentId,
+      by: 'timer',
+      commandId: dueCommandId('SupersedeRequest', requestId),
+      reason: 'another charter is in force',
+      requestId,
+    }));
+}

@@ -1,0 +1,159 @@
+import { z } from 'zod';
+import { agentIdSchema } from '../intent/intent.js';
+import { canonicalJson, type Sha256 } from '../record/digest.js';
+import {
+  digestSchema,
+  givenIdSchema,
+  permissionIdSchema,
+  permissionNameSchema,
+  reasonSchema,
+  timeSchema,
+} from './permission-fields.js';
+import { constraintsSchema, heldIntentSchema, type Approvals, type Binding } from './permission-grants.js';
+
+const order = {
+  agentId: agentIdSchema.describe('Whose authority it is about; also the message key.'),
+  by: z.string().min(1).max(256).describe('Who orders it, as the door has authenticated them.'),
+  reason: reasonSchema,
+};
+/** Of people and of agents: the id is theirs. */
+const given = { ...order, commandId: givenIdSchema };
+/** Of timers and layers: the id is derived, so that any number of replicas orders the same thing once. */
+const derived = { ...order, commandId: permissionIdSchema };
+const roles = z.array(z.string().min(1).max(128)).max(64).describe('Roles of the person, as the door knows them.');
+const requestId = permissionIdSchema;
+const grantId = permissionIdSchema;
+const durationMs = z.int().describe('How long the grant lasts, ms.');
+const uses = z
+  .int()
+  .nullable()
+  .default(null)
+  .describe('How often it may be used; null: within its time as often as needed.');
+const use = { grantId, intentId: z.uuidv7(), actionDigest: digestSchema };
+
+export const requestPermissionSchema = z.strictObject({
+  command: z.literal('RequestPermission'),
+  ...given,
+  needs: z
+    .array(z.strictObject({ permission: permissionNameSchema, rule: z.string().max(256).optional() }))
+    .min(1)
+    .max(16),
+  durationMs,
+  uses,
+  constraints: constraintsSchema.optional(),
+  onBehalfOf: z.string().min(1).max(256).optional(),
+  held: heldIntentSchema.optional().describe('Binds everything to this one action, chain and charter, for one use.'),
+  waitMs: z.int().describe('How long the request stays open, ms.'),
+});
+export const cancelRequestSchema = z.strictObject({ command: z.literal('CancelRequest'), ...given, requestId });
+export const approveRequestSchema = z.strictObject({
+  command: z.literal('ApproveRequest'),
+  ...given,
+  roles,
+  requestId,
+  actionDigest: digestSchema.optional().describe('The action the person has seen; needed when an intent is held.'),
+});
+export const rejectRequestSchema = z.strictObject({ command: z.literal('RejectRequest'), ...given, roles, requestId });
+
+const grant = {
+  ...given,
+  roles,
+  permission: permissionNameSchema,
+  durationMs,
+  uses,
+  constraints: constraintsSchema.optional(),
+};
+export const grantPermissionSchema = z.strictObject({ command: z.literal('GrantPermission'), ...grant });
+/** Grants past the approvals, for a short time, with a review that stays open. */
+export const breakGlassSchema = z.strictObject({ command: z.literal('BreakGlass'), ...grant });
+export const closeReviewSchema = z.strictObject({ command: z.literal('CloseReview'), ...given, roles, grantId });
+
+export const revokeGrantSchema = z.strictObject({ command: z.literal('RevokeGrant'), ...given, grantId });
+export const revokeAllGrantsSchema = z.strictObject({ command: z.literal('RevokeAllGrants'), ...given });
+export const suspendAgentSchema = z.strictObject({ command: z.literal('SuspendAgent'), ...given });
+export const reinstateAgentSchema = z.strictObject({ command: z.literal('ReinstateAgent'), ...given });
+
+export const expireGrantSchema = z.strictObject({ command: z.literal('ExpireGrant'), ...derived, grantId });
+export const expireRequestSchema = z.strictObject({ command: z.literal('ExpireRequest'), ...derived, requestId });
+export const supersedeRequestSchema = z.strictObject({ command: z.literal('SupersedeRequest'), ...derived, requestId });
+
+export const reserveUseSchema = z.strictObject({
+  command: z.literal('ReserveUse'),
+  ...derived,
+  ...use,
+  judgedAt: timeSchema.describe("The intent's append time: the grant must be valid then."),
+});
+export const confirmUseSchema = z.strictObject({
+  command: z.literal('ConfirmUse'),
+  ...derived,
+  ...use,
+  decisionId: digestSchema,
+});
+export const releaseUseSchema = z.strictObject({ command: z.literal('ReleaseUse'), ...derived, ...use });
+
+/** Everything that can be ordered about one agent's authority. */
+export const permissionCommandSchema = z.discriminatedUnion('command', [
+  requestPermissionSchema,
+  cancelRequestSchema,
+  approveRequestSchema,
+  rejectRequestSchema,
+  grantPermissionSchema,
+  breakGlassSchema,
+  closeReviewSchema,
+  revokeGrantSchema,
+  revokeAllGrantsSchema,
+  suspendAgentSchema,
+  reinstateAgentSchema,
+  expireGrantSchema,
+  expireRequestSchema,
+  supersedeRequestSchema,
+  reserveUseSchema,
+  confirmUseSchema,
+  releaseUseSchema,
+]);
+export type PermissionCommand = z.infer<typeof permissionCommandSchema>;
+
+/** The charter's word on one permission. */
+export interface PermissionTerm {
+  readonly maxDurationMs: number;
+  /** Undefined: the charter names no approvers. */
+  readonly approvals?: Approvals | undefined;
+  readonly bind: readonly Binding[];
+}
+
+/** What the charter in force says, as far as authority depends on it. */
+export interface PermissionTerms {
+  readonly charterDigest: string;
+  readonly agentKnown: boolean;
+  readonly permissions: ReadonlyMap<string, PermissionTerm>;
+  /** Who may grant past the approvals, and for how long at most. Undefined: nobody. */
+  readonly breakGlass?: { readonly role: string; readonly maxDurationMs: number } | undefined;
+}
+
+/** A command with its place in time and law: everything a decision may depend on beside the state. */
+export interface PlacedCommand {
+  readonly command: PermissionCommand;
+  /** Broker append time of the command, ms since the epoch. */
+  readonly at: number;
+  /** Undefined: no charter is in force. */
+  readonly terms: PermissionTerms | undefined;
+}
+
+/** What was ordered, whatever its time: another order under the same command id is refused. */
+export function commandDigestOf(command: PermissionCommand, sha256: Sha256): string {
+  return sha256(canonicalJson(command));
+}
+
+/** The one id under which an intent reserves, uses or releases a grant: redelivered, it is the same command. */
+export function useCommandId(
+  command: 'ReserveUse' | 'ConfirmUse' | 'ReleaseUse',
+  { grantId: grant, intentId, actionDigest }: { grantId: string; intentId: string; actionDigest: string },
+  sha256: Sha256,
+): string {
+  return `${command}#${sha256(`${grant}\n${intentId}\n${actionDigest}`)}`;
+}
+
+/** The one id under which something due at a known moment is ordered, by whichever replica. */
+export function dueCommandId(command: 'ExpireGrant' | 'ExpireRequest' | 'SupersedeRequest', id: string): string {
+  return `${command}#${id}`;
+}

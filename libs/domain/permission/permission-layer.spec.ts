@@ -1,0 +1,34 @@
+import { describe, expect, it } from '@jest/globals';
+import { sha256 } from '#contracts';
+import { checkCharter } from '../charter/check-charter.js';
+import { judge } from '../decision/judging.js';
+import { evolveAuthority } from './authority.js';
+
+const checked = checkCharter(
+  'charter: c\nstage: enforce\nsystems: { desk: { classification: internal } }\n' +
+    'agents: { clerk: { scope: { actions: [read], systems: [desk] } } }\n',
+  sha256,
+);
+if (!checked.ok) throw new Error(JSON.stringify(checked.problems));
+const { charter } = checked;
+
+describe('the permission layer', () => {
+  it('denies everything while an event about the agent is missing, for it might have been a suspension', () => {
+    const authority = evolveAuthority(undefined, {
+      event: 'AgentReinstated',
+      agentId: 'clerk',
+      version: 2,
+      commandId: 'command-2',
+      at: '2026-11-03T12:00:00.000Z',
+      by: 'security-officer',
+      reason: 'the review found nothing',
+    });
+    const intent = {
+      intentId: '01900000-0000-7000-8000-000000000001',
+      agentId: 'clerk',
+      action: { type: 'read', target: 'desk' },
+    };
+    const input = { intent, actionDigest: 'a'.repeat(64), judgedAt: Date.UTC(2026, 10, 3, 13), charter, authority };
+    expect(judge('permission', input).findings).toMatchObject([{ rule: 'views-behind', enforced: true }]);
+  });
+});

@@ -1,0 +1,399 @@
+import { Environment, type ASTNode, type ParseResult } from '@marcbachmann/cel-js';
+import { nearestName } from '../matching/near-names.js';
+import { policyFunctions, type PatternStore, type PolicyFunction } from './cel-functions.js';
+import { ExpressionRefusal, workBudget, type WorkBudget } from './cel-patterns.js';
+import { ROOTS, ROOT_CLASSES, VARIABLES, listsClass, type VariableRoot } from './cel-variables.js';
+
+/** What is wrong with an expression. */
+export const EXPRESSION_PROBLEM_CODES = [
+  'REMIT_CHARTER_EXPRESSION_EMPTY',
+  'REMIT_CHARTER_EXPRESSION_TOO_LARGE',
+  'REMIT_CHARTER_EXPRESSION_SYNTAX',
+  'REMIT_CHARTER_EXPRESSION_UNKNOWN_NAME',
+  'REMIT_CHARTER_EXPRESSION_UNKNOWN_FUNCTION',
+  'REMIT_CHARTER_EXPRESSION_REFUSED',
+  'REMIT_CHARTER_EXPRESSION_TYPE',
+  'REMIT_CHARTER_EXPRESSION_NOT_BOOLEAN',
+  'REMIT_CHARTER_EXPRESSION_PATTERN',
+  'REMIT_CHARTER_EXPRESSION_NEVER',
+] as const;
+export type ExpressionProblemCode = (typeof EXPRESSION_PROBLEM_CODES)[number];
+
+export interface ExpressionProblem {
+  readonly code: ExpressionProblemCode;
+  readonly message: string;
+  /** Where in the expression, in characters from 0. */
+  readonly offset: number;
+  readonly hint?: string;
+}
+
+/** What the charter declares for its expressions: the lists by name. */
+export interface ExpressionSchema {
+  readonly lists: Readonly<Record<string, readonly string[]>>;
+}
+
+/** A checked condition. Throws when it cannot be evaluated; whoever calls it counts that as true. */
+export type Condition = (variables: object) => unknown;
+
+export type ExpressionReading =
+  | { readonly ok: true; readonly condition: Condition }
+  | { readonly ok: false; readonly problems: readonly ExpressionProblem[] };
+
+/** Longest expression, in characters. */
+export const LONGEST_EXPRESSION = 2_000;
+
+/** Nodes, nesting and literals: with no loops in the language, these bound the work of one evaluation. */
+const LIMITS = { maxAstNodes: 250, maxDepth: 32, maxListElements: 64, maxMapEntries: 16, maxCallArguments: 4 };
+
+/** Functions and methods of CEL that are kept: each takes time linear in its arguments, the clock plays no part. */
+const KEPT_FUNCTIONS = new Map([
+  ['size', 'size(value)'],
+  ['has', 'has(action.parameters.name)'],
+  ['int', 'int(value)'],
+  ['double', 'double(value)'],
+  ['string', 'string(value)'],
+]);
+const KEPT_METHODS = new Set(['contains', 'startsWith', 'endsWith', 'lowerAscii', 'upperAscii', 'trim', 'size']);
+
+const LOOPS = new Set(['all', 'exists', 'exists_one', 'map', 'filter', 'bind']);
+
+const ARITHMETIC: Readonly<Record<string, (left: number, right: number) => number>> = {
+  '+': (left, right) => left + right,
+  '-': (left, right) => left - right,
+  '*': (left, right) => left * right,
+  '/': (left, right) => left / right,
+  '%': (left, right) => left % right,
+};
+
+/** Numbers of expressions are doubles, as in JSON; what counts, such as `size`, is an int and mixes with them. */
+function registerNumbers(environment: Environment): void {
+  for (const [operator, apply] of Object.entries(ARITHMETIC)) {
+    const mixed = (left: number | bigint, right: number | bigint): number => apply(Number(left), Number(right));
+    environment.registerOperator(`double ${operator} int: double`, mixed);
+    environment.registerOperator(`int ${operator} double: double`, mixed);
+    if (operator === '%') environment.registerOperator('double % double: double', mixed);
+  }
+  environment.registerOperator('double == int: bool', (left: number, right: bigint) => left === Number(right));
+}
+
+function environmentOf(schema: ExpressionSchema, functions: readonly PolicyFunction[]): Environment {
+  const environment = new Environment({ limits: LIMITS });
+  for (const root of ROOTS) {
+    const type = `Remit.${root}`;
+    environment.registerType(type, { ctor: ROOT_CLASSES[root], fields: VARIABLES[root] });
+    environment.registerVariable(root, type);
+  }
+  const names = Object.keys(schema.lists);
+  const Lists = listsClass(names);
+  const fields = Object.fromEntries(names.map((name) => [name, 'list<string>']));
+  environment.registerType('Remit.lists', { ctor: Lists, fields });
+  environment.registerConstant('lists', 'Remit.lists', new Lists(schema.lists));
+  registerNumbers(environment);
+  for (const { signature, run } of functions) environment.registerFunction(signature, run, { async: false });
+  return environment;
+}
+
+interface Walk {
+  readonly fieldsOf: ReadonlyMap<string, readonly string[]>;
+  readonly functions: ReadonlyMap<string, PolicyFunction>;
+  readonly patterns: PatternStore;
+  readonly problems: ExpressionProblem[];
+  usesVariables: boolean;
+}
+
+function complain(walk: Walk, node: ASTNode, code: ExpressionProblemCode, message: string, hint?: string): void {
+  walk.problems.push({ code, message, offset: node.pos, ...(hint === undefined ? {} : { hint }) });
+}
+
+function didYouMean(name: string, known: readonly string[], prefix = ''): string | undefined {
+  const near = nearestName(name, known);
+  if (near !== undefined) return `did you mean \`${prefix}${near}\`?`;
+  return known.length === 0 ? undefined : `there is ${known.map((one) => `\`${prefix}${one}\``).join(', ')}`;
+}
+
+function checkVariable(walk: Walk, node: ASTNode, name: string): void {
+  walk.usesVariables = true;
+  if (walk.fieldsOf.has(name)) return;
+  const roots = [...walk.fieldsOf.keys()];
+  const owner = roots.find((root) => walk.fieldsOf.get(root)?.includes(name));
+  const nearField = roots
+    .map((root) => ({ root, field: nearestName(name, walk.fieldsOf.get(root) ?? []) }))
+    .find(({ field }) => field !== undefined);
+  let hint = didYouMean(name, roots);
+  if (owner !== undefined) hint = `did you mean \`${owner}.${name}\`?`;
+  else if (nearestName(name, roots) === undefined && nearField !== undefined) {
+    hint = `did you mean \`${nearField.root}.${nearField.field ?? ''}\`?`;
+  }
+  complain(walk, node, 'REMIT_CHARTER_EXPRESSION_UNKNOWN_NAME', `there is no \`${name}\``, hint);
+}
+
+function checkField(walk: Walk, node: ASTNode, root: string, field: string): void {
+  const fields = walk.fieldsOf.get(root);
+  if (fields === undefined || fields.includes(field)) return;
+  const what = root === 'lists' ? `this charter declares no list \`${field}\`` : `\`${root}\` has no \`${field}\``;
+  const hint = fields.length === 0 ? 'declare it under `lists`' : didYouMean(field, fields);
+  complain(walk, node, 'REMIT_CHARTER_EXPRESSION_UNKNOWN_NAME', what, hint);
+}
+
+function checkFunction(walk: Walk, node: ASTNode, name: string, given: readonly ASTNode[]): void {
+  const own = walk.functions.get(name);
+  if (own === undefined && !KEPT_FUNCTIONS.has(name)) {
+    const known = [...walk.functions.keys(), ...KEPT_FUNCTIONS.keys()];
+    const code = 'REMIT_CHARTER_EXPRESSION_UNKNOWN_FUNCTION';
+    complain(walk, node, code, `there is no function \`${name}\``, didYouMean(name, known));
+    return;
+  }
+  const pattern = own?.pattern && given[own.pattern.argument];
+  if (own?.pattern === undefined || pattern?.op !== 'value' || typeof pattern.args !== 'string') return;
+  const reading = walk.patterns.declare(own.pattern.kind, pattern.args);
+  if (reading.ok) return;
+  complain(walk, pattern, 'REMIT_CHARTER_EXPRESSION_PATTERN', `the ${own.pattern.kind} ${reading.message}`);
+}
+
+function checkMethod(walk: Walk, node: ASTNode, name: string): void {
+  if (KEPT_METHODS.has(name)) return;
+  const own = walk.functions.get(name);
+  if (own !== undefined) {
+    const message = `\`${name}\` is no method here`;
+    complain(walk, node, 'REMIT_CHARTER_EXPRESSION_REFUSED', message, `write \`${own.usage}\``);
+  } else if (LOOPS.has(name)) {
+    const message = `\`${name}\` is refused, because what loops can run long`;
+    const hint = 'use `inList`, `anyInList`, `anyNotInList` or `anyParameter`';
+    complain(walk, node, 'REMIT_CHARTER_EXPRESSION_REFUSED', message, hint);
+  } else {
+    const known = [...KEPT_METHODS, ...walk.functions.keys()];
+    const code = 'REMIT_CHARTER_EXPRESSION_UNKNOWN_FUNCTION';
+    complain(walk, node, code, `there is no method \`${name}\``, didYouMean(name, known));
+  }
+}
+
+/** Literals lose their second kind of number: `9` becomes a double like every other, except where it is an index. */
+function makeDouble(node: ASTNode): void {
+  if (node.op === 'value' && typeof node.args === 'bigint') (node as { args: unknown }).args = Number(node.args);
+}
+
+/** Reports every unknown name and everything refused in an expression, and compiles its constant patterns. */
+function visit(walk: Walk, node: ASTNode): void {
+  switch (node.op) {
+    case 'value':
+      makeDouble(node);
+      if (node.args instanceof Uint8Array) {
+        complain(walk, node, 'REMIT_CHARTER_EXPRESSION_REFUSED', 'bytes are of no use here', 'write a text');
+      }
+      return;
+    case 'id':
+      checkVariable(walk, node, node.args);
+      return;
+    case '.': {
+      const [object, field] = node.args;
+      if (object.op === 'id') checkField(walk, node, object.args, field);
+      visit(walk, object);
+      return;
+    }
+    case '[]': {
+      const [object, key] = node.args;
+      if (object.op === 'id' && key.op === 'value' && typeof key.args === 'string') {
+        checkField(walk, key, object.args, key.args);
+      }
+      visit(walk, object);
+      if (key.op !== 'value') visit(walk, key);
+      return;
+    }
+    case 'call': {
+      const [name, given] = node.args;
+      checkFunction(walk, node, name, given);
+      for (const one of given) visit(walk, one);
+      return;
+    }
+    case 'rcall': {
+      const [name, receiver, given] = node.args;
+      checkMethod(walk, node, name);
+      if (!KEPT_METHODS.has(name)) return;
+      visit(walk, receiver);
+      for (const one of given) visit(walk, one);
+      return;
+    }
+    case 'list':
+    case '?:':
+    case '||':
+    case '&&':
+    case '==':
+    case '!=':
+    case 'in':
+    case '+':
+    case '-':
+    case '*':
+    case '/':
+    case '%':
+    case '<':
+    case '<=':
+    case '>':
+    case '>=':
+      for (const inner of node.args) visit(walk, inner);
+      return;
+    case '!_':
+    case '-_':
+      visit(walk, node.args);
+      return;
+    case 'map':
+    case '.?':
+    case '[?]':
+      complain(walk, node, 'REMIT_CHARTER_EXPRESSION_REFUSED', 'mappings and optional values are of no use here');
+      return;
+    default:
+      node satisfies never;
+  }
+}
+
+/** How the library calls what computes a node. */
+type Handle = (...values: unknown[]) => unknown;
+
+/**
+ * Comparing with something that is no number answers `false`, which would let `double("nan") > 2500` or a division by
+ * zero slip through. So whatever computes a number must yield a finite one.
+ */
+function demandFiniteNumbers(node: ASTNode): void {
+  if (node.op === 'value' || node.op === 'id') return;
+  if (node.op in ARITHMETIC || (node.op === 'call' && node.args[0] === 'double')) {
+    const computed = node as unknown as { handle: Handle };
+    const compute = computed.handle;
+    computed.handle = (...values) => {
+      const result = compute(...values);
+      if (typeof result === 'number' && !Number.isFinite(result)) throw new ExpressionRefusal('not_a_finite_number');
+      return result;
+    };
+  }
+  for (const inner of childrenOf(node)) demandFiniteNumbers(inner);
+}
+
+function childrenOf(node: ASTNode): readonly ASTNode[] {
+  switch (node.op) {
+    case '.':
+      return [node.args[0]];
+    case 'call':
+      return node.args[1];
+    case 'rcall':
+      return [node.args[1], ...node.args[2]];
+    case '!_':
+    case '-_':
+      return [node.args];
+    case 'value':
+    case 'id':
+    case 'map':
+    case '.?':
+    case '[?]':
+      return [];
+    default:
+      return node.args;
+  }
+}
+
+function mentionsNull(node: ASTNode): boolean {
+  return (node.op === 'value' && node.args === null) || childrenOf(node).some(mentionsNull);
+}
+
+interface LibraryProblem {
+  readonly code?: string;
+  readonly summary?: string;
+  readonly range?: { readonly start: number };
+}
+
+function syntaxProblem(error: unknown): ExpressionProblem {
+  const { code, summary, range } = error as LibraryProblem;
+  const offset = range?.start ?? 0;
+  if (code === 'limit_exceeded' || error instanceof RangeError) {
+    const message = `is too large: ${summary ?? 'it nests too deeply'}`;
+    return { code: 'REMIT_CHARTER_EXPRESSION_TOO_LARGE', message, offset, hint: 'split it into two policies' };
+  }
+  return { code: 'REMIT_CHARTER_EXPRESSION_SYNTAX', message: `cannot be read: ${summary ?? String(error)}`, offset };
+}
+
+/** The library's words for a type that does not fit, and what to write instead where we can tell. */
+function typeProblem(error: unknown, ast: ASTNode, usages: ReadonlyMap<string, string>): ExpressionProblem {
+  const { code, summary = 'the types do not fit', range } = error as LibraryProblem;
+  const called = code === 'no_matching_overload' ? /'(?:[^']*\.)?(\w+)\(/.exec(summary)?.[1] : undefined;
+  const usage = called === undefined ? undefined : usages.get(called);
+  let hint = usage === undefined ? undefined : `write \`${usage}\``;
+  if (hint === undefined && mentionsNull(ast)) hint = 'a text that is missing is `""`, not null';
+  const offset = range?.start ?? 0;
+  return {
+    code: 'REMIT_CHARTER_EXPRESSION_TYPE',
+    message: `has types that do not fit: ${summary}`,
+    offset,
+    ...(hint === undefined ? {} : { hint }),
+  };
+}
+
+/** Reads the expressions of one charter. */
+export interface ExpressionReader {
+  read(expression: string): ExpressionReading;
+  /** What evaluations may still cost; refilled for each intent. */
+  readonly budget: WorkBudget;
+}
+
+/**
+ * A reader of expressions over the declared variables and the charter's lists. It refuses, with every problem, names
+ * that nobody declared, types that do not fit, a result that is not true or false, loops, patterns that do not compile
+ * and whatever is too large; what it accepts does bounded work.
+ */
+export function expressionReader(schema: ExpressionSchema): ExpressionReader {
+  const budget = workBudget();
+  const { functions, patterns } = policyFunctions(budget);
+  /** Made when the first expression comes: a charter without policies does not pay for it. */
+  let environment: Environment | undefined;
+  const fieldsOf = new Map<string, readonly string[]>([
+    ...ROOTS.map((root): [VariableRoot, readonly string[]] => [root, Object.keys(VARIABLES[root])]),
+    ['lists', Object.keys(schema.lists)],
+  ]);
+  const byName = new Map(functions.map((one) => [one.name, one]));
+  const usages = new Map([...KEPT_FUNCTIONS, ...functions.map((one): [string, string] => [one.name, one.usage])]);
+
+  const read = (expression: string): ExpressionReading => {
+    const refused = (...problems: readonly ExpressionProblem[]): ExpressionReading => ({ ok: false, problems });
+    const code = 'REMIT_CHARTER_EXPRESSION_EMPTY';
+    if (expression.trim() === '')
+      return refused({ code, message: 'is empty; say when the policy is violated', offset: 0 });
+    if (expression.length > LONGEST_EXPRESSION) {
+      const message = `is longer than ${LONGEST_EXPRESSION} characters`;
+      return refused({
+        code: 'REMIT_CHARTER_EXPRESSION_TOO_LARGE',
+        message,
+        offset: LONGEST_EXPRESSION,
+        hint: 'split it into two policies',
+      });
+    }
+    let parsed: ParseResult;
+    try {
+      environment ??= environmentOf(schema, functions);
+      parsed = environment.parse(expression);
+    } catch (error) {
+      return refused(syntaxProblem(error));
+    }
+    const walk: Walk = { fieldsOf, functions: byName, patterns, problems: [], usesVariables: false };
+    visit(walk, parsed.ast);
+    if (walk.problems.length > 0) return refused(...walk.problems);
+    const checked = parsed.check();
+    if (!checked.valid) return refused(typeProblem(checked.error, parsed.ast, usages));
+    if (checked.type !== 'bool') {
+      const message = `says neither true nor false, but ${checked.type === 'dyn' ? 'anything' : `a ${checked.type ?? ''}`}`;
+      const hint = checked.type === 'dyn' ? 'compare it, as in `… == true`' : 'compare it with something';
+      return refused({ code: 'REMIT_CHARTER_EXPRESSION_NOT_BOOLEAN', message, offset: 0, hint });
+    }
+    demandFiniteNumbers(parsed.ast);
+    if (!walk.usesVariables && isNeverTrue(parsed)) {
+      const message = 'is never true, so the policy can never apply';
+      return refused({ code: 'REMIT_CHARTER_EXPRESSION_NEVER', message, offset: 0 });
+    }
+    return { ok: true, condition: parsed };
+  };
+  return { read, budget };
+}
+
+/** Whether an expression without variables is false; one that fails counts as violated, so it is not never true. */
+function isNeverTrue(parsed: ParseResult): boolean {
+  try {
+    return parsed({}) === false;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,80 @@
+import type { JsonValue } from '../intent/intent.js';
+
+/** How a type of an expression looks in TypeScript. Numbers are doubles, as in JSON, so no author meets two kinds. */
+interface ValueOf {
+  string: string;
+  bool: boolean;
+  double: number;
+  'list<string>': readonly string[];
+  'map<string, dyn>': Readonly<Record<string, JsonValue>>;
+}
+
+type Fields = Readonly<Record<string, keyof ValueOf>>;
+type ValuesOf<Declared extends Fields> = { readonly [Name in keyof Declared]: ValueOf[Declared[Name]] };
+
+/**
+ * What an expression may speak of, besides `lists.NAME`. A text that is missing is `""`, which is in no list and
+ * matches no pattern. All facts of `action` are effective ones: a claim has tightened them, never loosened.
+ */
+export const VARIABLES = {
+  action: {
+    type: 'string',
+    target: 'string',
+    parameters: 'map<string, dyn>',
+    destination: 'string',
+    dataClassification: 'string',
+    integration: 'string',
+    environment: 'string',
+    containsPii: 'bool',
+    allowOffHours: 'bool',
+  },
+  context: {
+    agentId: 'string',
+    onBehalfOf: 'string',
+    chainId: 'string',
+    triggerType: 'string',
+    hasCause: 'bool',
+    localHour: 'double',
+    localMinute: 'double',
+    localWeekday: 'string',
+    offHoursAllowed: 'bool',
+    stage: 'string',
+  },
+  facts: {
+    pii: 'list<string>',
+    integrations: 'list<string>',
+    classification: 'double',
+  },
+  agent: {
+    owner: 'string',
+    purpose: 'string',
+  },
+} as const satisfies Record<string, Fields>;
+
+/** The values of one intent. `localWeekday` is `mon` … `sun`; `facts.classification` counts from 0, the mildest. */
+export type PolicyVariables = {
+  readonly [Root in keyof typeof VARIABLES]: ValuesOf<(typeof VARIABLES)[Root]>;
+};
+
+export type VariableRoot = keyof typeof VARIABLES;
+
+/** Makes the objects of one root. The library finds an object's declared fields by its constructor. */
+function recordClass(names: readonly string[]): new (values: Readonly<Record<string, unknown>>) => object {
+  return class {
+    [name: string]: unknown;
+    constructor(values: Readonly<Record<string, unknown>>) {
+      for (const name of names) this[name] = values[name];
+    }
+  };
+}
+
+export const ROOTS = Object.keys(VARIABLES) as readonly VariableRoot[];
+
+export const ROOT_CLASSES = Object.fromEntries(
+  ROOTS.map((root) => [root, recordClass(Object.keys(VARIABLES[root]))]),
+) as Record<VariableRoot, ReturnType<typeof recordClass>>;
+
+/** `lists.NAME` of one charter. */
+export function listsClass(names: readonly string[]): ReturnType<typeof recordClass> {
+  return recordClass(names);
+}

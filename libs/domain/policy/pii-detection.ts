@@ -1,0 +1,183 @@
+import type { JsonValue } from '../intent/intent.js';
+import { isCardNumber } from './pii-checks.js';
+import { meaningOfName, type NameMeaning, type PiiKind } from './pii-names.js';
+import { findInText, type PhoneQuestions } from './pii-patterns.js';
+
+/** Personal data in the parameters: what and where, never the value. */
+export interface PiiFinding {
+  readonly kind: PiiKind;
+  /** RFC 6901, from the parameters. A name that is itself personal data reads `*`. */
+  readonly pointer: string;
+}
+
+/** An intent of the largest size fits; more than this is not looked at and counts as personal. */
+const MOST_VALUES = 40_000;
+const MOST_CHARACTERS = 200_000;
+const MOST_PHONE_QUESTIONS = 64;
+const DEEPEST = 64;
+
+/** There is no use in a longer list: one finding is enough to know that the action holds personal data. */
+const MOST_FINDINGS = 32;
+
+const LONGEST_POINTER = 256;
+
+/** Values that stand for a value: masks, templates, types, and words of queries and forms. */
+const STAND_IN =
+  /^\s*(?:[[<{$%#*]|(?:string|text|varchar|char|number|int|integer|bigint|float|boolean|bool|date|datetime|timestamp|uuid|required|optional|true|false|yes|no|on|off|asc|desc|null|none|nil|n\/a|na|unknown|any|redacted|masked|hidden|test|todo|tbd|-+)\s*$|[a-z]+\(\d+\)\s*$)|\*{2,}/i;
+
+const IP_ADDRESS = /^(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7})$/i;
+
+interface Scan {
+  readonly findings: PiiFinding[];
+  readonly questions: PhoneQuestions;
+  valuesLeft: number;
+  charactersLeft: number;
+}
+
+function digitsIn(text: string): number {
+  return text.replace(/\D/g, '').length;
+}
+
+/** Whether a value can be what the name of its parameter says. */
+function fits(kind: PiiKind, value: string, doubtful: boolean): boolean {
+  if (value.trim() === '' || STAND_IN.test(value)) return false;
+  switch (kind) {
+    case 'name':
+      return /\p{L}{2}/u.test(value) && value.length <= 128;
+    case 'address':
+      return /\p{L}{2}/u.test(value) && /\S\s+\S/.test(value.trim()) && (!doubtful || /\d/.test(value));
+    case 'phone':
+      return /^[\d\s()+./xXtTeE#-]+$/.test(value) && digitsIn(value) >= 6 && digitsIn(value) <= 17;
+    case 'date-of-birth':
+      return /\d.*\d/s.test(value) && value.length <= 40;
+    case 'national-id':
+    case 'passport':
+      return /^[\p{L}\d\s./-]{5,32}$/u.test(value) && digitsIn(value) >= 5;
+    case 'ip-address':
+      return IP_ADDRESS.test(value.trim().split(',', 1)[0] ?? '');
+    case 'health':
+      return /[\p{L}\d]{2}/u.test(value);
+    default:
+      return false;
+  }
+}
+
+/** Where a value lies. The pointer is written only when something is found there. */
+interface Place {
+  readonly up: Place | undefined;
+  readonly step: string | number;
+}
+
+const PARAMETERS: Place = { up: undefined, step: '' };
+
+function pointerTo(place: Place): string {
+  const steps: string[] = [];
+  for (let at = place; at.up !== undefined; at = at.up) {
+    steps.push(`/${String(at.step).replaceAll('~', '~0').replaceAll('/', '~1')}`);
+  }
+  let pointer = '';
+  for (const step of steps.reverse()) {
+    if (pointer.length + step.length > LONGEST_POINTER) break;
+    pointer += step;
+  }
+  return pointer;
+}
+
+function record(scan: Scan, kind: PiiKind, place: Place): void {
+  const { findings } = scan;
+  if (findings.length >= MOST_FINDINGS) return;
+  const pointer = pointerTo(place);
+  if (!findings.some((finding) => finding.kind === kind && finding.pointer === pointer))
+    findings.push({ kind, pointer });
+}
+
+function visitText(scan: Scan, text: string, meaning: NameMeaning, place: Place): void {
+  scan.charactersLeft -= text.length;
+  if (scan.charactersLeft < 0) {
+    record(scan, 'unscanned', place);
+    return;
+  }
+  if (meaning.kind !== undefined && fits(meaning.kind, text, meaning.doubtful === true))
+    record(scan, meaning.kind, place);
+  findInText(text, meaning.countsThings === true, scan.questions, (kind) => {
+    record(scan, kind, place);
+  });
+}
+
+function visitNumber(scan: Scan, value: number, meaning: NameMeaning, place: Place): void {
+  if (!Number.isInteger(value) || value < 10_000) return;
+  const digits = String(value);
+  const { kind } = meaning;
+  if (kind === 'phone' || kind === 'national-id' || kind === 'passport' || kind === 'date-of-birth') {
+    if (fits(kind, digits, false)) record(scan, kind, place);
+  }
+  if (meaning.countsThings !== true && digits.length >= 13 && isCardNumber(digits)) record(scan, 'card-number', place);
+}
+
+/** Whether a mapping under a name such as `homeAddress` holds the lines of one. */
+function holdsText(value: object): boolean {
+  return Object.values(value).some(
+    (inner) => typeof inner === 'string' && /\p{L}{2}/u.test(inner) && !STAND_IN.test(inner),
+  );
+}
+
+/** Names that say nothing of their own: the value means what the name above says. */
+const PASSES_MEANING_ON = new Set(['value', 'number', 'raw', 'text']);
+
+/** Personal data in the name itself, which the pointer then must not repeat. */
+function isPersonalName(scan: Scan, name: string, parent: Place): boolean {
+  if (name.length < 6 || !/[@\d]/.test(name)) return false;
+  let personal = false;
+  scan.charactersLeft -= name.length;
+  findInText(name, false, scan.questions, (kind) => {
+    personal = true;
+    record(scan, kind, parent);
+  });
+  return personal;
+}
+
+function visit(scan: Scan, value: JsonValue, meaning: NameMeaning, place: Place, depth: number): void {
+  scan.valuesLeft -= 1;
+  if (scan.valuesLeft < 0 || scan.charactersLeft < 0 || depth > DEEPEST) {
+    record(scan, 'unscanned', place);
+    return;
+  }
+  if (typeof value === 'string') visitText(scan, value, meaning, place);
+  else if (typeof value === 'number') visitNumber(scan, value, meaning, place);
+  else if (Array.isArray(value)) {
+    for (let index = 0; index < value.length; index += 1) {
+      if (scan.findings.length >= MOST_FINDINGS || scan.valuesLeft < 0) return;
+      visit(scan, value[index] ?? null, meaning, { up: place, step: index }, depth + 1);
+    }
+  } else if (typeof value === 'object' && value !== null) {
+    if (meaning.kind === 'address' && holdsText(value)) record(scan, 'address', place);
+    for (const name of Object.keys(value)) {
+      if (scan.findings.length >= MOST_FINDINGS || scan.valuesLeft < 0) return;
+      const inner = value[name];
+      if (inner === undefined || inner === null || typeof inner === 'boolean') {
+        isPersonalName(scan, name, place);
+        continue;
+      }
+      const step = isPersonalName(scan, name, place) ? '*' : name;
+      const innerMeaning = PASSES_MEANING_ON.has(name) && meaning.kind !== undefined ? meaning : meaningOfName(name);
+      visit(scan, inner, innerMeaning, { up: place, step }, depth + 1);
+    }
+  }
+}
+
+/**
+ * Finds personal data in the parameters of an action, by the names and by the form of the values. Never throws, and
+ * does bounded work: beyond the bounds it reports `unscanned`, which counts as personal. It can only add to what the
+ * agent declared; that it finds nothing proves nothing.
+ */
+export function detectPii(parameters: Readonly<Record<string, JsonValue>> | undefined): readonly PiiFinding[] {
+  if (parameters === undefined) return [];
+  const scan: Scan = {
+    findings: [],
+    questions: { left: MOST_PHONE_QUESTIONS },
+    valuesLeft: MOST_VALUES,
+    charactersLeft: MOST_CHARACTERS,
+  };
+  visit(scan, parameters, {}, PARAMETERS, 0);
+  return scan.findings;
+}

@@ -1,0 +1,112 @@
+import type { ChainAction, ChainCause, ChainDecision, ChainTree } from './chain.js';
+
+/** Deeper branches are drawn at this depth, with their true depth beside them. */
+const DEEPEST_DRAWN = 32;
+const UNSAFE = /[\\\p{C}\p{Zl}\p{Zp}]/gu;
+
+/**
+ * Text from outside, safe to print: control, format and invisible characters appear as `\u{…}`, a backslash doubled,
+ * so that it can neither steer a terminal nor look like something it is not.
+ */
+export function inertText(text: string): string {
+  return text.replace(UNSAFE, (character) =>
+    character === '\\' ? '\\\\' : `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
+  );
+}
+
+const CLAIM_FAULTS: Record<Extract<ChainCause, { standing: 'claimed' }>['why'], string> = {
+  'not-in-record': 'the record does not hold it',
+  'other-chain': 'it belongs to another chain',
+  later: 'it does not come before this action',
+  denied: 'it was denied',
+  undecided: 'it was not allowed',
+};
+
+function causeLine(cause: ChainCause): string {
+  const standing = cause.standing === 'proven' ? 'proven' : `CLAIMED: ${CLAIM_FAULTS[cause.why]}`;
+  return `caused by ${inertText(cause.agentId)} ${cause.intentId} (${standing})`;
+}
+
+function decisionLines(decision: ChainDecision): string[] {
+  const took = decision.msAfterIntent === null ? '' : ` after ${decision.msAfterIntent} ms`;
+  const round = decision.round === 1 ? '' : `, round ${decision.round}`;
+  const standing = decision.void ? ', VOID: too late' : decision.effective ? '' : ', not the one that counts';
+  const wouldBe = decision.wouldBe === decision.outcome ? '' : `, would be ${decision.wouldBe} if all were enforced`;
+  const stage = decision.stage === 'observe' ? ', stage observe' : '';
+  return [
+    `decided ${decision.outcome}${took}${round}${stage}${wouldBe}${standing}`,
+    ...decision.findings.map((finding) => {
+      const force = finding.enforced ? 'enforced' : `not enforced: ${finding.notEnforced ?? 'shadow'}`;
+      return `  ${finding.layer} / ${inertText(finding.rule)}: ${inertText(finding.reason)} (${finding.effect}, ${force})`;
+    }),
+  ];
+}
+
+function linesOf(action: ChainAction): string[] {
+  const { agentId, intentId, cause, trigger, onBehalfOf, upstream } = action;
+  const destination = action.action.destination === undefined ? '' : ` to ${inertText(action.action.destination)}`;
+  const what = `${inertText(action.action.type)} on ${inertText(action.action.target)}${destination}`;
+  const lines = [`${inertText(agentId)}: ${what}: ${action.outcome.toUpperCase()}`, `intent ${intentId}`];
+  if (action.idReused) lines.push('THE ID IS USED FOR MORE THAN ONE ACTION');
+  if (action.appendTime === null) lines.push('the record does not hold the intent itself');
+  if (onBehalfOf !== null) lines.push(`on behalf of ${inertText(onBehalfOf)}`);
+  if (trigger !== null) {
+    const id = trigger.id ? ` ${inertText(trigger.id)}` : '';
+    const description = trigger.description ? ` "${inertText(trigger.description)}"` : '';
+    lines.push(`triggered by ${inertText(trigger.type)}${id}${description}`);
+  }
+  if (cause !== null) {
+    lines.push(`${causeLine(cause)}${action.msAfterCause === null ? '' : `, ${action.msAfterCause} ms before`}`);
+  }
+  if (upstream.agents.length > 0) {
+    const doubt = upstream.proven ? '' : ' (not every cause is proven)';
+    lines.push(`upstream: ${upstream.agents.map(inertText).join(' → ')}${doubt}`);
+  }
+  lines.push(...action.decisions.flatMap(decisionLines));
+  for (const report of action.reports) {
+    const took = report.msAfterDecision === null ? ' without a decision' : ` after ${report.msAfterDecision} ms`;
+    const detail = report.detail === null ? '' : `: ${inertText(report.detail)}`;
+    const differs = report.asDecided ? '' : ', NOT WHAT WAS DECIDED';
+    lines.push(`reported ${report.status}${took}${differs}${detail}`);
+  }
+  return lines;
+}
+
+/** For each action, whether it is the last of its siblings. */
+function lastOfSiblings(actions: readonly ChainAction[]): boolean[] {
+  const last = new Array<boolean>(actions.length);
+  let open: boolean[] = [];
+  for (let i = actions.length - 1; i >= 0; i -= 1) {
+    const depth = actions[i]?.depth ?? 0;
+    last[i] = open[depth] !== true;
+    open = open.slice(0, depth);
+    open[depth] = true;
+  }
+  return last;
+}
+
+/** The chain as text for people, one action under its cause. Contains no character that a terminal obeys but `\n`. */
+export function renderChain(tree: ChainTree): string {
+  const agents = new Set(tree.actions.map((action) => action.agentId));
+  const lines = [`chain ${inertText(tree.chainId)}: ${tree.actions.length} actions, ${agents.size} agents`];
+  const last = lastOfSiblings(tree.actions);
+  const rails: string[] = [];
+  tree.actions.forEach((action, i) => {
+    const depth = Math.min(action.depth, DEEPEST_DRAWN);
+    rails.length = depth;
+    const above = rails.join('');
+    const isLast = last[i] === true;
+    rails[depth] = isLast ? '   ' : '│  ';
+    const hasFollowers = (tree.actions[i + 1]?.depth ?? 0) > action.depth;
+    const below = above + (rails[depth] ?? '') + (hasFollowers ? '│  ' : '   ');
+    const [title = '', ...details] = linesOf(action);
+    const trueDepth = action.depth > DEEPEST_DRAWN ? `(depth ${action.depth}) ` : '';
+    lines.push(`${above}${isLast ? '└─ ' : '├─ '}${trueDepth}${title}`, ...details.map((detail) => below + detail));
+  });
+  for (const report of tree.strayReports) {
+    lines.push(
+      `! ${inertText(report.agentId)} reported ${report.status} for intent ${report.intentId}, which this chain does not hold`,
+    );
+  }
+  return lines.join('\n');
+}

@@ -1,0 +1,404 @@
+import type { Decision, Finding, Layer, Outcome } from '../decision/decision.js';
+import { effectiveDecision, isVoid } from '../decision/effective.js';
+import { chainIdOf, type Cause, type Intent, type OutcomeReport, type Trigger } from '../intent/intent.js';
+
+/** Where and when the record holds an event. `appendTime` is the broker's, ms since the epoch. */
+export interface AppendedAt {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  readonly appendTime: number;
+}
+
+/** What a chain is made of, as the record holds it. */
+export type ChainEvent = AppendedAt &
+  (
+    | { readonly kind: 'intent'; readonly intent: Intent; readonly actionDigest: string }
+    | { readonly kind: 'decision'; readonly decision: Decision }
+    | { readonly kind: 'report'; readonly report: OutcomeReport }
+  );
+
+/** What is wrong with a cause that is only claimed. `undecided`: held, or never validly decided. */
+export type ClaimFault = 'not-in-record' | 'other-chain' | 'later' | 'denied' | 'undecided';
+
+/**
+ * The intent that led to an action. `proven`: the record holds it in the same chain, effectively allowed, appended
+ * before. Otherwise it is only claimed, and `why` says what is wrong with the claim.
+ */
+export type ChainCause = Cause &
+  (
+    | { readonly standing: 'proven' }
+    | {
+        readonly standing: 'claimed';
+        readonly why: ClaimFault;
+      }
+  );
+
+export interface ChainFinding extends Finding {
+  readonly layer: Layer;
+}
+
+export interface ChainDecision extends AppendedAt {
+  readonly decisionId: string;
+  readonly round: number;
+  readonly outcome: Outcome;
+  readonly wouldBe: Outcome;
+  readonly stage: Decision['stage'];
+  /** SHA-256 of the charter that judged; `null`: none was active. */
+  readonly charter: string | null;
+  readonly findings: readonly ChainFinding[];
+  /** Appended after its `validUntil`: nobody may act on it. */
+  readonly void: boolean;
+  /** This one counts. */
+  readonly effective: boolean;
+  /** From the intent's append time to this one's; `null` when the record does not hold the intent. */
+  readonly msAfterIntent: number | null;
+}
+
+export interface ChainReport extends AppendedAt {
+  readonly status: OutcomeReport['status'];
+  readonly detail: string | null;
+  readonly decisionId: string;
+  /** What was done is, by its digest, what was decided. */
+  readonly asDecided: boolean;
+  /** From the effective decision's append time to this one's; `null` when there is no effective decision. */
+  readonly msAfterDecision: number | null;
+}
+
+/** One action of a chain. Several with one `intentId` are the same id used for different actions: `idReused`. */
+export interface ChainAction {
+  readonly agentId: string;
+  readonly intentId: string;
+  readonly idReused: boolean;
+  readonly action: Decision['action'];
+  readonly onBehalfOf: string | null;
+  readonly trigger: Trigger | null;
+  /** Broker append time of the intent, ms since the epoch; `null` when the record holds only what came of it. */
+  readonly appendTime: number | null;
+  /** How many causes lie between this action and the start of its branch. */
+  readonly depth: number;
+  readonly cause: ChainCause | null;
+  /** From the causing intent's append time to this one's. */
+  readonly msAfterCause: number | null;
+  /** The agents whose actions led here, each once, from the first on; `proven` when every cause on the way is. */
+  readonly upstream: { readonly agents: readonly string[]; readonly proven: boolean };
+  /** The outcome that counts; `hold` while people are asked, `undecided` when there is no valid decision. */
+  readonly outcome: Outcome | 'undecided';
+  /** Every decision, in partition order; identical repeats once. */
+  readonly decisions: readonly ChainDecision[];
+  readonly reports: readonly ChainReport[];
+}
+
+/** A report about an action that this chain does not hold. */
+export interface StrayReport extends AppendedAt {
+  readonly agentId: string;
+  readonly intentId: string;
+  readonly decisionId: string;
+  readonly status: OutcomeReport['status'];
+  readonly detail: string | null;
+}
+
+/**
+ * A chain as a tree by causes. The actions come depth first: an action's followers come right after it, one deeper,
+ * in the order of their appends. An action whose claimed cause cannot lie above it starts a branch of its own.
+ */
+export interface ChainTree {
+  readonly chainId: string;
+  readonly actions: readonly ChainAction[];
+  readonly strayReports: readonly StrayReport[];
+}
+
+type IntentEvent = Extract<ChainEvent, { kind: 'intent' }>;
+type DecisionEvent = Extract<ChainEvent, { kind: 'decision' }>;
+type ReportEvent = Extract<ChainEvent, { kind: 'report' }>;
+
+/** What an action says of itself. */
+interface Said {
+  readonly action: Decision['action'];
+  readonly cause: Cause | null;
+  readonly onBehalfOf: string | null;
+  readonly trigger: Trigger | null;
+}
+
+/** What the record holds of one action in one chain. */
+interface Held {
+  readonly agentId: string;
+  readonly intentId: string;
+  readonly chainId: string;
+  readonly said: Said;
+  /** Where the intent lies; when it is not in the record, where its decision says that it lay. */
+  readonly place: AppendedAt;
+  readonly intentRecorded: boolean;
+  readonly decisions: DecisionEvent[];
+  readonly reports: ReportEvent[];
+  effective: DecisionEvent | undefined;
+}
+
+function placeOf({ topic, partition, offset, appendTime }: AppendedAt): AppendedAt {
+  return { topic, partition, offset, appendTime };
+}
+
+function byAppend(a: AppendedAt, b: AppendedAt): number {
+  if (a.appendTime !== b.appendTime) return a.appendTime - b.appendTime;
+  if (a.topic !== b.topic) return a.topic < b.topic ? -1 : 1;
+  return a.partition - b.partition || a.offset - b.offset;
+}
+
+/** Surely before: within one millisecond only a partition has an order. */
+function isBefore(a: AppendedAt, b: AppendedAt): boolean {
+  if (a.appendTime !== b.appendTime) return a.appendTime < b.appendTime;
+  return a.topic === b.topic && a.partition === b.partition && a.offset < b.offset;
+}
+
+/** Each event once, in the order of their appends. */
+function inOrder(events: readonly ChainEvent[]): ChainEvent[] {
+  const byPlace = new Map(events.map((event) => [`${event.topic}\n${event.partition}\n${event.offset}`, event]));
+  return [...byPlace.values()].sort(byAppend);
+}
+
+class Grouped<Value> {
+  readonly #groups = new Map<string, Value[]>();
+
+  add(key: string, value: Value): void {
+    const group = this.#groups.get(key);
+    if (group === undefined) this.#groups.set(key, [value]);
+    else group.push(value);
+  }
+
+  of(key: string): readonly Value[] {
+    return this.#groups.get(key) ?? [];
+  }
+
+  all(): Iterable<readonly Value[]> {
+    return this.#groups.values();
+  }
+}
+
+function claimKey({ agentId, intentId }: Cause): string {
+  return `${agentId}\n${intentId}`;
+}
+
+function saidByIntent({ intent, actionDigest }: IntentEvent): Said {
+  const { type, target, destination } = intent.action;
+  return {
+    action: { type, target, ...(destination ? { destination } : {}), digest: actionDigest },
+    cause: intent.cause ?? null,
+    onBehalfOf: intent.onBehalfOf ?? null,
+    trigger: intent.trigger ?? null,
+  };
+}
+
+function saidByDecision({ decision }: DecisionEvent): Said {
+  return {
+    action: decision.action,
+    cause: decision.cause ?? null,
+    onBehalfOf: decision.onBehalfOf ?? null,
+    trigger: decision.trigger ?? null,
+  };
+}
+
+/** Everything the record holds, action by action; `byClaim` finds them as causes and reports name them. */
+function gather(events: readonly ChainEvent[]): { held: readonly Held[]; byClaim: Grouped<Held> } {
+  const held = new Map<string, Held>();
+  const byClaim = new Grouped<Held>();
+  const heldAs = (
+    of: Pick<Held, 'agentId' | 'intentId' | 'chainId'>,
+    actionDigest: string,
+    found: () => Pick<Held, 'said' | 'place' | 'intentRecorded'>,
+  ): Held => {
+    const key = JSON.stringify([of.agentId, of.intentId, of.chainId, actionDigest]);
+    const known = held.get(key);
+    if (known !== undefined) return known;
+    const { agentId, intentId, chainId } = of;
+    const fresh: Held = { agentId, intentId, chainId, ...found(), decisions: [], reports: [], effective: undefined };
+    held.set(key, fresh);
+    byClaim.add(claimKey(of), fresh);
+    return fresh;
+  };
+  for (const event of events) {
+    if (event.kind !== 'intent') continue;
+    const { agentId, intentId } = event.intent;
+    heldAs({ agentId, intentId, chainId: chainIdOf(event.intent) }, event.actionDigest, () => ({
+      said: saidByIntent(event),
+      place: placeOf(event),
+      intentRecorded: true,
+    }));
+  }
+  for (const event of events) {
+    if (event.kind !== 'decision') continue;
+    const { action, stamp } = event.decision;
+    heldAs(event.decision, action.digest, () => ({
+      said: saidByDecision(event),
+      place: { ...stamp.source, appendTime: Date.parse(stamp.judgedAt) },
+      intentRecorded: false,
+    })).decisions.push(event);
+  }
+  for (const event of events) if (event.kind === 'report') reportedOn(event, byClaim)?.reports.push(event);
+  return { held: [...held.values()], byClaim };
+}
+
+/** The action a report is about: the one its decision decided, else the first of that agent and intent id. */
+function reportedOn({ report }: ReportEvent, byClaim: Grouped<Held>): Held | undefined {
+  const candidates = byClaim.of(claimKey(report));
+  return (
+    candidates.find((one) => one.decisions.some(({ decision }) => decision.decisionId === report.decisionId)) ??
+    candidates[0]
+  );
+}
+
+/** One effective decision per agent, intent and action, whatever chains it was said to belong to. */
+function settle(held: readonly Held[]): void {
+  const byIdentity = new Grouped<Held>();
+  for (const one of held) byIdentity.add(`${claimKey(one)}\n${one.said.action.digest}`, one);
+  for (const same of byIdentity.all()) {
+    const effective = effectiveDecision(same.flatMap((one) => one.decisions));
+    for (const one of same) {
+      if (effective !== undefined && one.decisions.includes(effective)) one.effective = effective;
+    }
+  }
+}
+
+/** A cause as checked against the record. `above`: the causing action, when it can lie above its effect. */
+interface CheckedCause {
+  readonly cause: ChainCause;
+  readonly above: Held | undefined;
+}
+
+function checkCause(claim: Cause, effect: Held, byClaim: Grouped<Held>): CheckedCause {
+  const claimed = (why: ClaimFault, above?: Held): CheckedCause => ({
+    cause: { ...claim, standing: 'claimed', why },
+    above,
+  });
+  const recorded = byClaim.of(claimKey(claim)).filter((candidate) => candidate.intentRecorded);
+  if (recorded.length === 0) return claimed('not-in-record');
+  const sameChain = recorded.filter((candidate) => candidate.chainId === effect.chainId);
+  if (sameChain.length === 0) return claimed('other-chain');
+  const before = sameChain.filter((candidate) => isBefore(candidate.place, effect.place));
+  const [first] = before;
+  if (first === undefined) return claimed('later');
+  const allowed = before.find((candidate) => candidate.effective?.decision.outcome === 'allow');
+  if (allowed !== undefined) return { cause: { ...claim, standing: 'proven' }, above: allowed };
+  return claimed(first.effective?.decision.outcome === 'deny' ? 'denied' : 'undecided', first);
+}
+
+function decisionsOf(one: Held): ChainDecision[] {
+  const shown = new Map<string, ChainDecision>();
+  for (const event of [...one.decisions].sort((a, b) => a.offset - b.offset)) {
+    const { decision } = event;
+    const entry: ChainDecision = {
+      ...placeOf(event),
+      decisionId: decision.decisionId,
+      round: decision.round,
+      outcome: decision.outcome,
+      wouldBe: decision.wouldBe,
+      stage: decision.stage,
+      charter: decision.stamp.charter.digest,
+      findings: decision.verdicts.flatMap(({ layer, findings }) => findings.map((finding) => ({ layer, ...finding }))),
+      void: isVoid(event),
+      effective: event === one.effective,
+      msAfterIntent: one.intentRecorded ? event.appendTime - one.place.appendTime : null,
+    };
+    const repeat = `${entry.decisionId} ${entry.outcome} ${entry.wouldBe} ${String(entry.void)}`;
+    if (!shown.has(repeat)) shown.set(repeat, entry);
+  }
+  return [...shown.values()];
+}
+
+function reportsOf(one: Held): ChainReport[] {
+  const shown = new Map<string, ChainReport>();
+  for (const event of one.reports) {
+    const { report } = event;
+    const repeat = `${report.decisionId} ${report.status} ${report.actionDigest}`;
+    if (shown.has(repeat)) continue;
+    shown.set(repeat, {
+      ...placeOf(event),
+      status: report.status,
+      detail: report.detail ?? null,
+      decisionId: report.decisionId,
+      asDecided: report.actionDigest === one.said.action.digest,
+      msAfterDecision: one.effective === undefined ? null : event.appendTime - one.effective.appendTime,
+    });
+  }
+  return [...shown.values()];
+}
+
+function outcomeOf(one: Held): ChainAction['outcome'] {
+  if (one.effective !== undefined) return one.effective.decision.outcome;
+  return one.decisions.some((event) => event.decision.outcome === 'hold' && !isVoid(event)) ? 'hold' : 'undecided';
+}
+
+/**
+ * Folds a chain into a tree by causes. `events`, in any order and with any repeats, are everything the record holds of
+ * the chain, and what it holds of intents elsewhere that this chain names as causes. Causes that run in a circle
+ * cannot form one here: a cause lies above its effect only when it was appended before it.
+ */
+export function foldChain(chainId: string, events: readonly ChainEvent[]): ChainTree {
+  const ordered = inOrder(events);
+  const { held, byClaim } = gather(ordered);
+  settle(held);
+
+  const ofChain = held.filter((one) => one.chainId === chainId).sort((a, b) => byAppend(a.place, b.place));
+  const causes = new Map<Held, CheckedCause>();
+  const firsts: Held[] = [];
+  const followers = new Map(ofChain.map((one) => [one, [] as Held[]]));
+  for (const one of ofChain) {
+    const checked = one.said.cause === null ? undefined : checkCause(one.said.cause, one, byClaim);
+    if (checked !== undefined) causes.set(one, checked);
+    ((checked?.above && followers.get(checked.above)) ?? firsts).push(one);
+  }
+
+  const folded = new Map<Held, ChainAction>();
+  const toVisit = firsts.reverse();
+  for (let one = toVisit.pop(); one !== undefined; one = toVisit.pop()) {
+    const checked = causes.get(one);
+    const above = checked?.above && folded.get(checked.above);
+    folded.set(one, actionOf(one, checked?.cause ?? null, above, byClaim.of(claimKey(one)).length > 1));
+    for (const follower of followers.get(one)?.reverse() ?? []) toVisit.push(follower);
+  }
+  return { chainId, actions: [...folded.values()], strayReports: strayReportsOf(chainId, ordered, byClaim) };
+}
+
+function strayReportsOf(chainId: string, events: readonly ChainEvent[], byClaim: Grouped<Held>): StrayReport[] {
+  return events.flatMap((event) => {
+    if (event.kind !== 'report' || event.report.chainId !== chainId) return [];
+    if (reportedOn(event, byClaim)?.chainId === chainId) return [];
+    const { agentId, intentId, decisionId, status, detail } = event.report;
+    return [{ ...placeOf(event), agentId, intentId, decisionId, status, detail: detail ?? null }];
+  });
+}
+
+function actionOf(one: Held, cause: ChainCause | null, above: ChainAction | undefined, idReused: boolean): ChainAction {
+  const { action, onBehalfOf, trigger } = one.said;
+  const appendTime = one.intentRecorded ? one.place.appendTime : null;
+  return {
+    agentId: one.agentId,
+    intentId: one.intentId,
+    idReused,
+    action,
+    onBehalfOf,
+    trigger,
+    appendTime,
+    depth: above === undefined ? 0 : above.depth + 1,
+    cause,
+    msAfterCause: msBetween(above?.appendTime ?? null, appendTime),
+    upstream: upstreamOf(cause, above),
+    outcome: outcomeOf(one),
+    decisions: decisionsOf(one),
+    reports: reportsOf(one),
+  };
+}
+
+function msBetween(earlier: number | null, later: number | null): number | null {
+  return earlier === null || later === null ? null : later - earlier;
+}
+
+function upstreamOf(cause: ChainCause | null, above: ChainAction | undefined): ChainAction['upstream'] {
+  if (cause === null) return { agents: [], proven: true };
+  if (above === undefined) return { agents: [], proven: false };
+  const { agents, proven } = above.upstream;
+  return {
+    // Shared where nobody is added, so that two agents calling each other for hours do not fill the memory.
+    agents: agents.includes(above.agentId) ? agents : [...agents, above.agentId],
+    proven: proven && cause.standing === 'proven',
+  };
+}

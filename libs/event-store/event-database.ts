@@ -1,0 +1,69 @@
+import { DataSource, MigrationExecutor, type DataSourceOptions } from 'typeorm';
+import { EVENT_STORE_MIGRATIONS, EVENT_STORE_SCHEMA } from './event-tables.js';
+
+export interface EventDatabaseOptions {
+  /** `postgres://user:password@host:port/database` */
+  readonly databaseUrl: string;
+  /** Most connections at once; 8 unless told. Each stream that is being published holds one. */
+  readonly poolSize?: number | undefined;
+  /** Shown in `pg_stat_activity`. */
+  readonly applicationName?: string | undefined;
+  /** How long a replica may publish one turn of a stream before another may take over, ms; 30 s unless told. */
+  readonly publishTurnMs?: number | undefined;
+  /** Hears of idle connections that the server has cut; they are replaced when next needed. */
+  readonly onConnectionLost?: ((error: Error) => void) | undefined;
+}
+
+const CONNECT_MS = 5_000;
+const STATEMENT_MS = 15_000;
+/** Any number will do as long as every replica uses the same: replicas that start together migrate one by one. */
+const MIGRATION_LOCK = 7_236_412;
+
+function sourceOptions(options: EventDatabaseOptions) {
+  return {
+    type: 'postgres',
+    url: options.databaseUrl,
+    schema: EVENT_STORE_SCHEMA,
+    applicationName: options.applicationName ?? 'remit-event-store',
+    connectTimeoutMS: CONNECT_MS,
+    logging: false,
+    installExtensions: false,
+    // Without a handler, a server that stops takes this process with it.
+    poolErrorHandler: (error: Error) => options.onConnectionLost?.(error),
+  } as const satisfies DataSourceOptions;
+}
+
+/** Creates or updates the tables. Safe when many replicas do it at once. */
+async function migrate(options: EventDatabaseOptions): Promise<void> {
+  const source = new DataSource({
+    ...sourceOptions(options),
+    poolSize: 1,
+    migrations: EVENT_STORE_MIGRATIONS,
+    migrationsTableName: 'migration',
+  });
+  await source.initialize();
+  try {
+    const runner = source.createQueryRunner();
+    try {
+      await runner.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
+      await runner.query(`CREATE SCHEMA IF NOT EXISTS ${EVENT_STORE_SCHEMA}`);
+      await new MigrationExecutor(source, runner).executePendingMigrations();
+    } finally {
+      await runner.release();
+    }
+  } finally {
+    // Ends the session and with it the lock.
+    await source.destroy();
+  }
+}
+
+/** A connection pool to a store whose tables are up to date. */
+export async function openEventDatabase(options: EventDatabaseOptions): Promise<DataSource> {
+  await migrate(options);
+  const source = new DataSource({
+    ...sourceOptions(options),
+    poolSize: options.poolSize ?? 8,
+    extra: { statement_timeout: STATEMENT_MS, query_timeout: STATEMENT_MS + CONNECT_MS, keepAlive: true },
+  });
+  return source.initialize();
+}

@@ -1,0 +1,207 @@
+import type { DataSource, EntityManager } from 'typeorm';
+import type {
+  Append,
+  AppendResult,
+  EventSchema,
+  EventStore,
+  PublishEvents,
+  PublishTurn,
+  PublishTurnResult,
+  StoredEvent,
+  StreamReading,
+} from './event-store.js';
+import { commandIdReused } from './command-id-reused.js';
+import { openEventDatabase, type EventDatabaseOptions } from './event-database.js';
+import { eventStoreErrorOf } from './event-store-error.js';
+import { eventOfRow, textOfEvent, type EventRow } from './event-text.js';
+
+const EVENT_COLUMNS = 'stream, version, command_id AS "commandId", event AS text';
+const PUBLISH_TURN_MS = 30_000;
+
+/** Locks of streams that are being published live beside everyone else's advisory locks: the name keeps them apart. */
+const PUBLISH_LOCK = `hashtextextended('remit event store, publishing ' || $1, 0)`;
+
+async function rowsOf<Row>(manager: EntityManager, sql: string, parameters: readonly unknown[]): Promise<Row[]> {
+  return manager.query<Row[]>(sql, [...parameters]);
+}
+
+async function coded<Result>(work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    throw eventStoreErrorOf(error);
+  }
+}
+
+/** The event store on PostgreSQL. Any number of replicas may share a database. */
+export class PostgresEventStore<Event> implements EventStore<Event> {
+  private constructor(
+    private readonly schema: EventSchema<Event>,
+    private readonly source: DataSource,
+    private readonly publishTurnMs: number,
+  ) {}
+
+  /** Connects and brings the tables up to date. */
+  static async open<Event>(
+    schema: EventSchema<Event>,
+    options: EventDatabaseOptions,
+  ): Promise<PostgresEventStore<Event>> {
+    const source = await coded(() => openEventDatabase(options));
+    return new PostgresEventStore(schema, source, options.publishTurnMs ?? PUBLISH_TURN_MS);
+  }
+
+  readStream(stream: string, after = 0): Promise<StreamReading<Event>> {
+    return coded(async () => {
+      const sql = `SELECT ${EVENT_COLUMNS} FROM event_store.event WHERE stream = $1 AND version > $2 ORDER BY version`;
+      const events = this.read(await rowsOf<EventRow>(this.source.manager, sql, [stream, after]));
+      return { events, version: events.at(-1)?.version ?? after };
+    });
+  }
+
+  append(stream: string, append: Append<Event>): Promise<AppendResult<Event>> {
+    return coded(async () => {
+      const texts = append.events.map((event) => textOfEvent(this.schema, stream, event));
+      return this.source.transaction(async (manager) => {
+        const version = await lockStream(manager, stream);
+        const before = await this.resultOfCommand(manager, stream, append);
+        if (before !== undefined) return before;
+        if (version !== append.expectedVersion) return { status: 'conflict', version };
+        if (texts.length === 0) return { status: 'appended', events: [] };
+        return { status: 'appended', events: await this.insert(manager, stream, version, append, texts) };
+      });
+    });
+  }
+
+  streams(page: { after?: string; limit: number }): Promise<readonly string[]> {
+    const sql = `SELECT stream FROM event_store.stream WHERE version > 0 AND stream > $1 ORDER BY stream LIMIT $2`;
+    return this.names(sql, page);
+  }
+
+  unpublished(limit: number): Promise<readonly StoredEvent<Event>[]> {
+    return coded(async () => {
+      const sql = `
+        SELECT ${EVENT_COLUMNS} FROM event_store.event WHERE published_at IS NULL ORDER BY stream, version LIMIT $1`;
+      return this.read(await rowsOf<EventRow>(this.source.manager, sql, [limit]));
+    });
+  }
+
+  unpublishedStreams(page: { after?: string; limit: number }): Promise<readonly string[]> {
+    const sql = `
+      SELECT DISTINCT stream FROM event_store.event WHERE published_at IS NULL AND stream > $1 ORDER BY stream LIMIT $2`;
+    return this.names(sql, page);
+  }
+
+  /** The lock ends with the transaction, so it is free again whenever this process dies or the server loses it. */
+  async publishTurn(stream: string, turn: PublishTurn, publish: PublishEvents<Event>): Promise<PublishTurnResult> {
+    let refusal: { readonly error: unknown } | undefined;
+    try {
+      return await this.source.transaction(async (manager) => {
+        // A replica that is frozen while it publishes must not keep the stream for ever.
+        await manager.query(`SET LOCAL idle_in_transaction_session_timeout = ${Math.trunc(this.publishTurnMs)}`);
+        if (!(await lockForPublishing(manager, stream, turn.whenBusy))) return { status: 'busy' };
+        const sql = `
+          SELECT ${EVENT_COLUMNS} FROM event_store.event WHERE stream = $1 AND published_at IS NULL
+          ORDER BY version LIMIT $2`;
+        const events = this.read(await rowsOf<EventRow>(manager, sql, [stream, turn.limit]));
+        const last = events.at(-1);
+        if (last === undefined) return { status: 'published', count: 0, more: false };
+        try {
+          await publish(events);
+        } catch (error) {
+          refusal = { error };
+          throw error;
+        }
+        await manager.query(
+          `UPDATE event_store.event SET published_at = clock_timestamp()
+           WHERE stream = $1 AND version <= $2 AND published_at IS NULL`,
+          [stream, last.version],
+        );
+        return { status: 'published', count: events.length, more: events.length === turn.limit };
+      });
+    } catch (error) {
+      if (refusal !== undefined) throw refusal.error;
+      throw eventStoreErrorOf(error);
+    }
+  }
+
+  ping(): Promise<void> {
+    return coded(async () => {
+      await this.source.query('SELECT 1 FROM event_store.stream LIMIT 1');
+    });
+  }
+
+  close(): Promise<void> {
+    return coded(() => this.source.destroy());
+  }
+
+  private read(rows: readonly EventRow[]): StoredEvent<Event>[] {
+    return rows.map((row) => eventOfRow(this.schema, row));
+  }
+
+  private names(sql: string, page: { after?: string; limit: number }): Promise<readonly string[]> {
+    return coded(async () => {
+      const rows = await rowsOf<{ stream: string }>(this.source.manager, sql, [page.after ?? '', page.limit]);
+      return rows.map((row) => row.stream);
+    });
+  }
+
+  private async resultOfCommand(
+    manager: EntityManager,
+    stream: string,
+    append: Append<Event>,
+  ): Promise<AppendResult<Event> | undefined> {
+    const [before] = await rowsOf<{ digest: string; from_version: number; to_version: number }>(
+      manager,
+      'SELECT digest, from_version, to_version FROM event_store.command WHERE stream = $1 AND command_id = $2',
+      [stream, append.commandId],
+    );
+    if (before === undefined) return undefined;
+    if (before.digest !== append.commandDigest) return commandIdReused(stream, append.commandId);
+    const sql = `
+      SELECT ${EVENT_COLUMNS} FROM event_store.event
+      WHERE stream = $1 AND version > $2 AND version <= $3 ORDER BY version`;
+    const rows = await rowsOf<EventRow>(manager, sql, [stream, before.from_version, before.to_version]);
+    return { status: 'duplicate', events: this.read(rows) };
+  }
+
+  private async insert(
+    manager: EntityManager,
+    stream: string,
+    version: number,
+    append: Append<Event>,
+    texts: readonly string[],
+  ): Promise<StoredEvent<Event>[]> {
+    const newVersion = version + texts.length;
+    const { commandId, commandDigest } = append;
+    await manager.query(
+      `INSERT INTO event_store.command (stream, command_id, digest, from_version, to_version) VALUES ($1, $2, $3, $4, $5)`,
+      [stream, commandId, commandDigest, version, newVersion],
+    );
+    const rows = texts.map((text, index) => ({ stream, version: version + index + 1, commandId, text }));
+    await manager.query(
+      `INSERT INTO event_store.event (stream, version, command_id, event)
+       SELECT $1, version, $2, event FROM unnest($3::integer[], $4::text[]) AS new (version, event)`,
+      [stream, commandId, rows.map((row) => row.version), rows.map((row) => row.text)],
+    );
+    await manager.query('UPDATE event_store.stream SET version = $2 WHERE stream = $1', [stream, newVersion]);
+    return this.read(rows);
+  }
+}
+
+/** Makes every other append to the stream wait until this transaction ends; returns the stream's version. */
+async function lockStream(manager: EntityManager, stream: string): Promise<number> {
+  await manager.query('INSERT INTO event_store.stream (stream) VALUES ($1) ON CONFLICT DO NOTHING', [stream]);
+  const sql = 'SELECT version FROM event_store.stream WHERE stream = $1 FOR UPDATE';
+  const [row] = await rowsOf<{ version: number }>(manager, sql, [stream]);
+  return row?.version ?? 0;
+}
+
+async function lockForPublishing(manager: EntityManager, stream: string, whenBusy: 'wait' | 'skip'): Promise<boolean> {
+  if (whenBusy === 'wait') {
+    await manager.query(`SELECT pg_advisory_xact_lock(${PUBLISH_LOCK})`, [stream]);
+    return true;
+  }
+  const sql = `SELECT pg_try_advisory_xact_lock(${PUBLISH_LOCK}) AS locked`;
+  const [row] = await rowsOf<{ locked: boolean }>(manager, sql, [stream]);
+  return row?.locked === true;
+}

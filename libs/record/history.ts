@@ -1,0 +1,87 @@
+import type { ChainEvent } from '#domain';
+
+/** Header values by name; a repeated name has an array. */
+export type StoredHeaders = Readonly<Record<string, Buffer | readonly Buffer[]>>;
+
+/** Where a message lies. Offsets count from 0 in each partition. */
+export interface Position {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+}
+
+/** What history keeps of a message, byte for byte. `appendTime` is the broker's, ms since the epoch. */
+export interface RecordedMessage extends Position {
+  readonly appendTime: number;
+  readonly key: Buffer | null;
+  readonly headers: StoredHeaders;
+  readonly value: Buffer | null;
+}
+
+/** What a message can be found by. `null`: the message says nothing about it, or could not be read. */
+export interface SearchTerms {
+  /** CloudEvents type. */
+  readonly eventType: string | null;
+  /** CloudEvents id. */
+  readonly eventId: string | null;
+  readonly agentId: string | null;
+  readonly intentId: string | null;
+  readonly chainId: string | null;
+  readonly actionType: string | null;
+  readonly target: string | null;
+  /** `allow`, `deny` or `hold` of a decision; `executed`, `failed` or `rolled-back` of an outcome report. */
+  readonly outcome: string | null;
+  /** 32 hex digits, from `traceparent`. */
+  readonly traceId: string | null;
+}
+
+/** A message in history with its search terms. */
+export interface HistoryEntry extends RecordedMessage, SearchTerms {}
+
+/** Where a search goes on: after the entry that lay here. Any {@link HistoryEntry} will do. */
+export interface HistoryCursor extends Position {
+  readonly appendTime: number;
+}
+
+/** All conditions must hold. */
+export interface HistorySearch {
+  /** Appended at or after, ms since the epoch. */
+  readonly from?: number | undefined;
+  /** Appended before, ms since the epoch. */
+  readonly to?: number | undefined;
+  readonly agentId?: string | undefined;
+  readonly actionType?: string | undefined;
+  readonly target?: string | undefined;
+  readonly outcome?: string | undefined;
+  readonly chainId?: string | undefined;
+  readonly traceId?: string | undefined;
+  /** The most entries to return. */
+  readonly limit: number;
+  readonly after?: HistoryCursor | undefined;
+}
+
+/** For each topic, the offset after the last message stored of each partition; 0 where nothing is stored. */
+export type StoredPositions = ReadonlyMap<string, readonly number[]>;
+
+/**
+ * Every message of every topic, once. Two implementations, `PostgresHistory` and `MemoryHistory`, pass one suite.
+ * Entries come in the order of append time, then topic (by code point), partition and offset.
+ *
+ * Errors carry a code: `REMIT_RECORD_UNAVAILABLE` when the database does not answer (try again, nothing is lost),
+ * `REMIT_RECORD_REFUSED` when it refuses.
+ */
+export interface History {
+  /** Stores what is not stored yet and returns how many messages that was. Safe to repeat and to race. */
+  append(messages: readonly RecordedMessage[]): Promise<number>;
+  search(search: HistorySearch): Promise<readonly HistoryEntry[]>;
+  /**
+   * What `foldChain` makes a tree of: the chain's readable intents, decisions and reports, and those of intents
+   * elsewhere that they name as causes. Empty: the record holds no such chain.
+   */
+  chain(chainId: string): Promise<readonly ChainEvent[]>;
+  count(): Promise<ReadonlyMap<string, number>>;
+  positions(): Promise<StoredPositions>;
+  /** Resolves when the history can be read and written. */
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}

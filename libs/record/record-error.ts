@@ -1,0 +1,42 @@
+export type RecordErrorCode = 'REMIT_RECORD_UNAVAILABLE' | 'REMIT_RECORD_REFUSED';
+
+/** What went wrong with the record. Its cause never carries stored values, so it may be logged. */
+export class RecordError extends Error {
+  override readonly name = 'RecordError';
+
+  constructor(
+    readonly code: RecordErrorCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+const SQLSTATE = /^[0-9A-Z]{5}$/;
+/** Connection lost, out of resources, shutting down or starting up: all of these pass. */
+const PASSING_SQLSTATE = /^(?:08|53|57)/;
+
+/** TypeORM's own error carries every parameter of the statement, personal data included: it must not travel on. */
+function driverErrorOf(error: unknown): unknown {
+  return error instanceof Error && 'driverError' in error ? error.driverError : error;
+}
+
+export function recordErrorOf(error: unknown): RecordError {
+  if (error instanceof RecordError) return error;
+  const cause = driverErrorOf(error);
+  const code = cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : undefined;
+  const said = cause instanceof Error ? cause.message : String(cause);
+  if (code !== undefined && SQLSTATE.test(code) && !PASSING_SQLSTATE.test(code)) {
+    return new RecordError(
+      'REMIT_RECORD_REFUSED',
+      `PostgreSQL refused (${code}): ${said}. Check the role and the database that DATABASE_URL names.`,
+      { cause },
+    );
+  }
+  return new RecordError(
+    'REMIT_RECORD_UNAVAILABLE',
+    `PostgreSQL does not answer (${code ?? said}). Start it or correct DATABASE_URL; the log keeps what is not stored yet.`,
+    { cause },
+  );
+}

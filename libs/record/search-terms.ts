@@ -1,0 +1,101 @@
+import { z } from 'zod';
+import { EVENTS, readEvent, type EventDeclaration } from '#contracts';
+import type { RecordedMessage, SearchTerms, StoredHeaders } from './history.js';
+
+/** Longer than any valid name or id; short enough for every index. */
+const LONGEST_TERM = 256;
+
+/**
+ * The form in which a text is searched: what PostgreSQL cannot hold as text (NUL, lone surrogates) and what lies
+ * beyond 256 UTF-16 units is replaced or cut. The message itself is kept byte for byte.
+ */
+export function searchTerm(text: string): string {
+  return text.slice(0, LONGEST_TERM).toWellFormed().replaceAll('\0', '\uFFFD');
+}
+
+function fieldOf(data: unknown, name: string): unknown {
+  return typeof data === 'object' && data !== null ? (data as Record<string, unknown>)[name] : undefined;
+}
+
+function termIn(data: unknown, name: string): string | null {
+  const value = fieldOf(data, name);
+  return typeof value === 'string' ? searchTerm(value) : null;
+}
+
+type TermsInData = Omit<SearchTerms, 'eventType' | 'eventId' | 'traceId'>;
+
+/** Forgiving on purpose: what the layers refuse must be found all the same. */
+function termsInData(data: unknown): TermsInData {
+  const action = fieldOf(data, 'action');
+  return {
+    agentId: termIn(data, 'agentId'),
+    intentId: termIn(data, 'intentId'),
+    chainId: termIn(data, 'chainId'),
+    actionType: termIn(action, 'type'),
+    target: termIn(action, 'target'),
+    outcome: termIn(data, 'outcome') ?? termIn(data, 'status'),
+  };
+}
+
+function termsInIntent(intent: unknown): TermsInData {
+  const terms = termsInData(intent);
+  return { ...terms, chainId: terms.chainId ?? terms.intentId };
+}
+
+const TERMS_IN: Record<keyof typeof EVENTS, (data: unknown) => TermsInData> = {
+  intent: termsInIntent,
+  judgedIntent: (data) => termsInIntent(fieldOf(data, 'intent')),
+  outcome: termsInData,
+  decision: termsInData,
+  permissionEvent: termsInData,
+  charterEvent: termsInData,
+  deadLetter: termsInData,
+};
+
+interface Searchable {
+  /** Without a schema, and without topics, nothing is asked of the bytes but to be a CloudEvent of the type. */
+  readonly declaration: EventDeclaration;
+  readonly termsIn: (data: unknown) => TermsInData;
+}
+
+const SEARCHABLE_BY_TOPIC = new Map<string, Searchable[]>();
+for (const name of Object.keys(EVENTS) as (keyof typeof EVENTS)[]) {
+  const { type, summary, topics } = EVENTS[name];
+  const declaration = { type, summary, topics: [], data: z.unknown() };
+  for (const topic of topics) {
+    const searchable = SEARCHABLE_BY_TOPIC.get(topic.name) ?? [];
+    searchable.push({ declaration, termsIn: TERMS_IN[name] });
+    SEARCHABLE_BY_TOPIC.set(topic.name, searchable);
+  }
+}
+
+const TRACEPARENT = /^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/;
+
+function traceIdOf(headers: StoredHeaders): string | null {
+  const traceparent = headers['traceparent'];
+  const bytes = Buffer.isBuffer(traceparent) ? traceparent : traceparent?.[0];
+  return bytes === undefined ? null : (TRACEPARENT.exec(bytes.toString('latin1'))?.[1] ?? null);
+}
+
+const NOTHING_READ: Omit<SearchTerms, 'traceId'> = {
+  eventType: null,
+  eventId: null,
+  agentId: null,
+  intentId: null,
+  chainId: null,
+  actionType: null,
+  target: null,
+  outcome: null,
+};
+
+/** What a message can be found by. Never throws: a message nobody can read is found by time and trace only. */
+export function searchTermsOf(message: Pick<RecordedMessage, 'topic' | 'headers' | 'value'>): SearchTerms {
+  const traceId = traceIdOf(message.headers);
+  for (const { declaration, termsIn } of SEARCHABLE_BY_TOPIC.get(message.topic) ?? []) {
+    const reading = readEvent(declaration, message);
+    if (!reading.ok) continue;
+    const { id, type, data } = reading.event;
+    return { eventType: searchTerm(type), eventId: searchTerm(id), ...termsIn(data), traceId };
+  }
+  return { ...NOTHING_READ, traceId };
+}

@@ -1,0 +1,260 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { v7 as uuidv7 } from 'uuid';
+import { MemoryBus, MemoryLog, type Bus, type ReceivedMessage } from '#bus';
+import { EVENTS, readEvent, sha256, TOPICS, writeEvent } from '#contracts';
+import { canonicalJson, checkCharter, LAYERS, type Decision, type Intent, type Layer } from '#domain';
+import { createSegment, inputTopicOf } from './segment.js';
+import { CHARTER_KEY, createViews, type Views } from './views.js';
+
+const ENGINE = 'remit/test';
+const AGENT = 'reporter';
+
+function charterText(never: string): string {
+  return [
+    'charter: segments',
+    'stage: enforce',
+    'decision_ttl: 30s',
+    'classifications: [public, internal]',
+    'systems:',
+    '  reporting: { classification: internal }',
+    'boundaries:',
+    `  - { id: action-restriction, never: [${never}] }`,
+    'agents:',
+    `  ${AGENT}: { owner: tests, purpose: report, scope: { actions: [read, export], systems: [reporting] } }`,
+  ].join('\n');
+}
+
+/** The whole of Remit's judging on one in-memory log whose clock the test turns. */
+class World {
+  now = Date.UTC(2026, 10, 3, 12);
+  readonly log = new MemoryLog(() => this.now);
+  readonly #bus: Bus = this.bus();
+  readonly #stops: (() => Promise<void>)[] = [];
+
+  bus(): Bus {
+    return new MemoryBus(this.log);
+  }
+
+  async open(): Promise<void> {
+    await this.#bus.ensureTopics(Object.values(TOPICS));
+  }
+
+  async close(): Promise<void> {
+    for (const stop of this.#stops.reverse()) await stop();
+    await this.#bus.close();
+  }
+
+  /** A process that judges with these layers. `views` may be made to lie. */
+  async start(
+    layers: readonly Layer[],
+    group: string,
+    spoil: (views: Views) => Views = (views) => views,
+  ): Promise<void> {
+    const bus = this.bus();
+    const views = createViews(bus);
+    await views.start();
+    const segment = createSegment({ layers, engine: ENGINE, viewWaitMs: 50 }, spoil(views));
+    const consumption = await bus.consume({ group, topics: [inputTopicOf(layers)] }, segment);
+    this.#stops.push(async () => {
+      await consumption.stop();
+      await views.stop();
+      await bus.close();
+    });
+  }
+
+  /** The event's millisecond is over when this resolves, as with every acknowledged activation. */
+  async activate(never: string): Promise<string> {
+    const text = charterText(never);
+    const checked = checkCharter(text, sha256);
+    if (!checked.ok) throw new Error(JSON.stringify(checked.problems));
+    const { name, digest } = checked.charter;
+    const event = writeEvent(EVENTS.charterEvent, {
+      id: digest,
+      source: '/test',
+      subject: name,
+      data: { event: 'CharterActivated', charter: name, digest, text, activatedBy: 'test' },
+    });
+    await this.#bus.publish([{ topic: TOPICS.charterEvents.name, key: CHARTER_KEY, ...event }]);
+    this.now += 1;
+    return digest;
+  }
+
+  async suspend(version: number, event: 'AgentSuspended' | 'AgentReinstated'): Promise<void> {
+    const data = {
+      event,
+      agentId: AGENT,
+      version,
+      by: 'sam',
+      reason: 'a test',
+      commandId: uuidv7(),
+      at: new Date(this.now).toISOString(),
+    };
+    const checked = EVENTS.permissionEvent.data.parse(data);
+    const message = writeEvent(EVENTS.permissionEvent, {
+      id: uuidv7(),
+      source: '/test',
+      subject: AGENT,
+      data: checked,
+    });
+    await this.#bus.publish([{ topic: TOPICS.permissionEvents.name, key: AGENT, ...message }]);
+    this.now += 1;
+  }
+
+  async propose(type: string, { key = AGENT, intentId = uuidv7() } = {}): Promise<void> {
+    const intent: Intent = { intentId, agentId: AGENT, action: { type, target: 'reporting' } };
+    const event = writeEvent(EVENTS.intent, { id: intent.intentId, source: '/test', subject: AGENT, data: intent });
+    const headers = { ...event.headers, traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01' };
+    await this.#bus.publish([{ topic: TOPICS.agentActions.name, key, value: event.value, headers }]);
+    this.now += 1;
+  }
+
+  /** Waits for `count` messages of a topic, and returns all of it. */
+  async messages(topic: string, count: number): Promise<ReceivedMessage[]> {
+    const all: ReceivedMessage[] = [];
+    const following = await this.#bus.follow({ topics: [topic], from: 'start' }, (messages) => all.push(...messages));
+    for (let turn = 0; all.length < count && turn < 2000; turn += 1)
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    await following.stop();
+    expect(all).toHaveLength(count);
+    return all;
+  }
+
+  async decisions(count: number): Promise<Decision[]> {
+    return (await this.messages(TOPICS.agentDecisions.name, count)).map((message) => {
+      const reading = readEvent(EVENTS.decision, message);
+      if (!reading.ok) throw new Error(reading.reason);
+      return reading.event.data;
+    });
+  }
+}
+
+function rulesOf({ verdicts }: Decision): string[] {
+  return verdicts.flatMap(({ layer, findings }) => findings.map(({ rule }) => `${layer}/${rule}`));
+}
+
+describe('the pipeline', () => {
+  let world: World;
+
+  beforeEach(async () => {
+    world = new World();
+    await world.open();
+  });
+
+  afterEach(() => world.close());
+
+  it('denies everything while no charter is active', async () => {
+    await world.start(LAYERS, 'one');
+    await world.propose('read');
+    const [decision] = await world.decisions(1);
+    expect(decision).toMatchObject({
+      outcome: 'deny',
+      stage: 'enforce',
+      stamp: { charter: { digest: null, position: 0 } },
+    });
+    expect(rulesOf(decision as Decision)).toContain('boundary/no-active-charter');
+  });
+
+  it('decides alike as one segment, as four services, and cut in the middle', async () => {
+    const proposals = ['read', 'export', 'drop', 'delete'].map((type) => ({ type, intentId: uuidv7() }));
+    const shapes: Layer[][][] = [[[...LAYERS]], LAYERS.map((layer) => [layer]), [LAYERS.slice(0, 2), LAYERS.slice(2)]];
+    const bodies: string[][] = [];
+    for (const shape of shapes) {
+      const own = new World();
+      await own.open();
+      await own.activate('drop');
+      await own.suspend(1, 'AgentSuspended');
+      await own.propose('read', { intentId: uuidv7() });
+      await own.suspend(2, 'AgentReinstated');
+      for (const { type, intentId } of proposals) await own.propose(type, { intentId });
+      for (const layers of shape) await own.start(layers, layers.join());
+      bodies.push((await own.decisions(1 + proposals.length)).slice(1).map(canonicalJson));
+      await own.close();
+    }
+    expect(new Set(bodies[0]).size).toBe(proposals.length);
+    expect(bodies[1]).toEqual(bodies[0]);
+    expect(bodies[2]).toEqual(bodies[0]);
+  });
+
+  it('judges an intent by the charter appended before it, also when it is read long after', async () => {
+    const before = await world.activate('drop');
+    await world.propose('export');
+    const after = await world.activate('export');
+    await world.propose('export');
+    await world.start(LAYERS, 'late');
+    const decisions = await world.decisions(2);
+    expect(decisions.map(({ outcome, stamp }) => [outcome, stamp.charter.digest])).toEqual([
+      ['allow', before],
+      ['deny', after],
+    ]);
+  });
+
+  it('judges redelivered intents alike although the charter and the agent’s authority have changed since', async () => {
+    await world.activate('drop');
+    await world.propose('export');
+    await world.start(LAYERS, 'first delivery');
+    const [first] = await world.decisions(1);
+    await world.activate('export');
+    await world.suspend(1, 'AgentSuspended');
+    await world.start(LAYERS, 'second delivery');
+    const [, second] = await world.decisions(2);
+    expect(canonicalJson(second)).toBe(canonicalJson(first));
+  });
+
+  it('binds every intent appended after a suspension, and none before', async () => {
+    await world.activate('drop');
+    await world.propose('read');
+    await world.suspend(1, 'AgentSuspended');
+    await world.propose('read');
+    await world.suspend(2, 'AgentReinstated');
+    await world.propose('read');
+    await world.start(LAYERS, 'one');
+    expect((await world.decisions(3)).map(({ outcome }) => outcome)).toEqual(['allow', 'deny', 'allow']);
+  });
+
+  it('fails closed when the views of the first layer do not catch up', async () => {
+    await world.activate('drop');
+    await world.start(LAYERS, 'blind', (views) => ({ ...views, catchUp: () => Promise.resolve(false) }));
+    await world.propose('read');
+    const [decision] = await world.decisions(1);
+    expect(decision).toMatchObject({ outcome: 'deny', stamp: { viewsBehind: true } });
+    expect(rulesOf(decision as Decision)).toContain('boundary/views-behind');
+  });
+
+  it.each(LAYERS.slice(1))('fails closed when only the views of %s do not reach the stamp', async (blind) => {
+    await world.activate('drop');
+    for (const layer of LAYERS) {
+      await world.start([layer], layer, (views) => {
+        if (layer === blind) views.charter.reached = () => false;
+        return views;
+      });
+    }
+    await world.propose('read');
+    const [decision] = await world.decisions(1);
+    expect(decision?.outcome).toBe('deny');
+    expect(rulesOf(decision as Decision)).toContain(`${blind}/views-behind`);
+  });
+
+  it('puts aside an intent under another agent’s key, and goes on', async () => {
+    await world.activate('drop');
+    await world.start(LAYERS, 'one');
+    await world.propose('read', { key: 'somebody-else' });
+    await world.propose('read');
+    await world.decisions(1);
+    const [letter] = await world.messages(TOPICS.deadLetters.name, 1);
+    const reading = readEvent(EVENTS.deadLetter, letter as ReceivedMessage);
+    expect(reading).toMatchObject({ ok: true, event: { data: { code: 'REMIT_INTENT_KEY_MISMATCH' } } });
+  });
+
+  it('carries the trace context through untouched', async () => {
+    await world.activate('drop');
+    for (const layer of LAYERS) await world.start([layer], layer);
+    await world.propose('read');
+    const [decision] = await world.messages(TOPICS.agentDecisions.name, 1);
+    expect(String(decision?.headers['traceparent'])).toBe('00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01');
+  });
+
+  it('is a run of neighbours, or nothing', () => {
+    expect(() => inputTopicOf(['boundary', 'policy'])).toThrow('REMIT_SEGMENT_LAYERS');
+    expect(() => inputTopicOf([])).toThrow('REMIT_SEGMENT_LAYERS');
+  });
+});

@@ -1,0 +1,5 @@
+/**
+ * Name and version of the engine, recorded in every decision. A change that can alter any verdict changes the version:
+ * replay demands equal decisions of equal engines.
+ */
+export const ENGINE = 'remit/1';

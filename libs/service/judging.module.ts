@@ -1,0 +1,79 @@
+import { Inject, Injectable, Module, type DynamicModule, type OnModuleInit } from '@nestjs/common';
+import { BatchTransport, type Bus } from '#bus';
+import type { Config } from '#config';
+import type { Layer } from '#domain';
+import { CHARTER_KEY, createSegment, createViews, type Views } from '#segment';
+import { BUS, BusModule, CONFIG } from './bus.module.js';
+import { ENGINE } from './engine.js';
+import type { ReadinessCheck } from './health.js';
+
+/** Injection token of the process's {@link Views}. */
+export const VIEWS = Symbol('remit.views');
+
+/** Injection token of the segment: the batch handler that judges. */
+export const SEGMENT = Symbol('remit.segment');
+
+/** Injection token and Nest transport id of the transport that feeds the segment. */
+export const JUDGING = Symbol('remit.judging');
+
+/** Injection token of the {@link ReadinessCheck}s of judging. */
+export const JUDGING_CHECKS = Symbol('remit.judging-checks');
+
+@Injectable()
+class ViewsLifetime implements OnModuleInit {
+  constructor(@Inject(VIEWS) private readonly views: Views) {}
+
+  async onModuleInit(): Promise<void> {
+    await this.views.start();
+  }
+}
+
+function judgingChecks(views: Views, transport: BatchTransport): readonly ReadinessCheck[] {
+  return [
+    {
+      name: 'partitions',
+      missing: () => Promise.resolve(transport.settled() ? undefined : 'the consumer group has not settled yet'),
+    },
+    {
+      name: 'charter',
+      missing: () =>
+        Promise.resolve(
+          views.charter.latest(CHARTER_KEY) === undefined
+            ? 'no charter is active: run `remit charter activate FILE`'
+            : undefined,
+        ),
+    },
+    {
+      name: 'views',
+      missing: async () => ((await views.catchUp(0)) ? undefined : 'the views are still reading'),
+    },
+  ];
+}
+
+/** Everything a process needs to judge with a run of neighbouring layers; the app adds the controller that feeds it. */
+@Module({})
+export class JudgingModule {
+  static of(layers: readonly [Layer, ...Layer[]]): DynamicModule {
+    return {
+      module: JudgingModule,
+      imports: [BusModule],
+      providers: [
+        { provide: VIEWS, inject: [BUS], useFactory: (bus: Bus): Views => createViews(bus) },
+        {
+          provide: SEGMENT,
+          inject: [VIEWS, CONFIG],
+          useFactory: (views: Views, config: Config) =>
+            createSegment({ layers, engine: ENGINE, viewWaitMs: config.viewWaitMs }, views),
+        },
+        {
+          provide: JUDGING,
+          inject: [BUS],
+          useFactory: (bus: Bus) => new BatchTransport({ bus, group: `remit.${layers[0]}`, transportId: JUDGING }),
+        },
+        { provide: JUDGING_CHECKS, inject: [VIEWS, JUDGING], useFactory: judgingChecks },
+        ViewsLifetime,
+      ],
+      exports: [SEGMENT, VIEWS, JUDGING, JUDGING_CHECKS, BusModule],
+    };
+  }
+}

@@ -1,0 +1,24 @@
+import type { Bus } from '#bus';
+import { TOPICS } from '#contracts';
+import type { History } from '#record';
+
+/**
+ * Waits until the history holds every message that lies on the log at the call, and names the partitions where it does
+ * not, as `topic/partition: stored N of M`. Empty: nothing is missing.
+ */
+export async function missingFromHistory(bus: Bus, history: History, withinMs: number): Promise<string[]> {
+  const ends = await bus.ends(Object.values(TOPICS).map((topic) => topic.name));
+  const deadline = performance.now() + withinMs;
+  for (;;) {
+    const stored = await history.positions();
+    const missing: string[] = [];
+    for (const [topic, partitionEnds] of ends) {
+      partitionEnds.forEach((end, partition) => {
+        const next = stored.get(topic)?.[partition] ?? 0;
+        if (next < end) missing.push(`${topic}/${String(partition)}: stored ${String(next)} of ${String(end)}`);
+      });
+    }
+    if (missing.length === 0 || performance.now() > deadline) return missing;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}

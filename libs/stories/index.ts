@@ -1,0 +1,3 @@
+export * from './audit-completeness.js';
+export * from './story-player.js';
+export * from './story.js';

@@ -1,0 +1,209 @@
+import { z } from 'zod';
+import { EVENTS, sha256, TOPICS, writeEvent } from '#contracts';
+import {
+  actionDigestOf,
+  decisionIdOf,
+  layerSchema,
+  outcomeSchema,
+  type Action,
+  type AppendedAt,
+  type Cause,
+  type ChainEvent,
+} from '#domain';
+
+const common = {
+  agent: z.string().optional().describe('Left out: whoever last used the intent.'),
+  at: z.int().describe('Append time, ms from the start.'),
+  action: z.string().optional(),
+  target: z.string().optional(),
+};
+
+/** What happened, one line per event, with names for ids. */
+export const chainScriptSchema = z.strictObject({
+  chain: z.string().default('the chain'),
+  agents: z.array(z.string()).describe('The place in this list is the partition.'),
+  events: z.array(
+    z.union([
+      z.strictObject({
+        intent: z.string(),
+        chain: z.string().optional(),
+        cause: z.string().optional(),
+        trigger: z.string().optional(),
+        on_behalf_of: z.string().optional(),
+        ...common,
+      }),
+      z.strictObject({ lost: z.string().describe('An intent that the record does not hold.'), ...common }),
+      z.strictObject({
+        decision: z.string(),
+        outcome: outcomeSchema,
+        round: z.int().default(1),
+        ttl: z.int().default(30_000).describe('From the intent to `validUntil`, ms.'),
+        findings: z.array(z.strictObject({ layer: layerSchema, rule: z.string(), reason: z.string() })).default([]),
+        ...common,
+      }),
+      z.strictObject({
+        report: z.string(),
+        status: z.enum(['executed', 'failed', 'rolled-back']),
+        detail: z.string().optional(),
+        ...common,
+      }),
+    ]),
+  ),
+});
+export type ChainScript = z.infer<typeof chainScriptSchema>;
+
+/** 2026-01-05T09:00:00.000Z, ms since the epoch: when every script starts. */
+export const SCRIPT_START = Date.UTC(2026, 0, 5, 9);
+const CHARTER = 'c'.repeat(64);
+
+/** The UUIDv7 behind a name in a script. */
+export function intentIdNamed(name: string): string {
+  return `019b8d5a-0000-7000-8000-${sha256(name).slice(0, 12)}`;
+}
+
+interface Spoken {
+  readonly agentId: string;
+  readonly action: Pick<Action, 'type' | 'target'>;
+  readonly chainId: string;
+  readonly cause: Cause | undefined;
+  readonly trigger: string | undefined;
+  readonly onBehalfOf: string | undefined;
+  readonly lay: AppendedAt;
+}
+
+/** Plays a script into the events that the record would hold. Decisions and reports are about the last such intent. */
+export function eventsOfScript(script: ChainScript): ChainEvent[] {
+  const ends = new Map<string, number>();
+  const spoken = new Map<string, Spoken>();
+  const place = (topic: string, agentId: string, at: number): AppendedAt => {
+    const partition = script.agents.indexOf(agentId);
+    const end = ends.get(`${topic}/${String(partition)}`) ?? 0;
+    ends.set(`${topic}/${String(partition)}`, end + 1);
+    return { topic, partition, offset: end, appendTime: SCRIPT_START + at };
+  };
+  return script.events.flatMap((line): ChainEvent[] => {
+    const name =
+      'intent' in line ? line.intent : 'lost' in line ? line.lost : 'decision' in line ? line.decision : line.report;
+    const before = spoken.get(name);
+    const agentId = line.agent ?? before?.agentId ?? '';
+    const intentId = intentIdNamed(name);
+    const action = {
+      type: line.action ?? before?.action.type ?? 'read',
+      target: line.target ?? before?.action.target ?? 'reporting',
+    };
+    const actionDigest = actionDigestOf(action, sha256);
+    if ('intent' in line || 'lost' in line) {
+      const told = 'intent' in line ? line : undefined;
+      const lay = place(TOPICS.agentActions.name, agentId, line.at);
+      const cause =
+        told?.cause === undefined
+          ? undefined
+          : { agentId: causingAgent(script, told.cause), intentId: intentIdNamed(told.cause) };
+      const chainId = told?.chain ?? script.chain;
+      spoken.set(name, {
+        agentId,
+        action,
+        chainId,
+        cause,
+        trigger: told?.trigger,
+        onBehalfOf: told?.on_behalf_of,
+        lay,
+      });
+      if (told === undefined) return [];
+      const intent = {
+        intentId,
+        agentId,
+        action,
+        chainId,
+        ...(cause === undefined ? {} : { cause }),
+        ...(told.trigger === undefined ? {} : { trigger: { type: 'user_request', description: told.trigger } }),
+        ...(told.on_behalf_of === undefined ? {} : { onBehalfOf: told.on_behalf_of }),
+      };
+      return [{ ...lay, kind: 'intent', intent, actionDigest }];
+    }
+    const chainId = before?.chainId ?? script.chain;
+    const decisionId = decisionIdOf(
+      { agentId, intentId, actionDigest, round: 'round' in line ? line.round : 1 },
+      sha256,
+    );
+    if ('report' in line) {
+      const { status, detail } = line;
+      const report = { intentId, agentId, decisionId, actionDigest, status, chainId, ...(detail ? { detail } : {}) };
+      return [{ ...place(TOPICS.agentOutcomes.name, agentId, line.at), kind: 'report', report }];
+    }
+    const lay = before?.lay ?? place(TOPICS.agentActions.name, agentId, line.at);
+    return [
+      {
+        ...place(TOPICS.agentDecisions.name, agentId, line.at),
+        kind: 'decision',
+        decision: {
+          decisionId,
+          intentId,
+          agentId,
+          round: line.round,
+          chainId,
+          ...(before?.cause === undefined ? {} : { cause: before.cause }),
+          action: { ...action, digest: actionDigest },
+          outcome: line.outcome,
+          wouldBe: line.outcome,
+          stage: 'enforce',
+          verdicts: layerSchema.options.map((layer) => ({
+            layer,
+            findings: line.findings
+              .filter((finding) => finding.layer === layer)
+              .map(({ rule, reason }) => ({
+                rule,
+                reason,
+                effect: 'violation' as const,
+                severity: 'critical' as const,
+                enforced: true,
+              })),
+            passed: [],
+            facts: {},
+          })),
+          stamp: {
+            judgedAt: new Date(lay.appendTime).toISOString(),
+            source: { topic: lay.topic, partition: lay.partition, offset: lay.offset },
+            charter: { digest: CHARTER, position: 1 },
+            permissions: { position: 0 },
+          },
+          validUntil: new Date(lay.appendTime + line.ttl).toISOString(),
+          engine: 'remit/script',
+        },
+      },
+    ];
+  });
+}
+
+function causingAgent(script: ChainScript, name: string): string {
+  for (const line of script.events) {
+    if ((('intent' in line && line.intent === name) || ('lost' in line && line.lost === name)) && line.agent) {
+      return line.agent;
+    }
+  }
+  return 'nobody';
+}
+
+const DECLARATIONS = { intent: EVENTS.intent, decision: EVENTS.decision, report: EVENTS.outcome };
+
+/** The message that holds an event. */
+export function messageOfChainEvent(event: ChainEvent) {
+  const data = event.kind === 'intent' ? event.intent : event.kind === 'decision' ? event.decision : event.report;
+  const { topic, partition, offset, appendTime } = event;
+  const id = `${topic}-${String(partition)}-${String(offset)}`;
+  const { value, headers } = writeEvent<unknown>(DECLARATIONS[event.kind], {
+    id,
+    source: 'remit/script',
+    subject: data.agentId,
+    data,
+  });
+  return {
+    topic,
+    partition,
+    offset,
+    appendTime,
+    key: Buffer.from(data.agentId),
+    value: Buffer.from(value),
+    headers: { 'content-type': Buffer.from(headers['content-type']) },
+  };
+}

@@ -1,0 +1,18 @@
+import { TOPICS, type TopicDeclaration } from '#contracts';
+
+/** What a worker process is told, as JSON in its first argument. */
+export interface WorkerOrder {
+  readonly brokers: readonly string[];
+  readonly group: string;
+  readonly audit: boolean;
+  readonly concurrency: number;
+}
+
+/** Where the baselines write, alike in every setting to the topic of decisions. */
+export const BENCH_OUT: TopicDeclaration = { ...TOPICS.agentDecisions, name: 'bench.out' };
+
+export const BENCH_CHARTER = 'test/bench/charter.yaml';
+
+export function readOrder(): WorkerOrder {
+  return JSON.parse(process.argv[2] ?? '{}') as WorkerOrder;
+}

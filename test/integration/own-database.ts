@@ -1,0 +1,76 @@
+import { randomUUID } from 'node:crypto';
+import { createServer, connect, type Socket } from 'node:net';
+import pg from 'pg';
+import { requireDatabaseUrl } from '#testing';
+
+/** A database of one spec file. */
+export interface OwnDatabase {
+  readonly url: string;
+  query(sql: string, values?: unknown[]): Promise<Record<string, unknown>[]>;
+  drop(): Promise<void>;
+}
+
+/** Creates an empty database on the server of DATABASE_URL. */
+export async function createOwnDatabase(): Promise<OwnDatabase> {
+  const name = `spec_${randomUUID().replaceAll('-', '')}`;
+  const server = new pg.Client({ connectionString: requireDatabaseUrl() });
+  await server.connect();
+  await server.query(`CREATE DATABASE ${name}`);
+  const url = new URL(requireDatabaseUrl());
+  url.pathname = `/${name}`;
+  const inside = new pg.Client({ connectionString: url.href });
+  await inside.connect();
+  return {
+    url: url.href,
+    query: async (sql, values) => (await inside.query<Record<string, unknown>>(sql, values)).rows,
+    drop: async () => {
+      await inside.end();
+      await server.query(`DROP DATABASE ${name} WITH (FORCE)`);
+      await server.end();
+    },
+  };
+}
+
+/** A way to the server that can be cut and mended, as when the server stops and starts again. */
+export interface Line {
+  readonly url: string;
+  cut(): Promise<void>;
+  mend(): Promise<void>;
+}
+
+export async function openLine(databaseUrl: string): Promise<Line> {
+  const target = new URL(databaseUrl);
+  const sockets = new Set<Socket>();
+  const server = createServer((near) => {
+    const far = connect(Number(target.port || '5432'), target.hostname);
+    for (const [socket, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      sockets.add(socket);
+      socket.on('error', () => other.destroy());
+      socket.on('close', () => {
+        sockets.delete(socket);
+        other.destroy();
+      });
+      socket.pipe(other);
+    }
+  });
+  const listen = (port: number) => new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+  await listen(0);
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('the line has no port');
+  const url = new URL(databaseUrl);
+  url.host = `127.0.0.1:${String(address.port)}`;
+  return {
+    url: url.href,
+    cut: () =>
+      new Promise((resolve) => {
+        server.close(() => {
+          resolve();
+        });
+        for (const socket of sockets) socket.destroy();
+      }),
+    mend: () => listen(address.port),
+  };
+}

@@ -1,0 +1,13 @@
+import { startBackends } from '../backends/backends.mjs';
+import { build } from '../setup/build.mjs';
+import { startSystem } from '../system.mjs';
+import { built, runProgram } from './foreground.mjs';
+
+/** `demo`: the stories against a running system. stdout is the demo's own, so that `--json` stays pure. */
+export async function demo({ root, args, openRun }) {
+  await build(root);
+  const run = await openRun({ name: 'demo', fresh: true });
+  const addresses = await startBackends(run);
+  await startSystem(run, addresses, { services: args.includes('--services') });
+  return runProgram(run, { name: 'stories', args: [built(root, 'tools', 'demo', 'main.js'), ...args], env: addresses });
+}

@@ -1,0 +1,64 @@
+import { pathToFileURL } from 'node:url';
+import { startBackends } from '../backends/backends.mjs';
+import { say } from '../failure.mjs';
+import { keptRun } from '../run.mjs';
+import { build } from '../setup/build.mjs';
+import { startSystem } from '../system.mjs';
+import { readEnvironment, removeEnvironment, writeEnvironment } from './backends.mjs';
+import { built } from './foreground.mjs';
+
+/** `start`: the system until Ctrl-C, on state that is kept; beside `backends --keep`, on those backends. */
+export async function start({ root, args, openRun, untilInterrupted }) {
+  await build(root);
+  const kept = keptRun(root);
+  const run = await openRun({ name: 'start', fresh: kept !== undefined });
+  if (kept !== undefined) say('Using the backends that were left running');
+  const addresses = kept === undefined ? await startBackends(run) : readEnvironment(root);
+  const processes = await startSystem(run, addresses, { services: args.includes('--services') });
+  if (kept === undefined) writeEnvironment(root, addresses);
+  try {
+    process.stdout.write(await greeting(root, addresses, processes));
+    const lost = await Promise.race([
+      untilInterrupted().then(() => undefined),
+      ...processes.map((service) => service.exited.then(() => service)),
+    ]);
+    if (lost === undefined) return 0;
+    say(`${lost.name} has ended by itself; its log: ${lost.log}`);
+    return 1;
+  } finally {
+    if (kept === undefined) removeEnvironment(root);
+  }
+}
+
+async function greeting(root, addresses, processes) {
+  const { TOPICS } = await import(pathToFileURL(built(root, 'libs', 'contracts', 'index.js')).href);
+  const topics = Object.values(TOPICS);
+  const width = Math.max(...topics.map(({ name }) => name.length));
+  return `
+Remit judges. Ctrl-C stops everything.
+
+Broker   ${addresses.KAFKA_BROKERS}
+Health   ${processes.map(({ name, port }) => `${name} http://127.0.0.1:${port}/readyz`).join('\n         ')}
+Topics   ${topics.map(({ name, carries }) => `${name.padEnd(width)}  ${carries}`).join('\n         ')}
+
+Send an intent, from another terminal in this folder:
+
+${example(addresses)}
+
+Then see its chain:    npx remit chain my-first-chain
+`;
+}
+
+/** Works when pasted: an agent asks whether it may, and gets its decision. */
+function example({ KAFKA_BROKERS }) {
+  return `node_modules/.bin/node --disable-warning=TimeoutNegativeWarning --input-type=module -e '
+import { RemitAgent } from "#agent";
+
+const agent = await RemitAgent.connect({ agentId: "cost-monitor", brokers: "${KAFKA_BROKERS}".split(",") });
+const may = await agent.propose({ type: "report", target: "reporting" }, { chainId: "my-first-chain" });
+const mayNot = await agent.propose({ type: "delete", target: "ledger" }, { chainId: "my-first-chain", cause: may });
+console.log(may.outcome, may.because);
+console.log(mayNot.outcome, mayNot.because);
+await agent.close();
+'`;
+}

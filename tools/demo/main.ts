@@ -1,0 +1,64 @@
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { KafkaBus } from '#bus';
+import { loadConfig } from '#config';
+import { TOPICS } from '#contracts';
+import { foldChain, renderChain } from '#domain';
+import { PostgresHistory } from '#record';
+import { loadStories, missingFromHistory, StoryPlayer, type PlayedStep } from '#stories';
+import { howToGoOn, storyTable } from './report.js';
+
+const ROOT = join(import.meta.dirname, '../../..');
+const AUDIT_WITHIN_MS = 20_000;
+
+/**
+ * Plays every story against the running system and says what Remit decided. Succeeds only if each decision is as its
+ * story says and the record holds every message of every topic.
+ */
+async function demo(json: boolean): Promise<boolean> {
+  const config = loadConfig();
+  const topics = Object.values(TOPICS);
+  const bus = new KafkaBus({ brokers: config.kafkaBrokers, topics, replicationFactor: config.replicationFactor });
+  const history = await PostgresHistory.open(config.databaseUrl);
+  const player = new StoryPlayer(bus, ROOT, Date.now);
+  const played: PlayedStep[] = [];
+  try {
+    await player.start();
+    for (const story of loadStories(join(ROOT, 'test/stories'))) {
+      for await (const step of player.play(story)) {
+        played.push(step);
+        if (json) process.stdout.write(`${JSON.stringify(rowOf(step))}\n`);
+        else process.stderr.write(step.differences.length === 0 ? '.' : '!');
+      }
+    }
+    await player.stop();
+    const missing = await missingFromHistory(bus, history, AUDIT_WITHIN_MS);
+    const asTold = played.every((step) => step.differences.length === 0);
+
+    if (!json) {
+      process.stderr.write('\n');
+      process.stdout.write(`${storyTable(played)}\n\n`);
+      const chainId = played.find((step) => step.story === 'who is responsible?')?.chainId;
+      if (chainId !== undefined) {
+        process.stdout.write(`Who is responsible? \`remit chain ${chainId}\`, from the record:\n\n`);
+        process.stdout.write(`${renderChain(foldChain(chainId, await history.chain(chainId)))}\n\n`);
+      }
+      const stored = [...(await history.count()).values()].reduce((sum, count) => sum + count, 0);
+      process.stdout.write(`${howToGoOn(played, stored, missing)}\n`);
+    }
+    for (const step of played.filter(({ differences }) => differences.length > 0)) {
+      process.stderr.write(`${step.story} / ${step.step}: ${step.differences.join('; ')}\n`);
+    }
+    for (const gap of missing) process.stderr.write(`not in the record: ${gap}\n`);
+    return asTold && missing.length === 0;
+  } finally {
+    await Promise.all([bus.close(), history.close()]);
+  }
+}
+
+function rowOf({ story, step, agent, action, outcome, wouldBe, findings, ms }: PlayedStep): object {
+  return { story, step, agent, action, outcome, wouldBe, findings, ms: Math.round(ms * 10) / 10 };
+}
+
+const { values } = parseArgs({ options: { json: { type: 'boolean', default: false } } });
+process.exitCode = (await demo(values.json)) ? 0 : 1;

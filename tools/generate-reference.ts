@@ -1,0 +1,92 @@
+/**
+ * Writes docs/reference from the contracts: `node dist/tools/generate-reference.js`. With `--check` it writes nothing,
+ * lists what is stale, missing or left over, and exits with 1 if there is any.
+ */
+import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
+import { format, resolveConfig } from 'prettier';
+import { TOPICS, type TopicDeclaration, asyncApiDocument, jsonSchemas } from '#contracts';
+
+const REFERENCE = join(process.cwd(), 'docs', 'reference');
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+function retentionOf(topic: TopicDeclaration): string {
+  if (topic.compacted) return 'newest per key';
+  return topic.retentionMs === null ? 'never expires' : `${topic.retentionMs / DAY_MS} days`;
+}
+
+function topicsPage(): string {
+  const rows = Object.values<TopicDeclaration>(TOPICS).map((topic) =>
+    [
+      `\`${topic.name}\``,
+      topic.keyedBy === 'none' ? '–' : topic.keyedBy,
+      topic.carries,
+      topic.writer,
+      topic.partitions,
+      `${topic.maxMessageBytes / 1024} KiB`,
+      retentionOf(topic),
+    ].join(' | '),
+  );
+  return `# Topics
+
+Generated from \`libs/contracts/topics.ts\`; messages and flows are in [asyncapi.json](asyncapi.json).
+
+Every topic uses broker append time and is stored uncompressed. Partition counts are fixed for life. The partition is
+murmur2 of the key, as Java's client and kafkajs choose it by default; librdkafka needs \`partitioner=murmur2_random\`.
+
+| topic | key | carries | written by | partitions | largest message | kept |
+|---|---|---|---|---|---|---|
+${rows.map((row) => `| ${row} |`).join('\n')}
+`;
+}
+
+/** Every generated file by its path under docs/reference. */
+async function reference(): Promise<Map<string, string>> {
+  const files = new Map<string, string>([
+    ['asyncapi.json', JSON.stringify(asyncApiDocument())],
+    ['topics.md', topicsPage()],
+  ]);
+  for (const [name, schema] of jsonSchemas()) files.set(`schemas/${name}.schema.json`, JSON.stringify(schema));
+  for (const [path, text] of files) {
+    const filepath = join(REFERENCE, path);
+    files.set(path, await format(text, { ...(await resolveConfig(filepath)), filepath }));
+  }
+  return files;
+}
+
+async function textOf(path: string): Promise<string | undefined> {
+  return readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+}
+
+/** Files that an earlier generation left behind. */
+async function leftovers(wanted: ReadonlyMap<string, string>): Promise<string[]> {
+  const found = await readdir(join(REFERENCE, 'schemas')).catch(() => []);
+  return found.map((name) => `schemas/${name}`).filter((path) => !wanted.has(path));
+}
+
+const files = await reference();
+const stale: string[] = [];
+for (const [path, text] of files) {
+  if ((await textOf(join(REFERENCE, path))) !== text) stale.push(path);
+}
+const unwanted = await leftovers(files);
+
+if (process.argv.includes('--check')) {
+  for (const path of stale) process.stdout.write(`stale: ${relative(process.cwd(), join(REFERENCE, path))}\n`);
+  for (const path of unwanted) process.stdout.write(`left over: ${relative(process.cwd(), join(REFERENCE, path))}\n`);
+  if (stale.length + unwanted.length > 0) {
+    process.stdout.write('Run the generator (node dist/tools/generate-reference.js) and commit docs/reference.\n');
+    process.exitCode = 1;
+  }
+} else {
+  for (const path of stale) {
+    const target = join(REFERENCE, path);
+    await mkdir(dirname(target), { recursive: true });
+    await writeFile(target, files.get(path) ?? '');
+    process.stdout.write(`wrote ${relative(process.cwd(), target)}\n`);
+  }
+  for (const path of unwanted) await rm(join(REFERENCE, path));
+}

@@ -1,0 +1,114 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { choosePort } from './backends/ports.mjs';
+import { SetupFailure, say } from './failure.mjs';
+import { lastLines, sleep } from './processes.mjs';
+
+const SERVICES = ['boundary', 'permission', 'verifier', 'policy', 'audit'];
+const PREFERRED_HTTP_PORT = 18080;
+const READY_TIMEOUT_MS = 60_000;
+
+/** Node's own options for every process of Remit: stack traces in TypeScript, no warning that kafkajs causes. */
+export const NODE_OPTIONS = ['--enable-source-maps', '--disable-warning=TimeoutNegativeWarning'];
+
+/** The charter to begin with, when none is in force. */
+export function firstCharter(root) {
+  return ['charters/starter.yaml', 'charters/fintech-production.yaml'].find((file) => existsSync(join(root, file)));
+}
+
+/**
+ * Starts Remit in one process, or as five, and waits until all of it is ready to judge.
+ *
+ * Throws `REMIT_SETUP_SYSTEM_NOT_READY`.
+ *
+ * @returns {Promise<{ name: string, port: number, exited: Promise<unknown> }[]>}
+ */
+export async function startSystem(run, addresses, { services }) {
+  const names = services ? SERVICES : ['standalone'];
+  const started = performance.now();
+  const processes = [];
+  for (const [index, name] of names.entries()) {
+    const port = await choosePort(name, PREFERRED_HTTP_PORT + index);
+    const process_ = run.start({
+      name,
+      command: process.execPath,
+      args: [...NODE_OPTIONS, join(run.root, 'dist', 'apps', name, 'main.js')],
+      cwd: run.root,
+      env: { ...process.env, ...addresses, HOST: '127.0.0.1', PORT: String(port) },
+      log: `${name}.log`,
+    });
+    processes.push({ name, port, log: process_.log, exited: process_.exited });
+  }
+  await untilReady(run, addresses, processes);
+  say(`Remit: ready as ${names.join(', ')} (${Math.round(performance.now() - started)} ms)`);
+  return processes;
+}
+
+/** Polls every process's /readyz, and activates the first charter as soon as a charter is what they lack. */
+async function untilReady(run, addresses, processes) {
+  const ended = new Map();
+  for (const { name, exited } of processes) void exited.then((how) => ended.set(name, how));
+  const deadline = performance.now() + READY_TIMEOUT_MS;
+  let hasActivated = false;
+  for (;;) {
+    const states = await Promise.all(processes.map(({ port }) => readiness(port)));
+    if (states.every((state) => state.ready)) return;
+    const lost = processes.find(({ name }) => ended.has(name));
+    if (lost !== undefined) {
+      throw new SetupFailure(
+        'REMIT_SETUP_SYSTEM_NOT_READY',
+        `${lost.name} ended before it was ready; the end of ${lost.log}:\n${lastLines(lost.log)}`,
+      );
+    }
+    if (!hasActivated && lacksOnlyCharter(states)) {
+      hasActivated = true;
+      await activateFirstCharter(run, addresses);
+    }
+    if (performance.now() > deadline) {
+      const waiting = processes.flatMap(({ name }, index) =>
+        states[index].ready ? [] : [`${name}: ${JSON.stringify(states[index].checks)}`],
+      );
+      throw new SetupFailure(
+        'REMIT_SETUP_SYSTEM_NOT_READY',
+        `not ready after ${READY_TIMEOUT_MS / 1000} s; logs are in ${run.folder}\n${waiting.join('\n')}`,
+      );
+    }
+    await sleep(100);
+  }
+}
+
+async function readiness(port) {
+  try {
+    const answer = await fetch(`http://127.0.0.1:${port}/readyz`, { signal: AbortSignal.timeout(2000) });
+    return { ready: answer.ok, checks: (await answer.json()).checks ?? {} };
+  } catch {
+    return { ready: false, checks: { health: 'does not answer' } };
+  }
+}
+
+function lacksOnlyCharter(states) {
+  const missing = states.flatMap(({ checks }) => Object.entries(checks).filter(([, state]) => state !== 'ok'));
+  return missing.length > 0 && missing.every(([check]) => check === 'charter');
+}
+
+async function activateFirstCharter(run, addresses) {
+  const file = firstCharter(run.root);
+  if (file === undefined) throw new SetupFailure('REMIT_SETUP_NO_CHARTER', 'charters/ holds no charter to begin with');
+  const activation = run.start({
+    name: 'charter',
+    command: process.execPath,
+    args: [...NODE_OPTIONS, join(run.root, 'dist', 'apps', 'cli', 'main.js'), 'charter', 'activate', file],
+    cwd: run.root,
+    env: { ...process.env, ...addresses },
+    log: 'charter.log',
+  });
+  const { code } = await activation.exited;
+  run.forget(activation);
+  if (code !== 0) {
+    throw new SetupFailure(
+      'REMIT_SETUP_CHARTER_REFUSED',
+      `${file} could not be activated; the end of ${activation.log}:\n${lastLines(activation.log)}`,
+    );
+  }
+  say(`Charter: ${file} is in force`);
+}
