@@ -18,6 +18,7 @@ const HELP = `Usage: node tools/remit-dev.mjs COMMAND [options]
   backends [--keep | --stop]   Kafka and PostgreSQL alone, and prints their addresses
 
   --services runs the five services as five processes instead of all in one.
+  --json prints one JSON object per line, and nothing else on stdout; through npm: npm run --silent demo -- --json
 
 What it does first: installs the locked packages when they changed, goes on under the pinned Node 24, compiles what
 changed into dist/, and brings up Kafka and PostgreSQL. Everything it starts it stops, also on Ctrl-C and after a crash.

@@ -5,11 +5,13 @@ import { loadConfig } from '#config';
 import { sha256, TOPICS } from '#contracts';
 import { checkCharter, type Charter, type CharterProblem } from '#domain';
 import { activateCharter } from '#service';
+import { addCharterTestCommand } from './charter-test-command.js';
 import { CommandFailure } from './command-failure.js';
 
 /** `remit charter check` and `remit charter activate`. */
 export function addCharterCommands(program: Command): void {
   const charter = program.command('charter').description('The governing document: check it, put it in force.');
+  addCharterTestCommand(charter);
 
   charter
     .command('check')

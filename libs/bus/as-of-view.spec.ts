@@ -71,7 +71,13 @@ describe('promise 4: a view answers as of', () => {
       const { position, state } = view.asOf('ledger', time);
       expect(view.at('ledger', position)).toBe(state);
     }
-    expect([0, 1, 2, 3, 4].map((position) => view.at('ledger', position))).toEqual([undefined, 'a', 'ab', 'abc', 'abc']);
+    expect([0, 1, 2, 3, 4].map((position) => view.at('ledger', position))).toEqual([
+      undefined,
+      'a',
+      'ab',
+      'abc',
+      'abc',
+    ]);
   });
 
   it('events of other agents in the same partition move the position, not the state', async () => {

@@ -89,7 +89,9 @@ describe('a Nest service on the bus', () => {
   }
 
   async function results(): Promise<string[]> {
-    await eventually(async () => ((await bus.ends([topics.out.name])).get(topics.out.name) ?? []).some((end) => end > 0));
+    await eventually(async () =>
+      ((await bus.ends([topics.out.name])).get(topics.out.name) ?? []).some((end) => end > 0),
+    );
     return (await readTopic(bus, topics.out.name)).map(textOf);
   }
 
@@ -119,7 +121,9 @@ describe('a Nest service on the bus', () => {
   });
 
   it('two handlers for one topic are refused', async () => {
-    await expect(serve(PromiseController, UnreadableController)).rejects.toMatchObject({ code: 'REMIT_BUS_HANDLER_TWICE' });
+    await expect(serve(PromiseController, UnreadableController)).rejects.toMatchObject({
+      code: 'REMIT_BUS_HANDLER_TWICE',
+    });
   });
 
   it('a service that has left the group has no partitions', async () => {

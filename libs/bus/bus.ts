@@ -130,7 +130,8 @@ export interface Bus {
   publish(messages: readonly OutgoingMessage[]): Promise<readonly PublishedMessage[]>;
   /**
    * Joins a consumer group. A broker outage means waiting, never a drop and never a crash. A handler that throws gets
-   * the same messages again, later; meanwhile the other partitions go on.
+   * the same messages again, later; meanwhile the other partitions go on. Throws `REMIT_BUS_TOPIC_MISSING` when a
+   * topic, or the one for dead letters, does not exist.
    */
   consume(options: ConsumeOptions, handler: BatchHandler): Promise<Consumption>;
   /** Resolves once the reader is in place: with `from: 'end'`, everything published afterwards reaches it. */

@@ -1,7 +1,14 @@
 import { EVENTS, traceHeadersOf, writeEvent } from '#contracts';
 import type { DeadLetter } from '#domain';
 import type { BatchResult, MessageHeaders, OutgoingMessage, ReceivedMessage, Unreadable } from './bus.js';
-import { recordBytes, recordSpaceOf, tooLarge, type Partitioner, type PreparedMessage, type TopicLimits } from './topic-limits.js';
+import {
+  recordBytes,
+  recordSpaceOf,
+  tooLarge,
+  type Partitioner,
+  type PreparedMessage,
+  type TopicLimits,
+} from './topic-limits.js';
 
 /** Where dead letters go and who writes them. */
 export interface DeadLetterOffice {
@@ -89,7 +96,12 @@ export function prepareResult(
     const limits = limitsOfTopic(message.topic);
     const bytes = recordBytes(message);
     if (bytes <= recordSpaceOf(limits)) {
-      prepared.push({ topic: message.topic, partition: partitioner.choose(message, limits.partitions), bytes, message });
+      prepared.push({
+        topic: message.topic,
+        partition: partitioner.choose(message, limits.partitions),
+        bytes,
+        message,
+      });
     } else if (!parked.has(message.source)) {
       parked.add(message.source);
       const { code, message: reason } = tooLarge(message.topic, bytes, limits);

@@ -52,7 +52,14 @@ export class KafkaBus implements Bus {
   #closed = false;
 
   constructor(options: KafkaBusOptions) {
-    const { brokers, clientId = 'remit', topics = [], replicationFactor = 1, connection, log = () => undefined } = options;
+    const {
+      brokers,
+      clientId = 'remit',
+      topics = [],
+      replicationFactor = 1,
+      connection,
+      log = () => undefined,
+    } = options;
     this.#clientId = clientId;
     this.#log = log;
     this.#client = clientFactory({ brokers, clientId, log, ...(connection ? { connection } : {}) });
@@ -66,7 +73,7 @@ export class KafkaBus implements Bus {
     this.#mustBeOpen();
     const created = await this.#topics.ensure(declarations);
     // a new partition has no leader for a moment; whoever gets the topic from us can use it at once
-    if (created.length > 0) await this.#ends.ends(created);
+    if (created.length > 0) await this.#ends.haveLeaders(created);
   }
 
   async publish(messages: readonly OutgoingMessage[]): Promise<readonly PublishedMessage[]> {
@@ -95,6 +102,8 @@ export class KafkaBus implements Bus {
 
   async consume(options: ConsumeOptions, handler: BatchHandler): Promise<Consumption> {
     this.#mustBeOpen();
+    // without it the first unreadable message would stop its partition
+    await this.#topics.limits(this.#office.topic);
     let partitions = 0;
     for (const topic of options.topics) partitions += (await this.#topics.limits(topic)).partitions;
     const consumption = new KafkaConsumption(

@@ -57,7 +57,7 @@ function report({ namespace, log }: LogEntry, to: BusLog): void {
 
 /** The broker's own name for an error (`MESSAGE_TOO_LARGE` …), wherever kafkajs has wrapped it. */
 export function brokerErrorOf(error: unknown): string | undefined {
-  for (let inner: unknown = error; typeof inner === 'object' && inner !== null; ) {
+  for (let inner: unknown = error; typeof inner === 'object' && inner !== null;) {
     if ('type' in inner && typeof inner.type === 'string') return inner.type;
     if ('errors' in inner && Array.isArray(inner.errors)) inner = inner.errors[0] as unknown;
     else inner = 'cause' in inner ? inner.cause : undefined;

@@ -1,5 +1,13 @@
 import type { EachBatchPayload } from 'kafkajs';
-import type { Batch, BatchHandler, BatchResult, ConsumeOptions, Consumption, ReceivedMessage, Unreadable } from './bus.js';
+import type {
+  Batch,
+  BatchHandler,
+  BatchResult,
+  ConsumeOptions,
+  Consumption,
+  ReceivedMessage,
+  Unreadable,
+} from './bus.js';
 import { prepareResult, type DeadLetterOffice } from './dead-letter.js';
 import { BusError, codeOf, messageOf, type BusLog } from './errors.js';
 import { brokerErrorOf, isMembershipLost, type ClientFactory } from './kafka-client.js';
@@ -164,11 +172,19 @@ export class KafkaConsumption implements Consumption {
     };
     for (const { topic } of result.publish) if (!limits.has(topic)) await learn(topic);
     if (!limits.has(office.topic)) await learn(office.topic);
-    return { messages: prepareResult(result, office, (topic) => limits.get(topic) as TopicLimits, partitioner), sent: 0 };
+    return {
+      messages: prepareResult(result, office, (topic) => limits.get(topic) as TopicLimits, partitioner),
+      sent: 0,
+    };
   }
 
   /** Tries until the brokers have acknowledged all of it, while the partition is ours. */
-  async #publish(shipment: Shipment, where: string, membership: Membership, payload: EachBatchPayload): Promise<boolean> {
+  async #publish(
+    shipment: Shipment,
+    where: string,
+    membership: Membership,
+    payload: EachBatchPayload,
+  ): Promise<boolean> {
     const backOff = new BackOff();
     while (shipment.sent < shipment.messages.length) {
       try {

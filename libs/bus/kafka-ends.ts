@@ -2,11 +2,14 @@ import kafkajs, { type Cluster, type Consumer } from 'kafkajs';
 import type { LogEnds } from './bus.js';
 import { BusError } from './errors.js';
 import { brokerErrorOf, unreachable, type ClientFactory } from './kafka-client.js';
-import { missingTopic } from './kafka-topics.js';
+import { CREATION_ATTEMPTS, missingTopic } from './kafka-topics.js';
 import { askAgain } from './waiting.js';
 
 /** Batches wait for these look-ups: what does not answer soon must fail soon. */
 const IMPATIENT = { requestTimeout: 5000, connectionTimeout: 1000, retry: { retries: 0 } };
+
+/** Less than a second, when brokers refuse at once. */
+const ATTEMPTS = 5;
 
 interface Connected {
   readonly consumer: Consumer;
@@ -31,7 +34,7 @@ export class KafkaEnds {
     this.#lookups.set(key, lookup);
     lookup.next ??= this.#after(lookup.running, async () => {
       delete lookup.next;
-      lookup.running = this.#ask(topics, false).finally(() => delete lookup.running);
+      lookup.running = this.#ask(topics, false, ATTEMPTS).finally(() => delete lookup.running);
       return lookup.running;
     });
     return lookup.next;
@@ -44,10 +47,15 @@ export class KafkaEnds {
 
   /** The first offsets that are still kept. */
   starts(topics: readonly string[]): Promise<LogEnds> {
-    return this.#ask(topics, true);
+    return this.#ask(topics, true, ATTEMPTS);
   }
 
-  async #ask(topics: readonly string[], fromBeginning: boolean): Promise<LogEnds> {
+  /** Resolves when all partitions of new topics have a leader that answers. */
+  async haveLeaders(topics: readonly string[]): Promise<void> {
+    await this.#ask(topics, true, CREATION_ATTEMPTS);
+  }
+
+  async #ask(topics: readonly string[], fromBeginning: boolean, attempts: number): Promise<LogEnds> {
     try {
       return await askAgain(async () => {
         this.#connection ??= this.#connect();
@@ -59,10 +67,13 @@ export class KafkaEnds {
           void disconnect(connection);
           throw error;
         }
-      });
+      }, attempts);
     } catch (error) {
-      if (brokerErrorOf(error) === 'UNKNOWN_TOPIC_OR_PARTITION') throw missingTopic(`among ${topics.join(', ')}`, error);
-      throw error instanceof BusError ? error : unreachable(`the ends of ${topics.join(', ')} could not be read`, error);
+      if (brokerErrorOf(error) === 'UNKNOWN_TOPIC_OR_PARTITION')
+        throw missingTopic(`among ${topics.join(', ')}`, error);
+      throw error instanceof BusError
+        ? error
+        : unreachable(`the ends of ${topics.join(', ')} could not be read`, error);
     }
   }
 

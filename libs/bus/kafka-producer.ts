@@ -8,7 +8,7 @@ import { recordSpaceOf, type PreparedMessage } from './topic-limits.js';
 /** Largest record batch we send, bytes: kafkajs takes quadratic time to group the messages of one partition. */
 const LARGEST_BATCH_BYTES = 512 * 1024;
 /** Largest request, bytes: encoding is synchronous and must not hold up heartbeats. */
-const LARGEST_REQUEST_BYTES = 2 * 1024 * 1024;
+const LARGEST_REQUEST_BYTES = 1024 * 1024;
 
 /** Messages on their way, in order. `sent` counts those that the brokers have acknowledged. */
 export interface Shipment {

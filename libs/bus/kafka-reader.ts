@@ -79,11 +79,10 @@ export function startReader(options: ReaderOptions): Reader {
       });
     };
     consumer = current;
-    begin().then(
+    begin()
       // stopped while it was still connecting: kafkajs does not notice by itself
-      () => (stopping ? current.disconnect() : undefined),
-      (error: unknown) => crashed.give(error),
-    );
+      .then(() => (stopping ? current.disconnect() : undefined))
+      .catch((error: unknown) => crashed.give(error));
     const crash = await Promise.race([crashed.promise, stopped.promise]);
     await current.disconnect().catch(() => undefined);
     consumer = undefined;

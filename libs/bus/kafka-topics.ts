@@ -12,6 +12,10 @@ const APPEND_TIME = 'LogAppendTime';
 /** Kafka's own default, for topics whose settings we may not read. */
 const DEFAULT_MAX_BATCH_BYTES = 1024 * 1024 + 12;
 
+const ATTEMPTS = 5;
+/** About 10 s: other processes create the same topics at the same moment, and brokers may still be starting. */
+export const CREATION_ATTEMPTS = 10;
+
 /** Creates, checks and describes topics; reads what groups have committed. */
 export class KafkaTopics {
   readonly #limits = new Map<string, TopicLimits>();
@@ -29,7 +33,7 @@ export class KafkaTopics {
   async ensure(declarations: readonly TopicDeclaration[]): Promise<readonly string[]> {
     if (declarations.length === 0) return [];
     const created = new Set<string>();
-    await this.#ask('the topics could not be created or checked', async (admin) => {
+    await this.#ask('the topics could not be created or checked', CREATION_ATTEMPTS, async (admin) => {
       const existing = new Set(await admin.listTopics());
       const missing = declarations.filter(({ name }) => !existing.has(name));
       if (missing.length > 0) await this.#create(admin, missing);
@@ -68,14 +72,14 @@ export class KafkaTopics {
   async limits(topic: string): Promise<TopicLimits> {
     const known = this.#limits.get(topic);
     if (known !== undefined) return known;
-    const limits = await this.#ask(`${topic} could not be described`, (admin) => describe(admin, topic));
+    const limits = await this.#ask(`${topic} could not be described`, ATTEMPTS, (admin) => describe(admin, topic));
     this.#limits.set(topic, limits);
     return limits;
   }
 
   /** Offset metadata that a group has committed, per topic and partition; empty text where there is none. */
   async committedMetadata(group: string, topics: readonly string[]): Promise<Map<string, Map<number, string>>> {
-    const committed = await this.#ask(`the offsets of group ${group} could not be read`, (admin) =>
+    const committed = await this.#ask(`the offsets of group ${group} could not be read`, ATTEMPTS, (admin) =>
       admin.fetchOffsets({ groupId: group, topics: [...topics] }),
     );
     return new Map(
@@ -87,7 +91,7 @@ export class KafkaTopics {
   }
 
   /** A failed admin client is replaced: kafkajs may keep dead connections in it. */
-  async #ask<Answer>(what: string, question: (admin: Admin) => Promise<Answer>): Promise<Answer> {
+  async #ask<Answer>(what: string, attempts: number, question: (admin: Admin) => Promise<Answer>): Promise<Answer> {
     try {
       return await askAgain(async () => {
         try {
@@ -97,14 +101,14 @@ export class KafkaTopics {
           if (!(error instanceof BusError)) await this.close();
           throw error;
         }
-      });
+      }, attempts);
     } catch (error) {
       throw error instanceof BusError ? error : unreachable(what, error);
     }
   }
 
   async #connect(): Promise<Admin> {
-    const admin = this.client().admin();
+    const admin = this.client({ retry: { initialRetryTime: 100, retries: 2 } }).admin();
     await admin.connect();
     return admin;
   }
@@ -146,7 +150,8 @@ async function differencesOf(admin: Admin, declarations: readonly TopicDeclarati
       differences.push({
         topic,
         text: `has ${count} partitions and must have ${declaration.partitions}`,
-        remedy: 'partition numbers are part of an address: copy it to a new topic with the right number, or remove it if it is empty',
+        remedy:
+          'partition numbers are part of an address: copy it to a new topic with the right number, or remove it if it is empty',
       });
     }
     for (const [name, wanted] of Object.entries(settingsOf(declaration))) {

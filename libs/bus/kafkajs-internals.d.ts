@@ -3,7 +3,7 @@ declare module 'kafkajs/src/protocol/decoder.js' {
   class Decoder {
     constructor(buffer: Buffer);
     readVarInt(): number;
-    readVarIntArray<Item>(reader: (decoder: Decoder) => Item): Item[];
+    readVarIntArray: <Item>(this: Decoder, reader: (decoder: Decoder) => Item) => Item[];
   }
   export default Decoder;
 }

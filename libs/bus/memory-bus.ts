@@ -17,7 +17,15 @@ import type {
 } from './bus.js';
 import { prepareResult, type DeadLetterOffice } from './dead-letter.js';
 import { BusError, codeOf, messageOf, type BusLog } from './errors.js';
-import { limitsOf, Partitioner, recordBytes, recordSpaceOf, tooLarge, type PreparedMessage, type TopicLimits } from './topic-limits.js';
+import {
+  limitsOf,
+  Partitioner,
+  recordBytes,
+  recordSpaceOf,
+  tooLarge,
+  type PreparedMessage,
+  type TopicLimits,
+} from './topic-limits.js';
 import { BackOff, Signal } from './waiting.js';
 
 /** Most messages in one batch; small, so that tests see several. */
@@ -418,7 +426,7 @@ export class MemoryBus implements Bus {
 
   async consume(options: ConsumeOptions, handler: BatchHandler): Promise<Consumption> {
     await this.#enter();
-    for (const topic of options.topics) this.#client.log.topic(topic);
+    for (const topic of [...options.topics, this.#client.office.topic]) this.#client.log.topic(topic);
     const consumption = new MemoryConsumption(this.#client, options, handler);
     this.#readers.add(consumption);
     return consumption;

@@ -27,14 +27,14 @@ export class BackOff {
 /** Together about five seconds: a new topic's leaders need some of them on a busy machine. */
 const ATTEMPTS = 8;
 
-/** Tries a question a few times, 50 ms to 2 s apart. Gives up with its last error, at once with one of our own. */
-export async function askAgain<Answer>(question: () => Promise<Answer>): Promise<Answer> {
+/** Tries a question, with a growing wait between tries. Gives up with its last error, at once with one of our own. */
+export async function askAgain<Answer>(question: () => Promise<Answer>, attempts: number): Promise<Answer> {
   const backOff = new BackOff();
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await question();
     } catch (error) {
-      if (attempt === ATTEMPTS || error instanceof BusError) throw error;
+      if (attempt === attempts || error instanceof BusError) throw error;
       await backOff.wait();
     }
   }

@@ -6,6 +6,7 @@ import {
   intentSchema,
   judgedIntentSchema,
   outcomeReportSchema,
+  permissionCommandSchema,
   permissionEventSchema,
 } from '#domain';
 import { TOPICS, type TopicDeclaration } from './topics.js';
@@ -43,6 +44,12 @@ export const EVENTS = {
     'An intent on its way through the layers, with the verdicts so far.',
   ),
   decision: event('io.remit.decision.v1', decisionSchema, [TOPICS.agentDecisions], 'Remit has decided an intent.'),
+  permissionCommand: event(
+    'io.remit.permission-command.v1',
+    permissionCommandSchema,
+    [TOPICS.permissionCommands],
+    'A person or a timer orders something about an agent’s temporary authority.',
+  ),
   permissionEvent: event(
     'io.remit.permission-event.v1',
     permissionEventSchema,

@@ -26,7 +26,8 @@ export function recordErrorOf(error: unknown): RecordError {
   if (error instanceof RecordError) return error;
   const cause = driverErrorOf(error);
   const code = cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : undefined;
-  const said = cause instanceof Error ? cause.message : String(cause);
+  // A connection refused on every address of a host has a code and no message.
+  const said = (cause instanceof Error ? cause.message : String(cause)) || String(code);
   if (code !== undefined && SQLSTATE.test(code) && !PASSING_SQLSTATE.test(code)) {
     return new RecordError(
       'REMIT_RECORD_REFUSED',
@@ -36,7 +37,7 @@ export function recordErrorOf(error: unknown): RecordError {
   }
   return new RecordError(
     'REMIT_RECORD_UNAVAILABLE',
-    `PostgreSQL does not answer (${code ?? said}). Start it or correct DATABASE_URL; the log keeps what is not stored yet.`,
+    `PostgreSQL does not answer: ${said}. Start it or correct DATABASE_URL; the log keeps what is not stored yet.`,
     { cause },
   );
 }

@@ -47,6 +47,7 @@ const TERMS_IN: Record<keyof typeof EVENTS, (data: unknown) => TermsInData> = {
   judgedIntent: (data) => termsInIntent(fieldOf(data, 'intent')),
   outcome: termsInData,
   decision: termsInData,
+  permissionCommand: termsInData,
   permissionEvent: termsInData,
   charterEvent: termsInData,
   deadLetter: termsInData,

@@ -21,7 +21,8 @@ function required<Value>(
   try {
     return read(loadConfig());
   } catch (error) {
-    if (error instanceof ConfigError && error.code === 'REMIT_CONFIG_MISSING') throw new MissingBackend(code, variable, error);
+    if (error instanceof ConfigError && error.code === 'REMIT_CONFIG_MISSING')
+      throw new MissingBackend(code, variable, error);
     throw error;
   }
 }

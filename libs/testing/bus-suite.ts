@@ -19,11 +19,7 @@ export interface BusWorld {
 }
 
 /** Topics of one spec: `in` and `out` with four partitions, `dead` with one. */
-export interface SuiteTopics {
-  readonly in: TopicDeclaration;
-  readonly out: TopicDeclaration;
-  readonly dead: TopicDeclaration;
-}
+export type SuiteTopics = Readonly<Record<'in' | 'out' | 'dead', TopicDeclaration>>;
 
 const KIB = 1024;
 
@@ -39,7 +35,11 @@ export function suiteTopics(suffix: string): SuiteTopics {
     writer: 'agents',
     carries: 'test messages',
   });
-  return { in: declare('suite.in', 4, 64 * KIB), out: declare('suite.out', 4, 64 * KIB), dead: declare('suite.dead', 1, KIB * KIB) };
+  return {
+    in: declare('suite.in', 4, 64 * KIB),
+    out: declare('suite.out', 4, 64 * KIB),
+    dead: declare('suite.dead', 1, KIB * KIB),
+  };
 }
 
 /** Waits until something holds. The test's own time limit ends it. */
@@ -300,7 +300,9 @@ export function describeBus(name: string, makeWorld: () => Promise<BusWorld>): v
       await publishNumbered(['a', 'b', 'c'], 30);
       const fromStart: string[] = [];
       const fromEnd: string[] = [];
-      await bus.follow({ topics: [topics.in.name], from: 'start' }, (messages) => fromStart.push(...messages.map(textOf)));
+      await bus.follow({ topics: [topics.in.name], from: 'start' }, (messages) =>
+        fromStart.push(...messages.map(textOf)),
+      );
       await bus.follow({ topics: [topics.in.name], from: 'end' }, (messages) => fromEnd.push(...messages.map(textOf)));
       await bus.publish([{ topic: topics.in.name, key: 'a', value: 'new' }]);
       await eventually(() => fromStart.length >= 31 && fromEnd.length >= 1);
@@ -311,7 +313,9 @@ export function describeBus(name: string, makeWorld: () => Promise<BusWorld>): v
     it('a follower of some partitions sees no other', async () => {
       const wanted = partitionOf('a', 4);
       const seen: ReceivedMessage[] = [];
-      await bus.follow({ topics: [topics.in.name], from: 'end', partitions: [wanted] }, (messages) => seen.push(...messages));
+      await bus.follow({ topics: [topics.in.name], from: 'end', partitions: [wanted] }, (messages) =>
+        seen.push(...messages),
+      );
       for (const partition of [0, 1, 2, 3]) {
         await bus.publish([{ topic: topics.in.name, key: null, value: `to ${partition}`, partition }]);
       }
@@ -363,7 +367,10 @@ export function describeBus(name: string, makeWorld: () => Promise<BusWorld>): v
       ]);
       await bus.consume({ group: group(), topics: [topics.in.name] }, (batch) => {
         const { publish } = echo(batch);
-        const grown = publish.map((message) => ({ ...message, value: `${message.value?.toString()}${'v'.repeat(10 * KIB)}` }));
+        const grown = publish.map((message) => ({
+          ...message,
+          value: `${message.value?.toString()}${'v'.repeat(10 * KIB)}`,
+        }));
         return Promise.resolve({ publish: grown, unreadable: [] });
       });
       await eventually(async () => (await bus.ends([topics.dead.name])).get(topics.dead.name)?.[0] === 1);
@@ -379,7 +386,12 @@ export function describeBus(name: string, makeWorld: () => Promise<BusWorld>): v
       await bus.publish([{ topic: topics.in.name, key: 'a', value: 'one' }]);
       await bus.consume({ group: group(), topics: [topics.in.name] }, (batch) => {
         const publish = batch.messages.flatMap((source) =>
-          Array.from({ length: 40 }, (_, index) => ({ topic: topics.out.name, key: source.key, value: `${index} ${part}`, source })),
+          Array.from({ length: 40 }, (_, index) => ({
+            topic: topics.out.name,
+            key: source.key,
+            value: `${index} ${part}`,
+            source,
+          })),
         );
         return Promise.resolve({ publish, unreadable: [] });
       });

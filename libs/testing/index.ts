@@ -1,5 +1,4 @@
 export * from './chain-script.js';
-export * from './decision-cases.js';
 export * from './bus-suite.js';
 export * from './backends.js';
 export * from './event-store-suite.js';

@@ -6,6 +6,7 @@ const SPEC = '\\.spec\\.ts$';
 const LIBS = {
   domain: [],
   contracts: ['domain'],
+  cases: ['contracts', 'domain'],
   config: [],
   telemetry: ['contracts', 'domain'],
   bus: ['contracts', 'domain', 'telemetry'],

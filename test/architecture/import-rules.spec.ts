@@ -61,6 +61,7 @@ const PLANTED: Record<string, { file: string; text: string; to: string }> = {
     to: 'libs/contracts/index.ts',
   },
   'lib-directions-contracts': { file: 'libs/contracts/planted.ts', text: `import '#bus';`, to: 'libs/bus/index.ts' },
+  'lib-directions-cases': { file: 'libs/cases/planted.ts', text: `import '#bus';`, to: 'libs/bus/index.ts' },
   'lib-directions-config': { file: 'libs/config/planted.ts', text: `import '#domain';`, to: 'libs/domain/index.ts' },
   'lib-directions-telemetry': { file: 'libs/telemetry/planted.ts', text: `import '#bus';`, to: 'libs/bus/index.ts' },
   'lib-directions-bus': { file: 'libs/bus/planted.ts', text: `import '#record';`, to: 'libs/record/index.ts' },

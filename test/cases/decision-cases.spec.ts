@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { join } from 'node:path';
-import { decideCase, differencesFrom, loadDecisionCasesIn } from '#testing';
+import { decideCase, differencesFrom, loadDecisionCasesIn } from '#cases';
 
 const folders = [import.meta.dirname, join(import.meta.dirname, '../../charters')];
 

@@ -23,9 +23,16 @@ describe('promise 2: a broker that fails and comes back', () => {
     await service.ensureTopics(Object.values(topics));
 
     const viewed: string[] = [];
-    await viewer.follow({ topics: [topics.out.name], from: 'start' }, (messages) => viewed.push(...messages.map(textOf)));
+    await viewer.follow({ topics: [topics.out.name], from: 'start' }, (messages) =>
+      viewed.push(...messages.map(textOf)),
+    );
     await service.consume({ group: 'restart', topics: [topics.in.name] }, (batch) => {
-      const publish = batch.messages.map((source) => ({ topic: topics.out.name, key: source.key, value: source.value, source }));
+      const publish = batch.messages.map((source) => ({
+        topic: topics.out.name,
+        key: source.key,
+        value: source.value,
+        source,
+      }));
       return Promise.resolve({ publish, unreadable: [] });
     });
 

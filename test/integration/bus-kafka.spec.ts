@@ -94,7 +94,11 @@ describe('the bus on Apache Kafka', () => {
   });
 
   it('promise 9: an open transaction stops nobody, and the ends of the log lie behind it', async () => {
-    const producer = await strangersProducer({ transactionalId: randomUUID(), idempotent: true, maxInFlightRequests: 1 });
+    const producer = await strangersProducer({
+      transactionalId: randomUUID(),
+      idempotent: true,
+      maxInFlightRequests: 1,
+    });
     const transaction = await producer.transaction();
     await transaction.send({ topic: topics.in.name, messages: [{ key: 'a', value: 'left open' }] });
     const [receipt] = await bus.publish([{ topic: topics.in.name, key: 'a', value: 'ordinary' }]);
@@ -108,7 +112,11 @@ describe('the bus on Apache Kafka', () => {
   });
 
   it('promise 4: a follower reaches the end of a log that ends with a transaction marker', async () => {
-    const producer = await strangersProducer({ transactionalId: randomUUID(), idempotent: true, maxInFlightRequests: 1 });
+    const producer = await strangersProducer({
+      transactionalId: randomUUID(),
+      idempotent: true,
+      maxInFlightRequests: 1,
+    });
     const positions = new Map<number, number>();
     await bus.follow({ topics: [topics.in.name], from: 'start' }, (_, { partition, nextOffset }) => {
       positions.set(partition, nextOffset);
@@ -175,7 +183,11 @@ describe('the bus on Apache Kafka', () => {
 
   it('a batch that is larger than one send may be is passed on whole and in order', async () => {
     const size = 20 * KIB;
-    const inputs = Array.from({ length: 60 }, (_, index) => ({ topic: topics.in.name, key: 'a', value: `${index} `.padEnd(size, 'x') }));
+    const inputs = Array.from({ length: 60 }, (_, index) => ({
+      topic: topics.in.name,
+      key: 'a',
+      value: `${index} `.padEnd(size, 'x'),
+    }));
     await bus.publish(inputs);
     const batchSizes: number[] = [];
     await bus.consume({ group, topics: [topics.in.name] }, (batch) => {
@@ -188,7 +200,9 @@ describe('the bus on Apache Kafka', () => {
       }));
       return Promise.resolve({ publish, unreadable: [] });
     });
-    await eventually(async () => ((await bus.ends([topics.out.name])).get(topics.out.name) ?? []).some((end) => end >= 60));
+    await eventually(async () =>
+      ((await bus.ends([topics.out.name])).get(topics.out.name) ?? []).some((end) => end >= 60),
+    );
     const numbers = (await readTopic(bus, topics.out.name)).map((message) => Number.parseInt(textOf(message), 10));
     expect(numbers).toEqual(inputs.map((_, index) => index));
     expect(Math.max(...batchSizes) * 2 * size).toBeGreaterThan(68 * KIB);
@@ -210,12 +224,21 @@ describe('the bus on Apache Kafka', () => {
     });
     await bus.publish(['x'.repeat(3000), 'small'].map((value) => ({ topic: topics.in.name, key: 'a', value })));
     await bus.consume({ group, topics: [topics.in.name] }, (batch) => {
-      const publish = batch.messages.map((source) => ({ topic: topics.out.name, key: source.key, value: source.value, source }));
+      const publish = batch.messages.map((source) => ({
+        topic: topics.out.name,
+        key: source.key,
+        value: source.value,
+        source,
+      }));
       return Promise.resolve({ publish, unreadable: [] });
     });
-    await eventually(async () => ((await bus.ends([topics.out.name])).get(topics.out.name) ?? []).some((end) => end === 1));
+    await eventually(async () =>
+      ((await bus.ends([topics.out.name])).get(topics.out.name) ?? []).some((end) => end === 1),
+    );
     expect((await readTopic(bus, topics.out.name)).map(textOf)).toEqual(['small']);
-    expect(await readDeadLetters(bus, topics.dead.name)).toMatchObject([{ code: 'REMIT_BUS_MESSAGE_TOO_LARGE', offset: 0 }]);
+    expect(await readDeadLetters(bus, topics.dead.name)).toMatchObject([
+      { code: 'REMIT_BUS_MESSAGE_TOO_LARGE', offset: 0 },
+    ]);
     const publishing = bus.publish([{ topic: topics.out.name, key: 'a', value: 'x'.repeat(3000) }]);
     await expect(publishing).rejects.toMatchObject({ code: 'REMIT_BUS_MESSAGE_TOO_LARGE' });
   });
@@ -224,7 +247,14 @@ describe('the bus on Apache Kafka', () => {
     const name = `suite.foreign.${randomUUID()}`;
     await admin.createTopics({
       waitForLeaders: false,
-      topics: [{ topic: name, numPartitions: 3, replicationFactor: 1, configEntries: [{ name: 'retention.ms', value: '1000' }] }],
+      topics: [
+        {
+          topic: name,
+          numPartitions: 3,
+          replicationFactor: 1,
+          configEntries: [{ name: 'retention.ms', value: '1000' }],
+        },
+      ],
     });
     await eventually(async () => (await admin.listTopics()).includes(name));
     const refused = bus.ensureTopics([topics.in, { ...topics.in, name }]);
@@ -243,9 +273,26 @@ describe('the bus on Apache Kafka', () => {
     expect(message).not.toContain(topics.in.name);
   });
 
+  it('processes that start at the same moment create the topics together', async () => {
+    const declarations = Array.from({ length: 12 }, (_, index) => ({
+      ...topics.in,
+      name: `suite.together.${index}.${randomUUID()}`,
+      partitions: 12,
+    }));
+    const others = Array.from({ length: 5 }, () => new KafkaBus({ brokers: requireKafka() }));
+    await Promise.all(others.map((other) => other.ensureTopics(declarations)));
+    const ends = await bus.ends(declarations.map(({ name }) => name));
+    expect([...ends.values()].flat()).toEqual(new Array(144).fill(0));
+    await Promise.all(others.map((other) => other.close()));
+    await admin.deleteTopics({ topics: declarations.map(({ name }) => name) });
+  });
+
   it('a topic with its writers’ own times is neither read nor written', async () => {
     const name = `suite.create-time.${randomUUID()}`;
-    await admin.createTopics({ waitForLeaders: false, topics: [{ topic: name, numPartitions: 1, replicationFactor: 1 }] });
+    await admin.createTopics({
+      waitForLeaders: false,
+      topics: [{ topic: name, numPartitions: 1, replicationFactor: 1 }],
+    });
     await eventually(async () => (await admin.listTopics()).includes(name));
     const code = 'REMIT_BUS_NOT_APPEND_TIME';
     await expect(bus.consume({ group, topics: [name] }, collector().handle)).rejects.toMatchObject({ code });
@@ -274,7 +321,9 @@ describe('the bus on Apache Kafka', () => {
     await eventually(() => seen.length === 1);
     expect(seen.map(textOf)).toEqual(['broker’s time']);
     await eventually(async () => (await bus.ends([topics.dead.name])).get(topics.dead.name)?.[0] === 1);
-    expect(await readDeadLetters(bus, topics.dead.name)).toMatchObject([{ code: 'REMIT_BUS_NOT_APPEND_TIME', offset: 0 }]);
+    expect(await readDeadLetters(bus, topics.dead.name)).toMatchObject([
+      { code: 'REMIT_BUS_NOT_APPEND_TIME', offset: 0 },
+    ]);
   });
 
   it('promise 4: the running maximum of time is committed with the offset and taken up again', async () => {
@@ -287,7 +336,10 @@ describe('the bus on Apache Kafka', () => {
     const first = await bus.consume({ group, topics: [topics.in.name] }, handle);
     await eventually(() => seen.length === 1);
     await first.stop();
-    expect(await committed()).toMatchObject({ offset: '1', metadata: JSON.stringify({ logTime: seen[0]?.appendTime }) });
+    expect(await committed()).toMatchObject({
+      offset: '1',
+      metadata: JSON.stringify({ logTime: seen[0]?.appendTime }),
+    });
 
     const future = Date.now() + 3_600_000;
     const setter = stranger.consumer({ groupId: group });
@@ -296,7 +348,9 @@ describe('the bus on Apache Kafka', () => {
     await setter.run({ autoCommit: false, eachBatchAutoResolve: false, eachBatch: () => Promise.resolve() });
     const metadata = JSON.stringify({ logTime: future });
     await eventually(async () => {
-      await setter.commitOffsets([{ topic: topics.in.name, partition: 0, offset: '1', metadata }]).catch(() => undefined);
+      await setter
+        .commitOffsets([{ topic: topics.in.name, partition: 0, offset: '1', metadata }])
+        .catch(() => undefined);
       return (await committed())?.metadata === metadata;
     });
     await setter.disconnect();
@@ -319,7 +373,12 @@ describe('the bus on Apache Kafka', () => {
         wasCut = true;
         cable.cut();
       }
-      const publish = batch.messages.map((source) => ({ topic: topics.out.name, key: source.key, value: source.value, source }));
+      const publish = batch.messages.map((source) => ({
+        topic: topics.out.name,
+        key: source.key,
+        value: source.value,
+        source,
+      }));
       return Promise.resolve({ publish, unreadable: [] });
     });
     const agent = await strangersProducer();
@@ -334,6 +393,22 @@ describe('the bus on Apache Kafka', () => {
     const onLog = (await readTopic(bus, topics.out.name)).map(textOf);
     expect(followed).toEqual(onLog);
     await consumption.stop();
+  });
+
+  it('promise 2: a message whose acknowledgement got lost is sent again and is on the log once', async () => {
+    const witness = new KafkaBus({ brokers: requireKafka() });
+    const end = async () => (await witness.ends([topics.in.name])).get(topics.in.name)?.[0];
+    await bus.publish([{ topic: topics.in.name, key: null, value: 'before', partition: 0 }]);
+    cable.deafen();
+    const publishing = bus.publish([{ topic: topics.in.name, key: null, value: 'once', partition: 0 }]);
+    await eventually(async () => (await end()) === 2);
+    cable.cut();
+    cable.mend();
+    const [receipt] = await publishing;
+    await bus.publish([{ topic: topics.in.name, key: null, value: 'after', partition: 0 }]);
+    expect((await readTopic(witness, topics.in.name)).map(textOf)).toEqual(['before', 'once', 'after']);
+    expect(receipt?.offset).toBe(1);
+    await witness.close();
   });
 
   it('a bus that is closed while the brokers are out of reach does not hang', async () => {

@@ -8,8 +8,10 @@ import { requireKafka, type BusProcess, type BusWorld } from '#testing';
 export interface Network {
   readonly socketFactory: ISocketFactory;
   /** Breaks every connection and refuses new ones. */
-  cut(): void;
-  mend(): void;
+  readonly cut: () => void;
+  readonly mend: () => void;
+  /** From now on nothing that the brokers say on the present connections arrives; what we say does. */
+  readonly deafen: () => void;
 }
 
 /** A port on which nobody listens: connecting to it fails at once. */
@@ -32,6 +34,9 @@ export function network(): Network {
     },
     mend() {
       isCut = false;
+    },
+    deafen() {
+      for (const socket of sockets) socket.removeAllListeners('data');
     },
   };
 }

@@ -74,8 +74,7 @@ describe('history in PostgreSQL', () => {
     await database.query('BEGIN');
     await database.query(insert, [1]);
     const stored = history.append([message({ offset: 2 }), message({ offset: 1 })]);
-    const waiting =
-      'SELECT FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())';
+    const waiting = 'SELECT FROM pg_locks WHERE NOT granted AND transactionid = pg_current_xact_id()::xid';
     const waits = async () => (await database.query(waiting)).length > 0;
     while (!(await waits())) await new Promise((resolve) => setTimeout(resolve, 5));
     await database.query(insert, [2]);

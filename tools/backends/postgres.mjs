@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { spawnSync } from 'node:child_process';
-import { chownSync, cpSync, existsSync, lstatSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chownSync, cpSync, existsSync, lstatSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { SetupFailure, say } from '../failure.mjs';
 import { lastLines, sleep } from '../processes.mjs';
@@ -59,8 +59,10 @@ function placeFor(run, user, native) {
     throw new SetupFailure('REMIT_SETUP_FOLDER_TAKEN', `${folder} belongs to somebody else; remove it and try again`);
   }
   if (run.fresh) run.cleanUpWith({ command: 'rm', args: ['-rf', folder] });
-  cpSync(native, join(folder, 'server'), { recursive: true, verbatimSymlinks: true });
-  return { native: join(folder, 'server'), folder };
+  const server = join(folder, 'server');
+  rmSync(server, { recursive: true, force: true });
+  cpSync(native, server, { recursive: true, verbatimSymlinks: true });
+  return { native: server, folder };
 }
 
 /** Starts PostgreSQL from packages. Resolves with the URL of its database once that answers. */

@@ -9,5 +9,6 @@ export async function demo({ root, args, openRun }) {
   const run = await openRun({ name: 'demo', fresh: true });
   const addresses = await startBackends(run);
   await startSystem(run, addresses, { services: args.includes('--services') });
-  return runProgram(run, { name: 'stories', args: [built(root, 'tools', 'demo', 'main.js'), ...args], env: addresses });
+  const stories = [built(root, 'tools', 'demo', 'main.js'), ...args.filter((arg) => arg !== '--services')];
+  return runProgram(run, { name: 'stories', args: stories, env: addresses });
 }

@@ -54,9 +54,9 @@ function example({ KAFKA_BROKERS }) {
   return `node_modules/.bin/node --disable-warning=TimeoutNegativeWarning --input-type=module -e '
 import { RemitAgent } from "#agent";
 
-const agent = await RemitAgent.connect({ agentId: "cost-monitor", brokers: "${KAFKA_BROKERS}".split(",") });
-const may = await agent.propose({ type: "report", target: "reporting" }, { chainId: "my-first-chain" });
-const mayNot = await agent.propose({ type: "delete", target: "ledger" }, { chainId: "my-first-chain", cause: may });
+const agent = await RemitAgent.connect({ agentId: "customer-service", brokers: "${KAFKA_BROKERS}".split(",") });
+const may = await agent.propose({ type: "view_account", target: "accounts" }, { chainId: "my-first-chain" });
+const mayNot = await agent.propose({ type: "delete", target: "accounts" }, { chainId: "my-first-chain", cause: may });
 console.log(may.outcome, may.because);
 console.log(mayNot.outcome, mayNot.because);
 await agent.close();

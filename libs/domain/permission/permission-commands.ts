@@ -27,7 +27,6 @@ const durationMs = z.int().describe('How long the grant lasts, ms.');
 const uses = z
   .int()
   .nullable()
-  .default(null)
   .describe('How often it may be used; null: within its time as often as needed.');
 const use = { grantId, intentId: z.uuidv7(), actionDigest: digestSchema };
 

@@ -1,0 +1,2 @@
+export * from './case-run.js';
+export * from './decision-cases.js';
