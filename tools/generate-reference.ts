@@ -5,7 +5,7 @@
 import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { format, resolveConfig } from 'prettier';
-import { TOPICS, type TopicDeclaration, asyncApiDocument, jsonSchemas } from '#contracts';
+import { TOPICS, type TopicDeclaration, asyncApiDocument, jsonSchemas, openApiDocument } from '#contracts';
 
 const REFERENCE = join(process.cwd(), 'docs', 'reference');
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -44,6 +44,7 @@ ${rows.map((row) => `| ${row} |`).join('\n')}
 async function reference(): Promise<Map<string, string>> {
   const files = new Map<string, string>([
     ['asyncapi.json', JSON.stringify(asyncApiDocument())],
+    ['openapi.json', JSON.stringify(openApiDocument())],
     ['topics.md', topicsPage()],
   ]);
   for (const [name, schema] of jsonSchemas()) files.set(`schemas/${name}.schema.json`, JSON.stringify(schema));

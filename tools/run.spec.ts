@@ -57,7 +57,7 @@ describe('the start-up', () => {
   /** Runs a script in the temporary checkout; resolves with it and the pid of its backend. */
   async function begin(source: string): Promise<{ child: ChildProcess; backend: number }> {
     const child = spawn(process.execPath, ['--input-type=module', '-e', source, root], {
-      stdio: ['ignore', 'pipe', 'inherit'],
+      stdio: ['ignore', 'pipe', 'ignore'],
     });
     started.push(child);
     const [printed] = (await once(child.stdout, 'data')) as [Buffer];

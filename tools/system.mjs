@@ -8,12 +8,21 @@ const SERVICES = ['boundary', 'permission', 'verifier', 'policy', 'audit'];
 const PREFERRED_HTTP_PORT = 18080;
 const READY_TIMEOUT_MS = 60_000;
 
-/** Node's own options for every process of Remit: stack traces in TypeScript, no warning that kafkajs causes. */
-export const NODE_OPTIONS = ['--enable-source-maps', '--disable-warning=TimeoutNegativeWarning'];
+/** Node's own options for every process of Remit: stack traces in TypeScript. */
+export const NODE_OPTIONS = ['--enable-source-maps'];
 
 /** The charter to begin with, when none is in force: it allows and denies at any hour, as the example to paste shows. */
 export function firstCharter(root) {
   return ['charters/cloud-operations.yaml'].find((file) => existsSync(join(root, file)));
+}
+
+/** The process with the door for people. */
+const hasDoor = (name) => name === 'standalone' || name === 'permission';
+
+/** What the command line needs to come through the door of a run: where it is, and the folder of its dev key. */
+export function doorEnvironment(run, processes) {
+  const { port } = processes.find(({ name }) => hasDoor(name));
+  return { REMIT_DOOR_URL: `http://127.0.0.1:${port}`, REMIT_STATE_DIR: join(run.folder, 'door') };
 }
 
 /**
@@ -34,7 +43,13 @@ export async function startSystem(run, addresses, { services }) {
       command: process.execPath,
       args: [...NODE_OPTIONS, join(run.root, 'dist', 'apps', name, 'main.js')],
       cwd: run.root,
-      env: { ...process.env, ...addresses, HOST: '127.0.0.1', PORT: String(port) },
+      env: {
+        ...process.env,
+        ...addresses,
+        HOST: '127.0.0.1',
+        PORT: String(port),
+        ...(hasDoor(name) ? { REMIT_STATE_DIR: join(run.folder, 'door') } : {}),
+      },
       log: `${name}.log`,
     });
     processes.push({ name, port, log: process_.log, exited: process_.exited });
@@ -62,7 +77,7 @@ async function untilReady(run, addresses, processes) {
     }
     if (!hasActivated && lacksOnlyCharter(states)) {
       hasActivated = true;
-      await activateFirstCharter(run, addresses);
+      await activateFirstCharter(run, { ...addresses, ...doorEnvironment(run, processes) });
     }
     if (performance.now() > deadline) {
       const waiting = processes.flatMap(({ name }, index) =>

@@ -59,7 +59,7 @@ function auditChecks(history: History, transport: BatchTransport): readonly Read
     {
       provide: HISTORY,
       inject: [CONFIG],
-      useFactory: (config: Config): Promise<History> => PostgresHistory.open(config.databaseUrl),
+      useFactory: ({ databaseUrl }: Config): History => new PostgresHistory({ databaseUrl }),
     },
     {
       provide: AUDITING,

@@ -1,14 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
-import { isLoopback, KafkaBus } from '#bus';
 import { loadConfig } from '#config';
-import { sha256, TOPICS } from '#contracts';
-import { checkCharter, type Charter, type CharterProblem } from '#domain';
-import { activateCharter } from '#service';
+import { sha256 } from '#contracts';
+import { checkCharter, inertText, type Charter, type CharterProblem } from '#domain';
 import { addCharterTestCommand } from './charter-test-command.js';
-import { CommandFailure } from './command-failure.js';
+import { CommandFailure, fail } from './command-failure.js';
+import { openDoorClient } from './door-client.js';
+import { printJson } from './printing.js';
 
-/** `remit charter check` and `remit charter activate`. */
+/** `remit charter …`: the governing document. */
 export function addCharterCommands(program: Command): void {
   const charter = program.command('charter').description('The governing document: check it, put it in force.');
   addCharterTestCommand(charter);
@@ -33,31 +33,35 @@ export function addCharterCommands(program: Command): void {
 
   charter
     .command('activate')
-    .description(
-      'Put a charter in force: every intent appended from now on is judged by it, without a restart.\n' +
-        'There is no authenticated door yet, so this works against brokers on loopback only.',
-    )
+    .description('Put a charter in force, through the door: every intent appended from now on is judged by it.')
     .argument('<file>', 'the charter, YAML')
-    .action(async (file: string) => {
+    .option('--json', 'one JSON object')
+    .action(async (file: string, options: { json?: boolean }) => {
       const text = await textOf(file);
       const charterToActivate = accepted(file, checkCharter(text, sha256));
-      const { kafkaBrokers, replicationFactor } = loadConfig();
-      const distant = kafkaBrokers.filter((broker) => !isLoopback(broker));
-      if (distant.length > 0) {
-        fail(
-          `REMIT_CLI_NOT_LOOPBACK: ${distant.join(', ')} is not on this machine. Activation is not authenticated yet and ` +
-            'therefore works against brokers on 127.0.0.1, ::1 or localhost only.',
-        );
-      }
-      const bus = new KafkaBus({ brokers: kafkaBrokers, topics: Object.values(TOPICS), replicationFactor });
-      try {
-        await bus.ensureTopics([TOPICS.charterEvents]);
-        await activateCharter(bus, { text, charter: charterToActivate, activatedBy: 'remit charter activate' });
-      } finally {
-        await bus.close();
+      const door = await openDoorClient(loadConfig());
+      const answer = await door('activateCharter', { body: { text } });
+      if (options.json === true) {
+        printJson(answer);
+        return;
       }
       printCharter(file, charterToActivate);
-      process.stdout.write('In force for every intent appended from now on. (Unauthenticated: loopback only.)\n');
+      process.stdout.write('In force for every intent appended from now on.\n');
+    });
+
+  charter
+    .command('show')
+    .description('The charter in force: its name, digest, who activated it, and its source.')
+    .option('--json', 'one JSON object')
+    .action(async (options: { json?: boolean }) => {
+      const view = await (await openDoorClient(loadConfig()))('currentCharter');
+      if (options.json === true) {
+        printJson(view);
+        return;
+      }
+      const about = `${view.name}, stage ${view.stage}, digest ${view.digest}, activated by ${view.activatedBy}`;
+      process.stdout.write(`# ${inertText(about)}\n`);
+      for (const line of view.text.split('\n')) process.stdout.write(`${inertText(line)}\n`);
     });
 }
 
@@ -85,9 +89,4 @@ function printProblem(file: string, problem: CharterProblem, kind: 'warning' | '
 
 function printCharter(file: string, charter: Charter): void {
   process.stdout.write(`${file}: charter ${charter.name}, stage ${charter.stage}, digest ${charter.digest}\n`);
-}
-
-function fail(message: string): never {
-  process.stderr.write(`${message}\n`);
-  throw new CommandFailure(message);
 }

@@ -1,24 +1,42 @@
 import { Command } from 'commander';
+import { addApprovalCommands } from './approval-commands.js';
+import { addAtCommand } from './at-command.js';
+import { addAuditCommands } from './audit-commands.js';
 import { addChainCommand } from './chain-command.js';
 import { addCharterCommands } from './charter-commands.js';
 import { CommandFailure } from './command-failure.js';
+import { addLoginCommands } from './login-command.js';
+import { addAgentCommands, addPermissionCommands } from './permission-commands.js';
+import { addReplayCommand } from './replay-command.js';
 
 const program = new Command('remit')
-  .description('Govern what AI agents do: charters, decisions, chains.')
+  .description('Govern what AI agents do: charters, permissions, approvals, chains.')
   .showHelpAfterError('(run `remit --help` for what there is)')
   .addHelpText(
     'after',
     `
-Addresses come from KAFKA_BROKERS (host:port, comma separated) and DATABASE_URL; beside a running \`npm start\` both are known.
+The door for people is at REMIT_DOOR_URL, the record at DATABASE_URL; beside a running \`npm start\` both are known.
 
 Examples:
   remit charter check charters/fintech-production.yaml     every problem, with line and hint
   remit charter activate charters/fintech-production.yaml  in force for every later intent
-  remit chain incident-42                                  who did what, because of whom, and what was said`,
+  remit permissions grant customer-service admin_access --for 15m --reason "ticket 4711"
+  remit approvals list                                     what waits for a person
+  remit agent suspend --all --reason "incident 42"         the kill switch
+  remit chain incident-42                                  who did what, because of whom, and what was said
+  remit at 2026-11-03T12:00:00Z permissions                what was in force then, and who put it there
+  remit replay --charter new.yaml --fail-on deny-to-allow  what another charter would have decided`,
   );
 
+addLoginCommands(program);
 addCharterCommands(program);
+addPermissionCommands(program);
+addApprovalCommands(program);
+addAgentCommands(program);
 addChainCommand(program);
+addAuditCommands(program);
+addAtCommand(program);
+addReplayCommand(program);
 
 try {
   await program.parseAsync();

@@ -13,6 +13,11 @@ import {
   type ReadinessCheck,
 } from '#service';
 import { AUDIT_CHECKS, AuditModule } from '../audit/audit.module.js';
+import { AUTHORITY_CHECKS, AuthorityModule } from '../permission/authority.module.js';
+import { DoorModule } from '../permission/door/door.module.js';
+
+const judging = JudgingModule.of(LAYERS);
+const authority = AuthorityModule.of(judging);
 
 /** All four layers as one segment: an intent comes in, its decision goes out, one hop. */
 @Controller()
@@ -26,13 +31,13 @@ class SegmentController {
 }
 
 @Module({
-  imports: [JudgingModule.of(LAYERS), AuditModule],
+  imports: [judging, authority, AuditModule, DoorModule.of(judging, authority)],
   controllers: [SegmentController, HealthController],
   providers: [
     {
       provide: READINESS_CHECKS,
-      inject: [JUDGING_CHECKS, AUDIT_CHECKS],
-      useFactory: (judging: readonly ReadinessCheck[], audit: readonly ReadinessCheck[]) => [...judging, ...audit],
+      inject: [JUDGING_CHECKS, AUTHORITY_CHECKS, AUDIT_CHECKS],
+      useFactory: (...checks: readonly (readonly ReadinessCheck[])[]) => checks.flat(),
     },
   ],
 })

@@ -155,6 +155,11 @@ export class AsOfView<State> {
     return this.#viewOf(key)?.versions.get(key)?.at(-1)?.state;
   }
 
+  /** Every key of which something has been read. */
+  *keys(): IterableIterator<string> {
+    for (const { versions } of this.#partitions) yield* versions.keys();
+  }
+
   #viewOf(key: string): PartitionView<State> | undefined {
     return this.#partitions[partitionOf(key, this.topic.partitions)];
   }

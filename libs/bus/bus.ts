@@ -141,5 +141,10 @@ export interface Bus {
    * asked. Throws `REMIT_BUS_UNREACHABLE` after a few tries.
    */
   ends(topics: readonly string[]): Promise<LogEnds>;
+  /**
+   * One message, read back by its position; `undefined` when nothing is kept there (any more). Its `logTime` is its own
+   * append time: of the messages before it nothing is known.
+   */
+  readAt(topic: string, partition: number, offset: number): Promise<ReceivedMessage | undefined>;
   close(): Promise<void>;
 }

@@ -11,16 +11,18 @@ import type {
   MessageReader,
   OutgoingMessage,
   PublishedMessage,
+  ReceivedMessage,
 } from './bus.js';
 import type { DeadLetterOffice } from './dead-letter.js';
 import { BusError, type BusLog } from './errors.js';
 import { brokerErrorOf, clientFactory, type ClientFactory, type Connection } from './kafka-client.js';
 import { KafkaConsumption } from './kafka-consumption.js';
 import { KafkaEnds } from './kafka-ends.js';
-import { KafkaFollowing } from './kafka-following.js';
+import { KafkaFollowing, type FollowingDependencies } from './kafka-following.js';
 import { KafkaProducer, type Shipment } from './kafka-producer.js';
 import { KafkaTopics } from './kafka-topics.js';
 import { Partitioner, recordBytes, recordSpaceOf, tooLarge, type PreparedMessage } from './topic-limits.js';
+import { Signal } from './waiting.js';
 
 export interface KafkaBusOptions {
   /** `host:port` of each. */
@@ -71,9 +73,9 @@ export class KafkaBus implements Bus {
 
   async ensureTopics(declarations: readonly TopicDeclaration[]): Promise<void> {
     this.#mustBeOpen();
-    const created = await this.#topics.ensure(declarations);
-    // a new partition has no leader for a moment; whoever gets the topic from us can use it at once
-    if (created.length > 0) await this.#ends.haveLeaders(created);
+    await this.#topics.ensure(declarations);
+    // new partitions have no leader for a moment; whoever is told that the topics are there can use them at once
+    await this.#ends.haveLeaders(declarations.map(({ name }) => name));
   }
 
   async publish(messages: readonly OutgoingMessage[]): Promise<readonly PublishedMessage[]> {
@@ -129,12 +131,7 @@ export class KafkaBus implements Bus {
     const { topics, from } = options;
     const start = await (from === 'start' ? this.#ends.starts(topics) : this.#ends.ends(topics));
     const following = new KafkaFollowing(
-      {
-        client: this.#client,
-        log: this.#log,
-        groupOf: () => `${this.#clientId}.view.${randomUUID()}`,
-        stopped: (reader) => this.#readers.delete(reader),
-      },
+      this.#followingDependencies(),
       options,
       start,
       onMessages,
@@ -147,6 +144,43 @@ export class KafkaBus implements Bus {
   async ends(topics: readonly string[]): Promise<LogEnds> {
     this.#mustBeOpen();
     return this.#ends.ends(topics);
+  }
+
+  async readAt(topic: string, partition: number, offset: number): Promise<ReceivedMessage | undefined> {
+    this.#mustBeOpen();
+    const [starts, ends] = await Promise.all([this.#ends.starts([topic]), this.#ends.ends([topic])]);
+    const start = starts.get(topic)?.[partition] ?? 0;
+    const end = ends.get(topic)?.[partition] ?? 0;
+    if (offset < start || offset >= end) return undefined;
+    const found = new Signal<ReceivedMessage | undefined>();
+    const dependencies = this.#followingDependencies();
+    const stopped = (reader: Following): void => {
+      dependencies.stopped(reader);
+      found.give(undefined);
+    };
+    const following = new KafkaFollowing(
+      { ...dependencies, stopped },
+      { topics: [topic], from: 'start', partitions: [partition] },
+      new Map([[topic, Array.from({ length: partition + 1 }, () => offset)]]),
+      (messages, { nextOffset }) => {
+        if (nextOffset > offset) found.give(messages.find((message) => message.offset === offset));
+      },
+    );
+    this.#readers.add(following);
+    const message = await found.promise;
+    // closed while it was reading: that nothing came says nothing about the log
+    this.#mustBeOpen();
+    await following.stop();
+    return message;
+  }
+
+  #followingDependencies(): FollowingDependencies {
+    return {
+      client: this.#client,
+      log: this.#log,
+      groupOf: () => `${this.#clientId}.view.${randomUUID()}`,
+      stopped: (reader) => this.#readers.delete(reader),
+    };
   }
 
   #mustBeOpen(): void {

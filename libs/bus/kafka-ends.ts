@@ -50,7 +50,7 @@ export class KafkaEnds {
     return this.#ask(topics, true, ATTEMPTS);
   }
 
-  /** Resolves when all partitions of new topics have a leader that answers. */
+  /** Resolves when every partition has a leader that answers. */
   async haveLeaders(topics: readonly string[]): Promise<void> {
     await this.#ask(topics, true, CREATION_ATTEMPTS);
   }

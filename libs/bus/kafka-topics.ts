@@ -1,5 +1,5 @@
 import kafkajs, { type Admin } from 'kafkajs';
-import type { TopicDeclaration } from '#contracts';
+import { topicConfiguration, type TopicDeclaration } from '#contracts';
 import { BusError } from './errors.js';
 import { brokerErrorOf, unreachable, type ClientFactory } from './kafka-client.js';
 import { limitsOf, type TopicLimits } from './topic-limits.js';
@@ -29,20 +29,17 @@ export class KafkaTopics {
     for (const declaration of declarations) this.#limits.set(declaration.name, limitsOf(declaration));
   }
 
-  /** Returns the names of the topics it has created. Throws `REMIT_BUS_TOPIC_DIFFERS` with every difference. */
-  async ensure(declarations: readonly TopicDeclaration[]): Promise<readonly string[]> {
-    if (declarations.length === 0) return [];
-    const created = new Set<string>();
+  /** Throws `REMIT_BUS_TOPIC_DIFFERS` with every difference. */
+  async ensure(declarations: readonly TopicDeclaration[]): Promise<void> {
+    if (declarations.length === 0) return;
     await this.#ask('the topics could not be created or checked', CREATION_ATTEMPTS, async (admin) => {
       const existing = new Set(await admin.listTopics());
       const missing = declarations.filter(({ name }) => !existing.has(name));
       if (missing.length > 0) await this.#create(admin, missing);
-      for (const { name } of missing) created.add(name);
       const differences = await differencesOf(admin, declarations);
       if (differences.length > 0) throw differs(differences);
     });
     for (const declaration of declarations) this.#limits.set(declaration.name, limitsOf(declaration));
-    return [...created];
   }
 
   async #create(admin: Admin, missing: readonly TopicDeclaration[]): Promise<void> {
@@ -121,15 +118,7 @@ export class KafkaTopics {
 }
 
 function settingsOf(declaration: TopicDeclaration): Record<string, string> {
-  return {
-    // judging depends on it: an agent must not choose the time it is judged at
-    [TIME_TYPE]: APPEND_TIME,
-    // the broker unpacks what agents compress, so that no reader meets a codec it lacks
-    'compression.type': 'uncompressed',
-    [MAX_BATCH]: String(limitsOf(declaration).maxBatchBytes),
-    'retention.ms': String(declaration.retentionMs ?? -1),
-    'cleanup.policy': declaration.compacted ? 'compact' : 'delete',
-  };
+  return Object.fromEntries(Object.entries(topicConfiguration(declaration)).map(([name, value]) => [name, String(value)]));
 }
 
 interface Difference {

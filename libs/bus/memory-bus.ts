@@ -444,6 +444,11 @@ export class MemoryBus implements Bus {
     return new Map(topics.map((topic) => [topic, this.#client.log.end(topic)]));
   }
 
+  async readAt(topic: string, partition: number, offset: number): Promise<ReceivedMessage | undefined> {
+    await this.#enter();
+    return this.#client.log.read(topic, partition, offset, 0)[0];
+  }
+
   /** Every call takes a turn, as every question to a broker does. */
   async #enter(): Promise<void> {
     await nextTurn();

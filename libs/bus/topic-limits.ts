@@ -1,4 +1,4 @@
-import type { TopicDeclaration } from '#contracts';
+import { BATCH_ROOM_BYTES, type TopicDeclaration } from '#contracts';
 import { BusError } from './errors.js';
 import type { OutgoingHeaders, OutgoingMessage } from './bus.js';
 import { partitionOf } from './partition-of.js';
@@ -10,12 +10,6 @@ const RECORD_BYTES = 36;
 /** Most that the two lengths of a header take, bytes. */
 const HEADER_BYTES = 10;
 
-/**
- * Room that every topic has beyond its declared largest message: for key, headers and the batch's own bytes.
- * Trace context with a usual baggage fits in it.
- */
-const ROOM_BYTES = 4 * 1024;
-
 /** What the bus must know of a topic to write to it. */
 export interface TopicLimits {
   readonly partitions: number;
@@ -24,7 +18,7 @@ export interface TopicLimits {
 }
 
 export function limitsOf(declaration: TopicDeclaration): TopicLimits {
-  return { partitions: declaration.partitions, maxBatchBytes: declaration.maxMessageBytes + ROOM_BYTES };
+  return { partitions: declaration.partitions, maxBatchBytes: declaration.maxMessageBytes + BATCH_ROOM_BYTES };
 }
 
 /** A message with its partition and the most it can take on the log. */

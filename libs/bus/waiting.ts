@@ -24,9 +24,6 @@ export class BackOff {
   }
 }
 
-/** Together about five seconds: a new topic's leaders need some of them on a busy machine. */
-const ATTEMPTS = 8;
-
 /** Tries a question, with a growing wait between tries. Gives up with its last error, at once with one of our own. */
 export async function askAgain<Answer>(question: () => Promise<Answer>, attempts: number): Promise<Answer> {
   const backOff = new BackOff();

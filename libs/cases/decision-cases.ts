@@ -24,6 +24,8 @@ import {
   type Intent,
 } from '#domain';
 
+const GRANTED_BEFORE_MS = 60_000;
+
 const timeSchema = z.iso.datetime({ offset: true });
 
 const expectationSchema = z.strictObject({
@@ -45,6 +47,17 @@ const caseSchema = z.strictObject({
     onBehalfOf: z.string().optional(),
     chainId: z.string().optional(),
   }),
+  grants: z
+    .array(
+      z.strictObject({
+        permission: z.string(),
+        expires: timeSchema.describe('The grant authorises before then.'),
+        uses: z.int().min(1).optional(),
+        constraints: z.record(z.string(), z.unknown()).default({}),
+      }),
+    )
+    .default([])
+    .describe('What the agent was granted a minute before.'),
   suspended: z.string().optional().describe('The agent was suspended before, for this reason.'),
   events: z
     .array(z.record(z.string(), z.unknown()))
@@ -91,10 +104,27 @@ function charterOf(file: string, given: string | Record<string, unknown>): Chart
   throw invalid(file, `the charter is refused: ${problems.join('; ')}`);
 }
 
-/** The events lie one second apart, the last one second before the intent. */
-function authorityOf(agentId: string, judgedAt: number, given: z.infer<typeof caseSchema>): AgentAuthority {
+/** The events lie one second apart, the last one second before the intent; grants come first. */
+function authorityOf(
+  agentId: string,
+  judgedAt: number,
+  given: z.infer<typeof caseSchema>,
+  charterDigest: string,
+): AgentAuthority {
+  const grants = given.grants.map(({ permission, expires, uses, constraints }, index) => ({
+    event: 'PermissionGranted',
+    at: new Date(judgedAt - GRANTED_BEFORE_MS).toISOString(),
+    reason: 'as the case says',
+    grantId: `grant-${index + 1}`,
+    permission,
+    constraints,
+    uses: uses ?? null,
+    expiresAt: new Date(expires).toISOString(),
+    approvedBy: ['security-officer'],
+    charterDigest,
+  }));
   const suspension = { event: 'AgentSuspended', reason: given.suspended };
-  const events = given.suspended === undefined ? given.events : [suspension, ...given.events];
+  const events = [...grants, ...(given.suspended === undefined ? [] : [suspension]), ...given.events];
   return events.reduce<AgentAuthority>((state, event, index) => {
     const version = index + 1;
     const at = new Date(judgedAt - (events.length - index) * 1000).toISOString();
@@ -108,9 +138,10 @@ export function loadDecisionCases(file: string): DecisionCases {
   const checked = decisionCasesSchema.safeParse(parse(readFileSync(file, 'utf8')));
   if (!checked.success) throw invalid(file, z.prettifyError(checked.error));
   const { charter, at, cases } = checked.data;
+  const compiled = charterOf(file, charter);
   return {
     file,
-    charter: charterOf(file, charter),
+    charter: compiled,
     cases: cases.map((given, index) => {
       const { agent, ...intent } = given.intent;
       const judgedAt = Date.parse(given.at ?? at);
@@ -122,7 +153,7 @@ export function loadDecisionCases(file: string): DecisionCases {
           agentId: agent,
           intentId: `01900000-0000-7000-8000-${index.toString(16).padStart(12, '0')}`,
         }),
-        authority: authorityOf(agent, judgedAt, given),
+        authority: authorityOf(agent, judgedAt, given, compiled.digest),
         expect: given.expect,
       };
     }),

@@ -11,6 +11,8 @@ export interface Config {
   readonly kafkaBrokers: readonly string[];
   /** Reading it throws `REMIT_CONFIG_MISSING` where DATABASE_URL is not set: most processes need no database. */
   readonly databaseUrl: string;
+  /** DATABASE_URL is set. */
+  readonly hasDatabase: boolean;
   /** Address and port of the health endpoints. Port 0 takes any free one. */
   readonly host: string;
   readonly port: number;
@@ -19,6 +21,48 @@ export interface Config {
   readonly viewWaitMs: number;
   /** Copies of each topic that Remit creates. */
   readonly replicationFactor: number;
+  /** Folder of this installation's own files, such as the dev key. Undefined: it keeps none. */
+  readonly stateFolder: string | undefined;
+  readonly door: DoorConfig;
+  /** Where holds are announced. Undefined: nowhere. */
+  readonly webhook: WebhookConfig | undefined;
+  /** For the command line: where the door is, and the file that keeps the login. */
+  readonly doorUrl: string;
+  readonly credentialsFile: string | undefined;
+  /**
+   * Folder of the record's secrets: its master key and its signing keys. All processes that read or write the record
+   * share it. Reading it throws `REMIT_CONFIG_MISSING` where REMIT_RECORD_KEYS is not set and the database is not on
+   * this machine.
+   */
+  readonly recordKeys: string;
+  /** How long audit collects before it closes an epoch and signs a checkpoint, ms. */
+  readonly epochMs: number;
+}
+
+/** Who may come through the door for people, and how often. */
+export interface DoorConfig {
+  /** Issuer, audience and keys of the tokens in production. Undefined: tokens of the dev key. */
+  readonly issuer: { readonly url: string; readonly audience: string; readonly jwksUrl: string } | undefined;
+  /** Where the dev key counts: only while this process listens on loopback, always, or never. */
+  readonly devKey: 'loopback' | 'always' | 'never';
+  /** The claim with a person's roles. */
+  readonly rolesClaim: string;
+  /** The charter's word for each role of a token; roles that are not here are dropped. Undefined: the same words. */
+  readonly roleMap: ReadonlyMap<string, string> | undefined;
+  /** Roles that may activate charters, reinstate agents and grant what the charter names no approver for. */
+  readonly adminRoles: readonly string[];
+  /** Requests of one address per minute. */
+  readonly perMinute: number;
+  /** How long an order waits for what comes of it, ms. */
+  readonly waitMs: number;
+}
+
+export interface WebhookConfig {
+  readonly url: string;
+  /** The key of the signatures. Never printed. */
+  readonly secret: Uint8Array;
+  /** A request still open this long after it was made is announced again, ms. */
+  readonly ageingMs: number;
 }
 
 export type ConfigCode = 'REMIT_CONFIG_INVALID' | 'REMIT_CONFIG_MISSING';
@@ -64,6 +108,38 @@ function whole(smallest: number, largest: number, standard: number): z.ZodType<n
     .prefault(String(standard));
 }
 
+const LOOPBACK = new Set(['127.0.0.1', '[::1]', 'localhost']);
+
+/** https, or http on this machine: what is sent there must not be read on the way. */
+function isSafeUrl(text: string): boolean {
+  const url = URL.parse(text);
+  return url?.protocol === 'https:' || (url?.protocol === 'http:' && LOOPBACK.has(url.hostname));
+}
+
+const safeUrl = z.string().refine(isSafeUrl, 'must be https://…, or http://… on this machine');
+
+const LOCAL_RECORD_KEYS = '.remit/record-keys';
+
+const LEAST_SECRET_BYTES = 24;
+
+function secretBytes(text: string): Uint8Array {
+  return Buffer.from(text.replace(/^whsec_/, ''), 'base64');
+}
+
+const names = z
+  .string()
+  .transform((text) => text.split(',').map((name) => name.trim()))
+  .refine((list) => list.every((name) => name !== ''), 'must be names, several with commas');
+
+const roleMap = z
+  .string()
+  .transform((text) => text.split(',').map((pair) => pair.split('=').map((name) => name.trim())))
+  .refine(
+    (pairs) => pairs.every((pair) => pair.length === 2 && pair.every((name) => name !== '')),
+    'must be theirs=ours, several with commas',
+  )
+  .transform((pairs) => new Map(pairs as [string, string][]));
+
 const LOG_LEVELS = {
   fatal: 'fatal',
   error: 'error',
@@ -90,7 +166,51 @@ const variables = z.object({
     .transform((level): LogLevel => LOG_LEVELS[level]),
   REMIT_VIEW_WAIT_MS: whole(1, 60_000, 2000),
   REMIT_REPLICATION_FACTOR: whole(1, 100, 1),
+  REMIT_STATE_DIR: z.string().optional(),
+  REMIT_DOOR_ISSUER: z.string().optional(),
+  REMIT_DOOR_AUDIENCE: z.string().optional(),
+  REMIT_DOOR_JWKS_URL: safeUrl.optional(),
+  REMIT_DOOR_DEV_KEY: z.enum(['loopback', 'always', 'never'], 'must be loopback, always or never').default('loopback'),
+  REMIT_DOOR_ROLES_CLAIM: z.string().default('roles'),
+  REMIT_DOOR_ROLE_MAP: roleMap.optional(),
+  REMIT_DOOR_ADMIN_ROLES: names.prefault('governance'),
+  REMIT_DOOR_PER_MINUTE: whole(1, 1_000_000, 600),
+  REMIT_DOOR_WAIT_MS: whole(1, 60_000, 5000),
+  REMIT_DOOR_URL: safeUrl.optional(),
+  REMIT_CREDENTIALS: z.string().optional(),
+  REMIT_RECORD_KEYS: z.string().optional(),
+  REMIT_EPOCH_MS: whole(100, 86_400_000, 60_000),
+  REMIT_WEBHOOK_URL: safeUrl.optional(),
+  REMIT_WEBHOOK_SECRET: z
+    .string()
+    .transform(secretBytes)
+    .refine((secret) => secret.length >= LEAST_SECRET_BYTES, 'must be whsec_ and at least 24 bytes in base64')
+    .optional(),
+  REMIT_WEBHOOK_AGEING_MS: whole(1, 604_800_000, 900_000),
 });
+
+type Variables = z.infer<typeof variables>;
+
+function issuerOf(read: Variables): DoorConfig['issuer'] {
+  const { REMIT_DOOR_ISSUER: url, REMIT_DOOR_AUDIENCE: audience, REMIT_DOOR_JWKS_URL: jwksUrl } = read;
+  if (url === undefined && audience === undefined && jwksUrl === undefined) return undefined;
+  const together = 'is not set; issuer, audience and JWKS URL go together';
+  return {
+    url: url ?? missing('REMIT_DOOR_ISSUER', together),
+    audience: audience ?? missing('REMIT_DOOR_AUDIENCE', together),
+    jwksUrl: jwksUrl ?? missing('REMIT_DOOR_JWKS_URL', together),
+  };
+}
+
+function webhookOf(read: Variables): WebhookConfig | undefined {
+  const { REMIT_WEBHOOK_URL: url, REMIT_WEBHOOK_SECRET: secret } = read;
+  if (url === undefined) return undefined;
+  return {
+    url,
+    secret: secret ?? missing('REMIT_WEBHOOK_SECRET', 'is not set; announcements are signed with it'),
+    ageingMs: read.REMIT_WEBHOOK_AGEING_MS,
+  };
+}
 
 /**
  * Reads a process's set-up. An empty variable counts as not set.
@@ -116,6 +236,7 @@ export function readConfig(environment: Environment): Config {
         KAFKA_BROKERS ?? missing('KAFKA_BROKERS', 'is not set; it names the brokers as host:port, several with commas')
       );
     },
+    hasDatabase: DATABASE_URL !== undefined,
     get databaseUrl() {
       return DATABASE_URL ?? missing('DATABASE_URL', 'is not set; it is postgres://user:password@host:port/database');
     },
@@ -124,7 +245,32 @@ export function readConfig(environment: Environment): Config {
     logLevel: LOG_LEVEL,
     viewWaitMs: REMIT_VIEW_WAIT_MS,
     replicationFactor: REMIT_REPLICATION_FACTOR,
+    stateFolder: read.data.REMIT_STATE_DIR,
+    door: {
+      issuer: issuerOf(read.data),
+      devKey: read.data.REMIT_DOOR_DEV_KEY,
+      rolesClaim: read.data.REMIT_DOOR_ROLES_CLAIM,
+      roleMap: read.data.REMIT_DOOR_ROLE_MAP,
+      adminRoles: read.data.REMIT_DOOR_ADMIN_ROLES,
+      perMinute: read.data.REMIT_DOOR_PER_MINUTE,
+      waitMs: read.data.REMIT_DOOR_WAIT_MS,
+    },
+    webhook: webhookOf(read.data),
+    doorUrl: read.data.REMIT_DOOR_URL ?? 'http://127.0.0.1:8080',
+    credentialsFile: read.data.REMIT_CREDENTIALS,
+    get recordKeys() {
+      return read.data.REMIT_RECORD_KEYS ?? localRecordKeys(DATABASE_URL);
+    },
+    epochMs: read.data.REMIT_EPOCH_MS,
   };
+}
+
+/** On one machine the keys of the record need no place of their own; elsewhere they must not be made in passing. */
+function localRecordKeys(databaseUrl: string | undefined): string {
+  if (databaseUrl !== undefined && !LOOPBACK.has(new URL(databaseUrl).hostname)) {
+    missing('REMIT_RECORD_KEYS', 'is not set; it is the folder of the keys that all processes of the record share');
+  }
+  return LOCAL_RECORD_KEYS;
 }
 
 function missing(variable: string, message: string): never {

@@ -101,7 +101,7 @@ const REQUIRED_ATTRIBUTES = ['specversion', 'id', 'source', 'type'];
 
 const KEYS: Readonly<Record<TopicDeclaration['keyedBy'], JsonSchema | undefined>> = {
   'agent id': { type: 'string', description: 'The agent’s id. Its murmur2 hash chooses the partition.' },
-  'charter name': { type: 'string', description: 'The charter’s name.' },
+  charter: { type: 'string', const: 'charter', description: 'Always the same: there is one governing document.' },
   none: undefined,
 };
 

@@ -6,8 +6,11 @@ import {
   intentSchema,
   judgedIntentSchema,
   outcomeReportSchema,
+  permissionAskSchema,
   permissionCommandSchema,
   permissionEventSchema,
+  permissionSnapshotSchema,
+  resubmittedIntentSchema,
 } from '#domain';
 import { TOPICS, type TopicDeclaration } from './topics.js';
 
@@ -31,6 +34,12 @@ function event<Data>(
 /** Every message of Remit, once. Types, JSON Schemas and the AsyncAPI document come from this table. */
 export const EVENTS = {
   intent: event('io.remit.intent.v1', intentSchema, [TOPICS.agentActions], 'An agent says what it intends to do.'),
+  resubmittedIntent: event(
+    'io.remit.resubmitted-intent.v1',
+    resubmittedIntentSchema,
+    [TOPICS.agentActions],
+    'Remit itself appends a held intent again, once its approval has ended.',
+  ),
   outcome: event(
     'io.remit.outcome.v1',
     outcomeReportSchema,
@@ -44,6 +53,12 @@ export const EVENTS = {
     'An intent on its way through the layers, with the verdicts so far.',
   ),
   decision: event('io.remit.decision.v1', decisionSchema, [TOPICS.agentDecisions], 'Remit has decided an intent.'),
+  permissionRequest: event(
+    'io.remit.permission-request.v1',
+    permissionAskSchema,
+    [TOPICS.permissionRequests],
+    'An agent asks for a permission, or takes its request back.',
+  ),
   permissionCommand: event(
     'io.remit.permission-command.v1',
     permissionCommandSchema,
@@ -55,6 +70,12 @@ export const EVENTS = {
     permissionEventSchema,
     [TOPICS.permissionEvents],
     'A fact about an agent’s temporary authority.',
+  ),
+  permissionSnapshot: event(
+    'io.remit.permission-snapshot.v1',
+    permissionSnapshotSchema,
+    [TOPICS.permissionState],
+    'What an agent’s permission events add up to.',
   ),
   charterEvent: event(
     'io.remit.charter-event.v1',

@@ -3,5 +3,7 @@ export * from './events.js';
 export * from './cloud-events.js';
 export * from './digest.js';
 export * from './partition.js';
+export * from './door-api.js';
 export * from './json-schemas.js';
+export * from './openapi.js';
 export * from './asyncapi.js';

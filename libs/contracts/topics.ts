@@ -9,7 +9,7 @@ export interface TopicDeclaration {
   readonly retentionMs: number | null;
   /** Keep only the newest message of each key. */
   readonly compacted: boolean;
-  readonly keyedBy: 'agent id' | 'charter name' | 'none';
+  readonly keyedBy: 'agent id' | 'charter' | 'none';
   readonly carries: string;
   /** Who may write: agents can send anything, so readers of these topics trust nothing. */
   readonly writer: 'agents' | 'remit';
@@ -65,7 +65,7 @@ export const TOPICS = {
   charterEvents: topic('charter.events', 'proposed, approved, activated, rollout changed', {
     partitions: 1,
     retentionMs: null,
-    keyedBy: 'charter name',
+    keyedBy: 'charter',
   }),
   auditCheckpoints: topic('audit.checkpoints', 'signed checkpoints', {
     partitions: 1,
@@ -90,7 +90,9 @@ export function topicConfiguration(topic: TopicDeclaration): Readonly<Record<str
     'cleanup.policy': [topic.compacted ? 'compact' : 'delete'],
     'retention.ms': topic.retentionMs ?? -1,
     'max.message.bytes': topic.maxMessageBytes + BATCH_ROOM_BYTES,
+    // judging depends on it: an agent must not choose the time it is judged at
     'message.timestamp.type': 'LogAppendTime',
+    // the broker unpacks what agents compress, so that no reader meets a codec it lacks
     'compression.type': 'uncompressed',
   };
 }

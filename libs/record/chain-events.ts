@@ -25,7 +25,8 @@ function chainEventOf(entry: HistoryEntry): ChainEvent | undefined {
   return undefined;
 }
 
-function chainEventsOf(entries: readonly HistoryEntry[]): ChainEvent[] {
+/** The parts of chains among entries. */
+export function chainEventsOf(entries: readonly HistoryEntry[]): ChainEvent[] {
   return entries.flatMap((entry) => chainEventOf(entry) ?? []);
 }
 

@@ -1,4 +1,5 @@
 import type { ChainEvent } from '#domain';
+import type { HistoryReading } from './history-reading.js';
 
 /** Header values by name; a repeated name has an array. */
 export type StoredHeaders = Readonly<Record<string, Buffer | readonly Buffer[]>>;
@@ -36,7 +37,10 @@ export interface SearchTerms {
 }
 
 /** A message in history with its search terms. */
-export interface HistoryEntry extends RecordedMessage, SearchTerms {}
+export interface HistoryEntry extends RecordedMessage, SearchTerms {
+  /** Its key was destroyed: `value` is null and `headers` are empty, whatever they were. */
+  readonly erased?: true;
+}
 
 /** Where a search goes on: after the entry that lay here. Any {@link HistoryEntry} will do. */
 export interface HistoryCursor extends Position {
@@ -55,6 +59,8 @@ export interface HistorySearch {
   readonly outcome?: string | undefined;
   readonly chainId?: string | undefined;
   readonly traceId?: string | undefined;
+  /** CloudEvents id. */
+  readonly eventId?: string | undefined;
   /** The most entries to return. */
   readonly limit: number;
   readonly after?: HistoryCursor | undefined;
@@ -70,8 +76,12 @@ export type StoredPositions = ReadonlyMap<string, readonly number[]>;
  * Errors carry a code: `REMIT_RECORD_UNAVAILABLE` when the database does not answer (try again, nothing is lost),
  * `REMIT_RECORD_REFUSED` when it refuses.
  */
-export interface History {
-  /** Stores what is not stored yet and returns how many messages that was. Safe to repeat and to race. */
+export interface History extends HistoryReading {
+  /**
+   * Stores what is not stored yet and returns how many messages that was. Safe to repeat and to race. Of each
+   * partition, storing goes on behind the last offset that is stored: what lies before it counts as stored, and
+   * offsets that are left out on the way will never be stored.
+   */
   append(messages: readonly RecordedMessage[]): Promise<number>;
   search(search: HistorySearch): Promise<readonly HistoryEntry[]>;
   /**

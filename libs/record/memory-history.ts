@@ -1,7 +1,8 @@
 import type { ChainEvent } from '#domain';
 import { readChain } from './chain-events.js';
-import type { History, HistoryEntry, HistorySearch, RecordedMessage, StoredPositions } from './history.js';
+import type { History, HistoryEntry, HistorySearch, Position, RecordedMessage, StoredPositions } from './history.js';
 import { byAppendTime, byPosition, storedPositions } from './history-order.js';
+import { ENTRIES_PER_PAGE, pages, type HistoryStream, type PartitionRun } from './history-reading.js';
 import { searchTerm, searchTermsOf } from './search-terms.js';
 import { headersFromText, headersToText } from './stored-headers.js';
 
@@ -19,25 +20,34 @@ function entryOf(message: RecordedMessage): HistoryEntry {
   };
 }
 
+function placeOf({ topic, partition, offset }: Position): string {
+  return `${topic}\n${partition}\n${offset}`;
+}
+
 /** History in this process, gone when it ends: the twin of `PostgresHistory`. */
 export class MemoryHistory implements History {
   readonly #entries = new Map<string, HistoryEntry>();
+  readonly #next = new Map<string, number>();
 
   append(messages: readonly RecordedMessage[]): Promise<number> {
     const before = this.#entries.size;
-    for (const message of messages) {
-      const position = `${message.topic}\n${message.partition}\n${message.offset}`;
-      if (!this.#entries.has(position)) this.#entries.set(position, entryOf(message));
+    for (const message of [...messages].sort(byPosition)) {
+      const partition = `${message.topic}\n${message.partition}`;
+      if (message.offset < (this.#next.get(partition) ?? 0)) continue;
+      this.#next.set(partition, message.offset + 1);
+      this.#entries.set(placeOf(message), entryOf(message));
     }
     return Promise.resolve(this.#entries.size - before);
   }
 
   search(search: HistorySearch): Promise<readonly HistoryEntry[]> {
     const { from = -Infinity, to = Infinity, after, limit } = search;
-    const terms = (['agentId', 'actionType', 'target', 'outcome', 'chainId', 'traceId'] as const).flatMap((term) => {
-      const wanted = search[term];
-      return wanted === undefined ? [] : [[term, searchTerm(wanted)] as const];
-    });
+    const terms = (['agentId', 'actionType', 'target', 'outcome', 'chainId', 'traceId', 'eventId'] as const).flatMap(
+      (term) => {
+        const wanted = search[term];
+        return wanted === undefined ? [] : [[term, searchTerm(wanted)] as const];
+      },
+    );
     const found = this.#select(
       (entry) =>
         entry.appendTime >= from &&
@@ -54,11 +64,44 @@ export class MemoryHistory implements History {
         const wanted = searchTerm(id);
         return Promise.resolve(this.#select((entry) => entry.chainId === wanted));
       },
-      aboutIntents: (ids) => {
-        const wanted = new Set(ids.map(searchTerm));
-        return Promise.resolve(this.#select((entry) => entry.intentId !== null && wanted.has(entry.intentId)));
-      },
+      aboutIntents: (ids) => this.aboutIntents(ids),
     });
+  }
+
+  stream({ topics, from = -Infinity, to = Infinity, agentId, after }: HistoryStream) {
+    const wanted = agentId === undefined ? undefined : searchTerm(agentId);
+    return pages((last) => {
+      const cursor = last ?? after;
+      const found = this.#select(
+        (entry) =>
+          topics.includes(entry.topic) &&
+          entry.appendTime >= from &&
+          entry.appendTime < to &&
+          (wanted === undefined || entry.agentId === wanted) &&
+          (cursor === undefined || byAppendTime(entry, cursor) > 0),
+      );
+      return Promise.resolve(found.slice(0, ENTRIES_PER_PAGE));
+    });
+  }
+
+  partition({ topic, partition, from, to = Infinity }: PartitionRun) {
+    return pages((last) => {
+      const next = last === undefined ? from : last.offset + 1;
+      const found = this.#select(
+        (entry) => entry.topic === topic && entry.partition === partition && entry.offset >= next && entry.offset < to,
+      );
+      return Promise.resolve([...found].sort(byPosition).slice(0, ENTRIES_PER_PAGE));
+    });
+  }
+
+  at(positions: readonly Position[]): Promise<readonly HistoryEntry[]> {
+    const places = new Set(positions.map(placeOf));
+    return Promise.resolve([...places].flatMap((place) => this.#entries.get(place) ?? []));
+  }
+
+  aboutIntents(intentIds: readonly string[]): Promise<readonly HistoryEntry[]> {
+    const wanted = new Set(intentIds.map(searchTerm));
+    return Promise.resolve(this.#select((entry) => entry.intentId !== null && wanted.has(entry.intentId)));
   }
 
   count(): Promise<ReadonlyMap<string, number>> {

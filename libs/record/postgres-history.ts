@@ -1,87 +1,27 @@
-import type { DataSource, SelectQueryBuilder } from 'typeorm';
 import type { ChainEvent } from '#domain';
+import { appendToChains } from './chain-append.js';
 import { readChain } from './chain-events.js';
-import type { History, HistoryEntry, HistorySearch, RecordedMessage, StoredPositions } from './history.js';
+import type { History, HistoryEntry, HistorySearch, Position, RecordedMessage, StoredPositions } from './history.js';
 import { byPosition, storedPositions } from './history-order.js';
-import { historyTable } from './history-table.js';
-import { openRecordDatabase, type RecordDatabaseOptions } from './record-database.js';
-import { recordErrorOf } from './record-error.js';
-import { searchTerm, searchTermsOf } from './search-terms.js';
-import { headersToText } from './stored-headers.js';
+import type { HistoryStream, PartitionRun } from './history-reading.js';
+import { APPEND_ORDER, openRows, ROW_COLUMNS, type HistoryRow } from './history-rows.js';
+import { PostgresReading } from './postgres-reading.js';
+import { RecordConnection } from './record-connection.js';
+import type { RecordDatabaseOptions } from './record-database.js';
+import { searchTerm } from './search-terms.js';
 
-const ROWS_PER_INSERT = 500;
-const BYTES_PER_INSERT = 4 * 1024 * 1024;
+const COLUMN_OF = {
+  agentId: 'agent_id',
+  actionType: 'action_type',
+  target: 'target',
+  outcome: 'outcome',
+  chainId: 'chain_id',
+  traceId: 'trace_id',
+  eventId: 'event_id',
+} as const;
 
-const INSERT = `
-  INSERT INTO record.history (topic, "partition", "offset", append_time, key, headers, value, event_type, event_id,
-    agent_id, intent_id, chain_id, action_type, target, outcome, trace_id)
-  SELECT topic, "partition", "offset", to_timestamp(append_ms / 1000.0), key, headers, value, event_type, event_id,
-    agent_id, intent_id, chain_id, action_type, target, outcome, trace_id
-  FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::bigint[], $5::bytea[], $6::text[], $7::bytea[], $8::text[],
-    $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[])
-    AS message (topic, "partition", "offset", append_ms, key, headers, value, event_type, event_id, agent_id,
-      intent_id, chain_id, action_type, target, outcome, trace_id)
-  ON CONFLICT (topic, "partition", "offset") DO NOTHING`;
-
-/** Hops from partition to partition along the primary key instead of reading the whole table. */
-const POSITIONS = `
-  WITH RECURSIVE stored AS (
-    (SELECT topic, "partition" FROM record.history ORDER BY topic, "partition" LIMIT 1)
-    UNION ALL
-    SELECT following.topic, following."partition"
-    FROM stored CROSS JOIN LATERAL (
-      SELECT history.topic, history."partition" FROM record.history
-      WHERE (history.topic, history."partition") > (stored.topic, stored."partition")
-      ORDER BY history.topic, history."partition" LIMIT 1
-    ) AS following
-  )
-  SELECT topic, "partition", (
-    SELECT "offset" + 1 FROM record.history
-    WHERE history.topic = stored.topic AND history."partition" = stored."partition"
-    ORDER BY "offset" DESC LIMIT 1
-  ) AS next
-  FROM stored`;
-
-/** Runs of messages small enough for one statement each. */
-function* insertable(messages: readonly RecordedMessage[]): Generator<RecordedMessage[]> {
-  let run: RecordedMessage[] = [];
-  let bytes = 0;
-  for (const message of messages) {
-    const size = message.value?.length ?? 0;
-    if (run.length > 0 && (run.length === ROWS_PER_INSERT || bytes + size > BYTES_PER_INSERT)) {
-      yield run;
-      run = [];
-      bytes = 0;
-    }
-    run.push(message);
-    bytes += size;
-  }
-  if (run.length > 0) yield run;
-}
-
-function insertParameters(messages: readonly RecordedMessage[]): unknown[][] {
-  const rows = messages.map((message) => {
-    const terms = searchTermsOf(message);
-    return [
-      message.topic,
-      message.partition,
-      message.offset,
-      message.appendTime,
-      message.key,
-      headersToText(message.headers),
-      message.value,
-      terms.eventType,
-      terms.eventId,
-      terms.agentId,
-      terms.intentId,
-      terms.chainId,
-      terms.actionType,
-      terms.target,
-      terms.outcome,
-      terms.traceId,
-    ];
-  });
-  return Array.from({ length: 16 }, (_, column) => rows.map((row) => row[column]));
+function monthOf(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 7);
 }
 
 /**
@@ -89,11 +29,13 @@ function insertParameters(messages: readonly RecordedMessage[]): unknown[][] {
  * server was away, so a process may start before its database does.
  */
 export class PostgresHistory implements History {
-  readonly #options: RecordDatabaseOptions;
-  #source: Promise<DataSource> | undefined;
+  readonly #record: RecordConnection;
+  readonly #reading = new PostgresReading((sql, parameters) => this.#entries(sql, parameters));
+  /** Months for which there is a partition, `2026-11`. */
+  readonly #months = new Set<string>();
 
   constructor(options: RecordDatabaseOptions) {
-    this.#options = options;
+    this.#record = new RecordConnection(options, 'writer');
   }
 
   /** A history that is connected already; throws when the database does not answer. */
@@ -104,113 +46,112 @@ export class PostgresHistory implements History {
   }
 
   async append(messages: readonly RecordedMessage[]): Promise<number> {
+    if (messages.length === 0) return 0;
     // One order for all replicas: two that store the same messages cannot lock each other out.
     const ordered = [...messages].sort(byPosition);
-    return this.#with(async (source) => {
-      const runner = source.createQueryRunner();
-      try {
-        let stored = 0;
-        for (const run of insertable(ordered)) {
-          stored += (await runner.query(INSERT, insertParameters(run), true)).affected ?? 0;
-        }
-        return stored;
-      } finally {
-        await runner.release();
-      }
-    });
+    try {
+      await this.#ensureMonths(ordered);
+      return await this.#record.session((runner) => appendToChains(runner, ordered, this.#record.intentKeys));
+    } catch (error) {
+      // What was remembered of the database may be why: look again next time.
+      this.#months.clear();
+      this.#record.intentKeys.clear();
+      throw error;
+    }
+  }
+
+  /** Creates the partitions of the months around `now`, so that no append has to wait for one. */
+  async prepareMonths(now: number): Promise<void> {
+    const WEEK_MS = 7 * 24 * 60 * 60 * 1000;
+    await this.#ensureMonths([{ appendTime: now }, { appendTime: now + WEEK_MS }]);
   }
 
   search(search: HistorySearch): Promise<readonly HistoryEntry[]> {
-    return this.#select((entries) => {
-      const { from, to, after } = search;
-      if (from !== undefined) entries.andWhere('entry.appendTime >= :from', { from: new Date(from) });
-      if (to !== undefined) entries.andWhere('entry.appendTime < :to', { to: new Date(to) });
-      for (const term of ['agentId', 'actionType', 'target', 'outcome', 'chainId', 'traceId'] as const) {
-        const wanted = search[term];
-        if (wanted !== undefined) entries.andWhere(`entry.${term} = :${term}`, { [term]: searchTerm(wanted) });
-      }
-      if (after !== undefined) {
-        entries.andWhere(
-          '(entry.appendTime, entry.topic, entry.partition, entry.offset) > ' +
-            '(:afterTime::timestamptz, :afterTopic::text, :afterPartition::integer, :afterOffset::bigint)',
-          {
-            afterTime: new Date(after.appendTime),
-            afterTopic: after.topic,
-            afterPartition: after.partition,
-            afterOffset: after.offset,
-          },
-        );
-      }
-      return entries.limit(search.limit);
-    });
+    const { from, to, after, limit } = search;
+    const values: unknown[] = [];
+    const value = (one: unknown): string => `$${String(values.push(one))}`;
+    const conditions = ['gap_until IS NULL'];
+    if (from !== undefined) conditions.push(`append_time >= ${value(new Date(from))}`);
+    if (to !== undefined) conditions.push(`append_time < ${value(new Date(to))}`);
+    for (const term of Object.keys(COLUMN_OF) as (keyof typeof COLUMN_OF)[]) {
+      const wanted = search[term];
+      if (wanted !== undefined) conditions.push(`${COLUMN_OF[term]} = ${value(searchTerm(wanted))}`);
+    }
+    if (after !== undefined) {
+      conditions.push(
+        `(${APPEND_ORDER}) > (${value(new Date(after.appendTime))}::timestamptz, ${value(after.topic)}::text,
+          ${value(after.partition)}::integer, ${value(after.offset)}::bigint)`,
+      );
+    }
+    return this.#entries(
+      `SELECT ${ROW_COLUMNS} FROM record.history WHERE ${conditions.join(' AND ')}
+       ORDER BY ${APPEND_ORDER} LIMIT ${value(limit)}`,
+      values,
+    );
   }
 
   chain(chainId: string): Promise<readonly ChainEvent[]> {
     return readChain(chainId, {
-      inChain: (id) => this.#select((entries) => entries.where('entry.chainId = :id', { id: searchTerm(id) })),
-      aboutIntents: (ids) =>
-        this.#select((entries) => entries.where('entry.intentId = ANY(:ids)', { ids: ids.map(searchTerm) })),
+      inChain: (id) =>
+        this.#entries(`SELECT ${ROW_COLUMNS} FROM record.history WHERE chain_id = $1 ORDER BY ${APPEND_ORDER}`, [
+          searchTerm(id),
+        ]),
+      aboutIntents: (ids) => this.aboutIntents(ids),
     });
   }
 
-  count(): Promise<ReadonlyMap<string, number>> {
-    return this.#with(async (source) => {
-      const rows = await source.query<{ topic: string; count: string }[]>(
-        'SELECT topic, count(*) FROM record.history GROUP BY topic ORDER BY topic',
-      );
-      return new Map(rows.map(({ topic, count }) => [topic, Number(count)]));
-    });
+  stream(stream: HistoryStream): AsyncIterable<readonly HistoryEntry[]> {
+    return this.#reading.stream(stream);
   }
 
-  positions(): Promise<StoredPositions> {
-    return this.#with(async (source) => {
-      const rows = await source.query<{ topic: string; partition: number; next: string }[]>(POSITIONS);
-      return storedPositions(rows.map(({ topic, partition, next }) => ({ topic, partition, next: Number(next) })));
-    });
+  partition(run: PartitionRun): AsyncIterable<readonly HistoryEntry[]> {
+    return this.#reading.partition(run);
   }
 
-  ping(): Promise<void> {
-    return this.#with(async (source) => {
-      await source.query('SELECT FROM record.history LIMIT 1');
-    });
+  at(positions: readonly Position[]): Promise<readonly HistoryEntry[]> {
+    return this.#reading.at(positions);
+  }
+
+  aboutIntents(intentIds: readonly string[]): Promise<readonly HistoryEntry[]> {
+    return this.#reading.aboutIntents(intentIds);
+  }
+
+  async count(): Promise<ReadonlyMap<string, number>> {
+    const rows = await this.#record.query<{ topic: string; count: string }>(
+      'SELECT topic, count(*) FROM record.history WHERE gap_until IS NULL GROUP BY topic ORDER BY topic',
+      [],
+    );
+    return new Map(rows.map(({ topic, count }) => [topic, Number(count)]));
+  }
+
+  async positions(): Promise<StoredPositions> {
+    const rows = await this.#record.query<{ topic: string; partition: number; next: string }>(
+      'SELECT topic, "partition", next FROM record.chain_head WHERE next > 0 ORDER BY topic, "partition"',
+      [],
+    );
+    return storedPositions(rows.map(({ topic, partition, next }) => ({ topic, partition, next: Number(next) })));
+  }
+
+  async ping(): Promise<void> {
+    await this.#record.query('SELECT FROM record.history LIMIT 1', []);
   }
 
   async close(): Promise<void> {
-    const source = this.#source;
-    this.#source = undefined;
-    try {
-      await (await source)?.destroy();
-    } catch (error) {
-      throw recordErrorOf(error);
-    }
+    await this.#record.close();
   }
 
-  #select(
-    narrow: (entries: SelectQueryBuilder<HistoryEntry>) => SelectQueryBuilder<HistoryEntry>,
-  ): Promise<readonly HistoryEntry[]> {
-    return this.#with((source) =>
-      narrow(source.getRepository(historyTable).createQueryBuilder('entry'))
-        .orderBy('entry.appendTime')
-        .addOrderBy('entry.topic')
-        .addOrderBy('entry.partition')
-        .addOrderBy('entry.offset')
-        .getMany(),
+  async #entries(sql: string, parameters: readonly unknown[]): Promise<readonly HistoryEntry[]> {
+    const rows = await this.#record.query<HistoryRow>(sql, parameters);
+    return openRows(rows, this.#record.intentKeys, this.#record.query);
+  }
+
+  async #ensureMonths(messages: readonly { readonly appendTime: number }[]): Promise<void> {
+    const missing = new Set(
+      messages.map(({ appendTime }) => monthOf(appendTime)).filter((month) => !this.#months.has(month)),
     );
-  }
-
-  async #with<Result>(work: (source: DataSource) => Promise<Result>): Promise<Result> {
-    try {
-      return await work(await this.#connected());
-    } catch (error) {
-      throw recordErrorOf(error);
+    for (const month of [...missing].sort()) {
+      await this.#record.query('SELECT record.ensure_month($1)', [`${month}-01T00:00:00Z`]);
+      this.#months.add(month);
     }
-  }
-
-  #connected(): Promise<DataSource> {
-    this.#source ??= openRecordDatabase(this.#options).catch((error: unknown) => {
-      this.#source = undefined;
-      throw error;
-    });
-    return this.#source;
   }
 }

@@ -1,9 +1,11 @@
-import { DataSource, type DataSourceOptions } from 'typeorm';
-import { historyTable, RECORD_MIGRATIONS, RECORD_SCHEMA } from './history-table.js';
+import { DataSource, MigrationExecutor, type DataSourceOptions } from 'typeorm';
+import { NEWEST_MIGRATION, RECORD_MIGRATIONS, RECORD_ROLES, RECORD_SCHEMA, type RecordRole } from './history-table.js';
 
 export interface RecordDatabaseOptions {
   /** `postgres://user:password@host:port/database` */
   readonly databaseUrl: string;
+  /** Folder of the record's secrets; where the configuration says, unless told. */
+  readonly keyFolder?: string | undefined;
   /** Most connections at once; 4 unless told. */
   readonly poolSize?: number | undefined;
   /** Shown in `pg_stat_activity`. */
@@ -25,28 +27,41 @@ function sourceOptions(options: RecordDatabaseOptions) {
     applicationName: options.applicationName ?? 'remit-record',
     connectTimeoutMS: CONNECT_MS,
     logging: false,
+    installExtensions: false,
     // Without a handler, a server that stops takes this process with it.
     poolErrorHandler: (error: Error) => options.onConnectionLost?.(error),
   } as const satisfies DataSourceOptions;
 }
 
-/** Creates or updates the record's tables. Safe when many processes do it at once. */
-async function migrate(options: RecordDatabaseOptions): Promise<void> {
+/**
+ * Creates or updates the record's tables, as the role of the connection. Safe when many processes do it at once, and
+ * asks for no right to create anything where nothing is to be done. Returns whether the role may become `role`.
+ */
+async function migrate(options: RecordDatabaseOptions, role: RecordRole): Promise<boolean> {
   const source = new DataSource({
     ...sourceOptions(options),
-    poolSize: 2,
+    poolSize: 1,
     migrations: RECORD_MIGRATIONS,
     migrationsTableName: 'migration',
   });
   await source.initialize();
   try {
-    const lock = source.createQueryRunner();
+    const runner = source.createQueryRunner();
     try {
-      await lock.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
-      await lock.query(`CREATE SCHEMA IF NOT EXISTS ${RECORD_SCHEMA}`);
-      await source.runMigrations({ transaction: 'each' });
+      if (!(await isUpToDate(source))) {
+        await runner.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
+        await runner.query(`CREATE SCHEMA IF NOT EXISTS ${RECORD_SCHEMA}`);
+        await new MigrationExecutor(source, runner).executePendingMigrations();
+      }
+      const rows = (await runner.query(
+        `SELECT bool_or(pg_has_role(current_user, oid,
+             CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END)
+           AND has_table_privilege(oid, 'record.history', 'SELECT')) AS may FROM pg_roles WHERE rolname = $1`,
+        [RECORD_ROLES[role]],
+      )) as { may: boolean | null }[];
+      return rows[0]?.may === true;
     } finally {
-      await lock.release();
+      await runner.release();
     }
   } finally {
     // Ends the session and with it the lock.
@@ -54,14 +69,31 @@ async function migrate(options: RecordDatabaseOptions): Promise<void> {
   }
 }
 
-/** A connection pool to a record whose tables are up to date. */
-export async function openRecordDatabase(options: RecordDatabaseOptions): Promise<DataSource> {
-  await migrate(options);
+async function isUpToDate(source: DataSource): Promise<boolean> {
+  const [table] = await source.query<{ there: boolean }[]>(
+    `SELECT to_regclass('record.migration') IS NOT NULL AND has_schema_privilege('record', 'USAGE') AS there
+     FROM pg_namespace WHERE nspname = 'record'`,
+  );
+  if (table?.there !== true) return false;
+  const done = await source.query<unknown[]>('SELECT FROM record.migration WHERE name = $1', [NEWEST_MIGRATION]);
+  return done.length > 0;
+}
+
+/**
+ * A connection pool to a record whose tables are up to date. It works as the database role of its task where the
+ * connecting role may become that, else as the connecting role.
+ */
+export async function openRecordDatabase(options: RecordDatabaseOptions, role: RecordRole): Promise<DataSource> {
+  const mayBecome = await migrate(options, role);
   const source = new DataSource({
     ...sourceOptions(options),
     poolSize: options.poolSize ?? 4,
-    entities: [historyTable],
-    extra: { statement_timeout: STATEMENT_MS, query_timeout: STATEMENT_MS + CONNECT_MS, keepAlive: true },
+    extra: {
+      statement_timeout: STATEMENT_MS,
+      query_timeout: STATEMENT_MS + CONNECT_MS,
+      keepAlive: true,
+      ...(mayBecome ? { options: `-c role=${RECORD_ROLES[role]}` } : {}),
+    },
   });
   return source.initialize();
 }

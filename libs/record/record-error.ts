@@ -1,4 +1,17 @@
-export type RecordErrorCode = 'REMIT_RECORD_UNAVAILABLE' | 'REMIT_RECORD_REFUSED';
+export type RecordErrorCode =
+  | 'REMIT_RECORD_UNAVAILABLE'
+  | 'REMIT_RECORD_REFUSED'
+  /** What is stored does not open: run `remit audit verify`. */
+  | 'REMIT_RECORD_ALTERED'
+  /** The record was sealed with another master key than the one of this process. */
+  | 'REMIT_RECORD_OTHER_KEY'
+  | 'REMIT_RECORD_KEY_EXPOSED'
+  | 'REMIT_RECORD_KEY_UNREADABLE'
+  | 'REMIT_RECORD_NO_SIGNING_KEY'
+  /** Retention would tear a hole, or drop what no checkpoint covers. */
+  | 'REMIT_RECORD_NOT_DROPPABLE'
+  /** An export that cannot be read as one. */
+  | 'REMIT_RECORD_EXPORT_UNREADABLE';
 
 /** What went wrong with the record. Its cause never carries stored values, so it may be logged. */
 export class RecordError extends Error {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { EVENTS, readEvent, type EventDeclaration } from '#contracts';
+import { EVENTS, readEvent, TOPICS, type EventDeclaration } from '#contracts';
 import type { RecordedMessage, SearchTerms, StoredHeaders } from './history.js';
 
 /** Longer than any valid name or id; short enough for every index. */
@@ -45,10 +45,13 @@ function termsInIntent(intent: unknown): TermsInData {
 const TERMS_IN: Record<keyof typeof EVENTS, (data: unknown) => TermsInData> = {
   intent: termsInIntent,
   judgedIntent: (data) => termsInIntent(fieldOf(data, 'intent')),
+  resubmittedIntent: (data) => termsInIntent(fieldOf(data, 'intent')),
   outcome: termsInData,
   decision: termsInData,
+  permissionRequest: termsInData,
   permissionCommand: termsInData,
   permissionEvent: termsInData,
+  permissionSnapshot: termsInData,
   charterEvent: termsInData,
   deadLetter: termsInData,
 };
@@ -89,14 +92,55 @@ const NOTHING_READ: Omit<SearchTerms, 'traceId'> = {
   outcome: null,
 };
 
-/** What a message can be found by. Never throws: a message nobody can read is found by time and trace only. */
-export function searchTermsOf(message: Pick<RecordedMessage, 'topic' | 'headers' | 'value'>): SearchTerms {
+/** Whom and what a message is about, for the key it is sealed with. */
+export interface Subject {
+  /** Whose intent's content it holds; `undefined`: it belongs to no intent alone. */
+  readonly intent: { readonly agentId: string; readonly intentId: string } | undefined;
+  readonly agentId: string | null;
+  /** The person the agent acts for. */
+  readonly person: string | null;
+}
+
+export interface ReadMessage {
+  readonly terms: SearchTerms;
+  readonly subject: Subject;
+}
+
+const INTENT_CONTENT = new Set<string>(
+  [
+    TOPICS.agentActions,
+    TOPICS.agentOutcomes,
+    TOPICS.boundaryChecked,
+    TOPICS.permissionChecked,
+    TOPICS.scopeVerified,
+  ].map(({ name }) => name),
+);
+
+function subjectOf(message: Pick<RecordedMessage, 'topic' | 'key'>, terms: SearchTerms, data: unknown): Subject {
+  const deadKey = message.topic === TOPICS.deadLetters.name ? termIn(data, 'key') : null;
+  const key = deadKey === null ? message.key : Buffer.from(deadKey, 'base64');
+  const agentId = terms.agentId ?? (key === null ? null : searchTerm(key.toString('utf8')));
+  const held = termIn(fieldOf(data, 'held'), 'intentId');
+  const intentId = INTENT_CONTENT.has(message.topic) ? terms.intentId : held;
+  const person = termIn(data, 'onBehalfOf') ?? termIn(fieldOf(data, 'intent'), 'onBehalfOf');
+  return { intent: agentId === null || intentId === null ? undefined : { agentId, intentId }, agentId, person };
+}
+
+/** What a message says, as far as it can be read. Never throws. */
+export function readMessage(message: Pick<RecordedMessage, 'topic' | 'key' | 'headers' | 'value'>): ReadMessage {
   const traceId = traceIdOf(message.headers);
   for (const { declaration, termsIn } of SEARCHABLE_BY_TOPIC.get(message.topic) ?? []) {
     const reading = readEvent(declaration, message);
     if (!reading.ok) continue;
     const { id, type, data } = reading.event;
-    return { eventType: searchTerm(type), eventId: searchTerm(id), ...termsIn(data), traceId };
+    const terms = { eventType: searchTerm(type), eventId: searchTerm(id), ...termsIn(data), traceId };
+    return { terms, subject: subjectOf(message, terms, data) };
   }
-  return { ...NOTHING_READ, traceId };
+  const terms = { ...NOTHING_READ, traceId };
+  return { terms, subject: subjectOf(message, terms, undefined) };
+}
+
+/** What a message can be found by: one that nobody can read by time and trace only. */
+export function searchTermsOf(message: Pick<RecordedMessage, 'topic' | 'key' | 'headers' | 'value'>): SearchTerms {
+  return readMessage(message).terms;
 }

@@ -2,16 +2,24 @@ import {
   actionDigestOf,
   decide,
   decisionIdOf,
+  foldVerdicts,
   judge,
   judgeBehindViews,
   judgeWithoutCharter,
   LAYERS,
+  limitedGrantsOf,
   INITIAL_AUTHORITY,
+  problemOfSecondRound,
+  roundOf,
+  type AgentAuthority,
   type Charter,
+  type Intent,
   type JudgedIntent,
   type Layer,
+  type SecondRound,
   type Stamp,
   type Verdict,
+  type WhyNot,
 } from '#domain';
 import { EVENTS, readEvent, sha256, TOPICS, traceHeadersOf, writeEvent } from '#contracts';
 import {
@@ -33,7 +41,28 @@ export interface SegmentOptions {
   readonly engine: string;
   /** How long judging may wait for its views before it fails closed, ms. */
   readonly viewWaitMs: number;
+  /** Without it, grants with counted uses authorise nothing here. */
+  readonly reserve?: ReserveUse | undefined;
 }
+
+/** One use of a grant with counted uses, which an intent is about to rest on. */
+export interface WantedUse {
+  readonly agentId: string;
+  readonly grantId: string;
+  readonly intentId: string;
+  readonly actionDigest: string;
+  readonly round: 1 | 2;
+  /** The intent's append time, ms since the epoch. */
+  readonly judgedAt: number;
+}
+
+/**
+ * Sets a use aside, durably, before the verdict leaves. The same use again has the same answer: `undefined` when it is
+ * this intent's, else why it is not. Rejects when the answer cannot be known now; then nothing is judged.
+ */
+export type ReserveUse = (use: WantedUse) => Promise<WhyNot | undefined>;
+
+const NOTHING_TO_RESERVE: readonly string[] = [];
 
 const INPUT: Record<Layer, string> = {
   boundary: TOPICS.agentActions.name,
@@ -66,6 +95,56 @@ function endsOf(layers: readonly Layer[]): { first: Layer; last: Layer } {
   return { first, last };
 }
 
+/** Judging cannot go on now; the same messages come again later. */
+export class SegmentError extends Error {
+  override readonly name = 'SegmentError';
+
+  constructor(
+    readonly code: 'REMIT_SEGMENT_VIEWS_BEHIND',
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** Why an intent cannot be judged at all. */
+interface Refusal {
+  readonly code: string;
+  readonly reason: string;
+}
+
+/** An intent as it came to the first layer. */
+type Arrival =
+  | { readonly ok: true; readonly intent: Intent; readonly secondRound: SecondRound | undefined }
+  | ({ readonly ok: false } & Refusal);
+
+function arrivalOf(message: ReceivedMessage): Arrival {
+  const first = readEvent(EVENTS.intent, message);
+  if (first.ok) return keyed(message, first.event.data, undefined);
+  if (first.code !== 'REMIT_EVENT_WRONG_TYPE') return first;
+  const second = readEvent(EVENTS.resubmittedIntent, message);
+  if (!second.ok) return second.code === 'REMIT_EVENT_WRONG_TYPE' ? first : second;
+  const { intent, requestId } = second.event.data;
+  return keyed(message, intent, { requestId });
+}
+
+function keyed(message: ReceivedMessage, intent: Intent, secondRound: SecondRound | undefined): Arrival {
+  if (message.key?.toString('utf8') === intent.agentId) return { ok: true, intent, secondRound };
+  return {
+    ok: false,
+    code: 'REMIT_INTENT_KEY_MISMATCH',
+    reason: `the message key must be the agent's id, ${intent.agentId}: order and partition depend on it`,
+  };
+}
+
+/** An intent whose verdicts rest on counted uses waits for them; its place among the results is kept. */
+interface Waiting {
+  readonly place: number;
+  readonly message: ReceivedMessage;
+  readonly subject: JudgedIntent;
+  readonly charter: Charter;
+}
+
 /**
  * The pipeline, cut anywhere: reads the topic before its first layer, writes the topic after its last. The first layer
  * of all stamps each intent with the time and the view positions it is judged by; every later one obeys the stamp, so
@@ -77,15 +156,22 @@ export function createSegment(options: SegmentOptions, views: Views): BatchHandl
   const decides = last === LAYERS.at(-1);
   const source = `/remit/${options.layers.length === 1 ? last : 'segment'}`;
 
-  function judgeLayers(subject: JudgedIntent, charter: Charter | undefined, behind: boolean): Verdict[] {
+  function judgeLayers(
+    subject: JudgedIntent,
+    charter: Charter | undefined,
+    behind: boolean,
+    unavailable?: ReadonlyMap<string, WhyNot>,
+  ): Verdict[] {
     const verdicts = [...subject.verdicts];
-    const { intent, actionDigest, stamp } = subject;
+    const { intent, actionDigest, stamp, secondRound } = subject;
     const input = charter && {
       intent,
       actionDigest,
       judgedAt: Date.parse(stamp.judgedAt),
       charter,
       authority: views.permissions.at(intent.agentId, stamp.permissions.position) ?? INITIAL_AUTHORITY,
+      unavailable,
+      secondRound,
     };
     for (const layer of options.layers) {
       if (behind) verdicts.push(judgeBehindViews(layer));
@@ -94,8 +180,67 @@ export function createSegment(options: SegmentOptions, views: Views): BatchHandl
     return verdicts;
   }
 
+  /** The grants whose uses must be set aside before these verdicts may leave. */
+  function usesToReserve(subject: JudgedIntent, verdicts: readonly Verdict[], charter: Charter): readonly string[] {
+    const limited = limitedGrantsOf(verdicts.slice(subject.verdicts.length));
+    if (limited.length === 0 || charter.stage === 'observe') return NOTHING_TO_RESERVE;
+    const { outcome } = foldVerdicts(verdicts);
+    // what is denied needs no use; what is held asks for it in its second round
+    return outcome === 'deny' || (decides && outcome === 'hold') ? NOTHING_TO_RESERVE : limited;
+  }
+
+  /** A grant that gives no use counts as if it were not there, and another may take its place, until nothing is open. */
+  async function judgeWithUses({ subject, charter }: Waiting): Promise<Verdict[]> {
+    const { intent, actionDigest, stamp } = subject;
+    const reserved = new Set<string>();
+    const unavailable = new Map<string, WhyNot>();
+    for (;;) {
+      const verdicts = judgeLayers(subject, charter, false, unavailable);
+      const open = usesToReserve(subject, verdicts, charter).filter((grantId) => !reserved.has(grantId));
+      if (open.length === 0) return verdicts;
+      for (const grantId of open) {
+        const why = await reserve({
+          agentId: intent.agentId,
+          grantId,
+          intentId: intent.intentId,
+          actionDigest,
+          round: roundOf(subject),
+          judgedAt: Date.parse(stamp.judgedAt),
+        });
+        if (why === undefined) reserved.add(grantId);
+        else unavailable.set(grantId, why);
+      }
+    }
+  }
+
+  const reserve: ReserveUse = options.reserve ?? (() => Promise.resolve('uses not counted here'));
+
+  /** Judges at once whatever rests on no counted use; the rest after it, in order. */
+  class Results {
+    readonly publish: ResultMessage[] = [];
+    readonly #waiting: Waiting[] = [];
+
+    add(message: ReceivedMessage, subject: JudgedIntent, charter: Charter | undefined, behind: boolean): void {
+      const verdicts = judgeLayers(subject, charter, behind);
+      if (!behind && charter !== undefined && usesToReserve(subject, verdicts, charter).length > 0) {
+        this.#waiting.push({ place: this.publish.length, message, subject, charter });
+      }
+      this.publish.push(resultOf(message, { ...subject, verdicts }, charter));
+    }
+
+    async settle(batch: Batch): Promise<void> {
+      for (const waiting of this.#waiting) {
+        const verdicts = await judgeWithUses(waiting);
+        const judged = { ...waiting.subject, verdicts };
+        this.publish[waiting.place] = resultOf(waiting.message, judged, waiting.charter);
+        await batch.heartbeat();
+      }
+    }
+  }
+
   function resultOf(message: ReceivedMessage, subject: JudgedIntent, charter: Charter | undefined): ResultMessage {
     const { intent, actionDigest, stamp } = subject;
+    const round = roundOf(subject);
     const event = decides ? decisionEvent(subject, charter) : passedOnEvent(subject);
     return {
       source: message,
@@ -107,7 +252,7 @@ export function createSegment(options: SegmentOptions, views: Views): BatchHandl
 
     function passedOnEvent(data: JudgedIntent): ReturnType<typeof writeEvent> {
       return writeEvent(EVENTS.judgedIntent, {
-        id: `${intent.intentId}/${last}`,
+        id: round === 1 ? `${intent.intentId}/${last}` : `${intent.intentId}/${last}/${round}`,
         source,
         subject: intent.agentId,
         time: stamp.judgedAt,
@@ -116,10 +261,8 @@ export function createSegment(options: SegmentOptions, views: Views): BatchHandl
     }
 
     function decisionEvent(data: JudgedIntent, inForce: Charter | undefined): ReturnType<typeof writeEvent> {
-      const decisionId = decisionIdOf(
-        { agentId: intent.agentId, intentId: intent.intentId, actionDigest, round: 1 },
-        sha256,
-      );
+      const { agentId, intentId } = intent;
+      const decisionId = decisionIdOf({ agentId, intentId, actionDigest, round }, sha256);
       const decision = decide({
         ...data,
         decisionId,
@@ -137,39 +280,59 @@ export function createSegment(options: SegmentOptions, views: Views): BatchHandl
     }
   }
 
+  /** What makes an intent's second round none. While the views are behind it cannot be known: the batch waits. */
+  function problemOfArrival(
+    subject: JudgedIntent,
+    authority: AgentAuthority | undefined,
+    behind: boolean,
+  ): Refusal | undefined {
+    const { intent, actionDigest, secondRound } = subject;
+    if (secondRound === undefined) return undefined;
+    const { agentId, intentId } = intent;
+    const claim = { agentId, intentId, actionDigest, requestId: secondRound.requestId };
+    const reason = problemOfSecondRound(claim, authority, sha256);
+    if (reason === undefined) return undefined;
+    if (behind) {
+      const problem = `the approval of intent ${intentId} is not known yet: the views are behind, the batch waits`;
+      throw new SegmentError('REMIT_SEGMENT_VIEWS_BEHIND', problem);
+    }
+    return { code: 'REMIT_INTENT_NO_SECOND_ROUND', reason: `only Remit starts a second round: ${reason}` };
+  }
+
   async function judgeIntents(batch: Batch): Promise<BatchResult> {
     const behind = !(await views.catchUp(options.viewWaitMs));
-    const publish: ResultMessage[] = [];
+    const results = new Results();
     const unreadable: Unreadable[] = [];
     for (const message of batch.messages) {
-      const reading = readEvent(EVENTS.intent, message);
-      if (!reading.ok) {
-        unreadable.push({ message, code: reading.code, reason: reading.reason });
+      const arrival = arrivalOf(message);
+      if (!arrival.ok) {
+        unreadable.push({ message, code: arrival.code, reason: arrival.reason });
         continue;
       }
-      const intent = reading.event.data;
-      if (message.key?.toString('utf8') !== intent.agentId) {
-        unreadable.push({
-          message,
-          code: 'REMIT_INTENT_KEY_MISMATCH',
-          reason: `the message key must be the agent's id, ${intent.agentId}: order and partition depend on it`,
-        });
-        continue;
-      }
+      const { intent, secondRound } = arrival;
       const inForce = views.charter.asOf(CHARTER_KEY, message.logTime);
       const charter = inForce.state?.charter;
+      const known = views.permissions.asOf(intent.agentId, message.logTime);
       const stamp: Stamp = {
         judgedAt: new Date(message.logTime).toISOString(),
         source: { topic: message.topic, partition: message.partition, offset: message.offset },
         charter: { digest: charter?.digest ?? null, position: inForce.position },
-        permissions: { position: views.permissions.asOf(intent.agentId, message.logTime).position },
+        permissions: { position: known.position },
         ...(behind ? { viewsBehind: true as const } : {}),
       };
-      const arriving = { intent, actionDigest: actionDigestOf(intent.action, sha256), stamp, verdicts: [] };
-      const judged = { ...arriving, verdicts: judgeLayers(arriving, charter, behind) };
-      publish.push(resultOf(message, judged, charter));
+      const subject: JudgedIntent = {
+        intent,
+        actionDigest: actionDigestOf(intent.action, sha256),
+        stamp,
+        verdicts: [],
+        ...(secondRound === undefined ? {} : { secondRound }),
+      };
+      const problem = problemOfArrival(subject, known.state, behind);
+      if (problem === undefined) results.add(message, subject, charter, behind);
+      else unreadable.push({ message, ...problem });
     }
-    return { publish, unreadable };
+    await results.settle(batch);
+    return { publish: results.publish, unreadable };
   }
 
   async function judgeStamped(batch: Batch): Promise<BatchResult> {
@@ -181,7 +344,8 @@ export function createSegment(options: SegmentOptions, views: Views): BatchHandl
       else unreadable.push({ message, code: reading.code, reason: reading.reason });
     }
     await waitForStamps(arrived.map(({ subject }) => subject));
-    const publish = arrived.map(({ message, subject }) => {
+    const results = new Results();
+    for (const { message, subject } of arrived) {
       const { stamp, intent } = subject;
       const charter = views.charter.at(CHARTER_KEY, stamp.charter.position)?.charter;
       const behind =
@@ -189,10 +353,10 @@ export function createSegment(options: SegmentOptions, views: Views): BatchHandl
         !views.charter.reached(0, stamp.charter.position) ||
         !views.permissions.reached(agentPartition(intent.agentId), stamp.permissions.position) ||
         (charter?.digest ?? null) !== stamp.charter.digest;
-      const judged = { ...subject, verdicts: judgeLayers(subject, charter, behind) };
-      return resultOf(message, judged, charter);
-    });
-    return { publish, unreadable };
+      results.add(message, subject, charter, behind);
+    }
+    await results.settle(batch);
+    return { publish: results.publish, unreadable };
   }
 
   async function waitForStamps(subjects: readonly JudgedIntent[]): Promise<void> {

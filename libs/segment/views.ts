@@ -1,4 +1,4 @@
-import { evolveAuthority, evolveCharter, type AgentAuthority, type CharterInForce } from '#domain';
+import { evolveAuthority, evolveCharter, evolveUnreadable, type AgentAuthority, type CharterInForce } from '#domain';
 import { EVENTS, readEvent, sha256, TOPICS } from '#contracts';
 import { AsOfView, type Bus } from '#bus';
 
@@ -33,7 +33,9 @@ export function createViews(bus: Bus): Views {
   });
   const permissions = new AsOfView<AgentAuthority>(bus, TOPICS.permissionEvents, (state, message) => {
     const reading = readEvent(EVENTS.permissionEvent, message);
-    return reading.ok ? evolveAuthority(state, reading.event.data) : state;
+    // what cannot be read, or speaks of someone else than its key, might have been a suspension
+    if (!reading.ok || message.key?.toString('utf8') !== reading.event.data.agentId) return evolveUnreadable(state);
+    return evolveAuthority(state, reading.event.data);
   });
 
   async function catchUp(waitMs: number): Promise<boolean> {

@@ -14,15 +14,26 @@ const APPEND_MILLISECOND_OVER_MS = 2;
  */
 export async function activateCharter(
   bus: Bus,
-  activation: { readonly text: string; readonly charter: Charter; readonly activatedBy: string },
+  activation: {
+    readonly text: string;
+    readonly charter: Charter;
+    readonly activatedBy: string;
+    /** Of the event; a new one when left out. */
+    readonly id?: string;
+  },
 ): Promise<void> {
-  const { text, charter, activatedBy } = activation;
+  const { text, charter, activatedBy, id = randomUUID() } = activation;
   const event = writeEvent(EVENTS.charterEvent, {
-    id: randomUUID(),
+    id,
     source: '/remit/charter',
     subject: charter.name,
     data: { event: 'CharterActivated', charter: charter.name, digest: charter.digest, text, activatedBy },
   });
   await bus.publish([{ topic: TOPICS.charterEvents.name, key: CHARTER_KEY, ...event }]);
+  await appendMillisecondOver();
+}
+
+/** Resolves once the millisecond of anything already acknowledged is over: every later intent is bound by it. */
+export async function appendMillisecondOver(): Promise<void> {
   await sleep(APPEND_MILLISECOND_OVER_MS);
 }

@@ -1,11 +1,13 @@
 import { Inject, Injectable, Module, type DynamicModule, type OnModuleInit } from '@nestjs/common';
 import { BatchTransport, type Bus } from '#bus';
+import { reserveUses, type PermissionStore } from '#authority';
 import type { Config } from '#config';
 import type { Layer } from '#domain';
 import { CHARTER_KEY, createSegment, createViews, type Views } from '#segment';
 import { BUS, BusModule, CONFIG } from './bus.module.js';
 import { ENGINE } from './engine.js';
 import type { ReadinessCheck } from './health.js';
+import { COUNTING_STORE, PermissionStoreModule } from './permission-store.module.js';
 
 /** Injection token of the process's {@link Views}. */
 export const VIEWS = Symbol('remit.views');
@@ -56,14 +58,17 @@ export class JudgingModule {
   static of(layers: readonly [Layer, ...Layer[]]): DynamicModule {
     return {
       module: JudgingModule,
-      imports: [BusModule],
+      imports: [BusModule, PermissionStoreModule],
       providers: [
         { provide: VIEWS, inject: [BUS], useFactory: (bus: Bus): Views => createViews(bus) },
         {
           provide: SEGMENT,
-          inject: [VIEWS, CONFIG],
-          useFactory: (views: Views, config: Config) =>
-            createSegment({ layers, engine: ENGINE, viewWaitMs: config.viewWaitMs }, views),
+          inject: [VIEWS, CONFIG, BUS, COUNTING_STORE],
+          useFactory: (views: Views, { viewWaitMs }: Config, bus: Bus, store: PermissionStore | undefined) =>
+            createSegment(
+              { layers, engine: ENGINE, viewWaitMs, reserve: store && reserveUses({ bus, store, views }) },
+              views,
+            ),
         },
         {
           provide: JUDGING,

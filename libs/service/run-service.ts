@@ -2,14 +2,17 @@ import 'reflect-metadata';
 import { ConsoleLogger, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { MicroserviceOptions } from '@nestjs/microservices';
-import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { loadConfig, type Config } from '#config';
+import { httpAdapter } from './http-adapter.js';
 
 /** One process: its name in logs, its root module, and the injection tokens of the transports that feed it. */
 export interface Service {
   readonly name: string;
   readonly module: Type;
   readonly transports: readonly symbol[];
+  /** What must be in place before the first route is. */
+  readonly prepare?: (app: NestFastifyApplication) => Promise<void>;
 }
 
 /**
@@ -29,7 +32,7 @@ export async function runService(service: Service): Promise<void> {
 
 async function start(service: Service, config: Config): Promise<void> {
   const logger = new ConsoleLogger(service.name, { json: true, logLevels: [config.logLevel] });
-  const app = await NestFactory.create<NestFastifyApplication>(service.module, new FastifyAdapter(), {
+  const app = await NestFactory.create<NestFastifyApplication>(service.module, httpAdapter(), {
     logger,
     abortOnError: false,
   });
@@ -37,6 +40,7 @@ async function start(service: Service, config: Config): Promise<void> {
   for (const transport of service.transports) {
     app.connectMicroservice<MicroserviceOptions>({ strategy: app.get(transport) });
   }
+  await service.prepare?.(app);
   await app.init();
   await app.startAllMicroservices();
   await app.listen(config.port, config.host);

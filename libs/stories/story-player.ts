@@ -1,11 +1,11 @@
-import { readFileSync } from 'node:fs';
 import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { RemitAgent, type Answer } from '#agent';
 import type { Bus, ReceivedMessage } from '#bus';
 import { EVENTS, readEvent, sha256, TOPICS } from '#contracts';
-import { checkCharter, type Action, type DeadLetter } from '#domain';
-import { activateCharter } from '#service';
-import { charterTextAt, type Story, type StoryStep } from './story.js';
+import { checkCharter, durationMs, type Action, type DeadLetter, type Decision } from '#domain';
+import { charterTextOf, type Story, type StoryOrder, type StoryProposal } from './story.js';
 
 /** One finding as the demo prints it. */
 export interface PlayedFinding {
@@ -32,17 +32,46 @@ export interface PlayedStep {
   readonly differences: readonly string[];
 }
 
+/** An intent that waits for people. */
+export interface HeldIntent {
+  readonly agentId: string;
+  readonly intentId: string;
+  readonly actionDigest: string;
+}
+
+/** The people of a story, at their door. Each call resolves once what they ordered binds every later intent. */
+export interface People {
+  activate(charterText: string): Promise<void>;
+  order(order: Exclude<StoryOrder, { approve: unknown } | { reject: unknown }>): Promise<void>;
+  answer(
+    held: HeldIntent,
+    verdict: 'approve' | 'reject',
+    person: { by: string; roles: readonly string[]; reason: string },
+  ): Promise<void>;
+}
+
+type Expectation = StoryProposal['expect'];
+
+/** A proposal on its way: `first` is its answer, or the hold that comes before it. */
+interface Proposed {
+  readonly step: StoryProposal;
+  readonly first: Promise<{ readonly hold: Decision } | { readonly answer: Answer }>;
+  readonly final: Promise<Answer>;
+  readonly began: number;
+}
+
 const ANSWER_WITHIN_MS = 15_000;
 
 /** Plays stories against a running Remit, as real producers and consumers on its bus. */
 export class StoryPlayer {
   readonly #agents = new Map<string, RemitAgent>();
   readonly #deadLetters: DeadLetter[] = [];
-  #stopFollowing: (() => Promise<void>) | undefined;
   readonly #run = randomUUID().slice(0, 8);
+  #stopFollowing: (() => Promise<void>) | undefined;
 
   constructor(
     private readonly bus: Bus,
+    private readonly people: People,
     private readonly root: string,
     /** ms since the epoch; only moves the hours of charters. */
     private readonly now: () => number,
@@ -62,80 +91,131 @@ export class StoryPlayer {
 
   /** Puts the story's charter in force and plays its steps in order. */
   async *play(story: Story): AsyncGenerator<PlayedStep> {
-    const text = charterTextAt(readFileSync(`${this.root}/${story.charter}`, 'utf8'), story.hours, this.now());
+    const text = charterTextOf(story, readFileSync(`${this.root}/${story.charter}`, 'utf8'), this.now());
     const checked = checkCharter(text, sha256);
     if (!checked.ok) throw new Error(`${story.charter} is refused: ${JSON.stringify(checked.problems)}`);
-    await activateCharter(this.bus, { text, charter: checked.charter, activatedBy: `story ${story.story}` });
+    await this.people.activate(text);
 
-    const answers = new Map<string, Answer>();
+    const proposed = new Map<string, Proposed>();
     for (const step of story.steps) {
-      yield step.raw === undefined
-        ? await this.#propose(story, step, answers)
-        : await this.#sendRaw(story, step, step.raw);
+      if ('wait' in step) await sleep(durationMs(step.wait));
+      else if ('action' in step) {
+        const proposal = await this.#propose(story, step, proposed);
+        proposed.set(step.step, proposal);
+        yield await this.#decided(story, proposal);
+      } else if ('raw' in step) yield await this.#sendRaw(story, step);
+      else if ('settles' in step) yield await this.#settled(story, step, earlier(proposed, step.settles));
+      else await this.#order(step, proposed);
     }
   }
 
-  async #propose(story: Story, step: StoryStep, answers: Map<string, Answer>): Promise<PlayedStep> {
+  async #order(order: StoryOrder, proposed: ReadonlyMap<string, Proposed>): Promise<void> {
+    if (!('approve' in order) && !('reject' in order)) return this.people.order(order);
+    const [verdict, person] =
+      'approve' in order ? (['approve', order.approve] as const) : (['reject', order.reject] as const);
+    const first = await earlier(proposed, person.held).first;
+    if (!('hold' in first)) throw new Error(`${person.held} is not held`);
+    const { agentId, intentId, action } = first.hold;
+    await this.people.answer({ agentId, intentId, actionDigest: action.digest }, verdict, person);
+  }
+
+  async #propose(story: Story, step: StoryProposal, proposed: ReadonlyMap<string, Proposed>): Promise<Proposed> {
     const agent = await this.#agent(step.agent);
-    const cause = step.caused_by === undefined ? undefined : answers.get(step.caused_by);
-    if (step.caused_by !== undefined && cause === undefined) throw new Error(`no earlier step: ${step.caused_by}`);
+    const cause = step.caused_by === undefined ? undefined : await earlier(proposed, step.caused_by).final;
     const began = performance.now();
-    const answer = await agent.propose(step.action as Action, {
+    const { promise: held, resolve: onHold } = Promise.withResolvers<Decision>();
+    const final = agent.propose(step.action as Action, {
       timeoutMs: ANSWER_WITHIN_MS,
+      onHold,
       ...(step.trigger ? { trigger: step.trigger } : {}),
       ...(step.on_behalf_of === undefined ? {} : { onBehalfOf: step.on_behalf_of }),
       ...(cause ? { cause } : {}),
       ...(story.chain === undefined ? {} : { chainId: `${story.chain}-${this.#run}` }),
     });
-    const ms = performance.now() - began;
-    answers.set(step.step, answer);
-    if (step.then !== undefined && answer.outcome === 'allow') await agent.report(answer, step.then);
+    const first = Promise.race([held.then((hold) => ({ hold })), final.then((answer) => ({ answer }))]);
+    return { step, first, final, began };
+  }
 
-    const { decision } = answer;
+  async #decided(story: Story, { step, first, began }: Proposed): Promise<PlayedStep> {
+    const given = await first;
+    const ms = performance.now() - began;
+    if ('hold' in given) return this.#played(story, step.step, step, given.hold, undefined, ms);
+    if (step.then !== undefined && given.answer.outcome === 'allow') {
+      await (await this.#agent(step.agent)).report(given.answer, step.then);
+    }
+    return this.#played(story, step.step, step, given.answer.decision, given.answer, ms);
+  }
+
+  async #settled(story: Story, step: { step: string; expect: Expectation }, held: Proposed): Promise<PlayedStep> {
+    const began = performance.now();
+    const answer = await held.final;
+    return this.#played(
+      story,
+      step.step,
+      { ...held.step, ...step },
+      answer.decision,
+      answer,
+      performance.now() - began,
+    );
+  }
+
+  #played(
+    story: Story,
+    name: string,
+    step: StoryProposal,
+    decision: Decision | undefined,
+    answer: Answer | undefined,
+    ms: number,
+  ): PlayedStep {
     const findings = (decision?.verdicts ?? []).flatMap(({ layer, findings: found }) =>
       found.map(({ rule, effect, enforced, reason }) => ({ layer, rule, effect, enforced, reason })),
     );
+    const outcome = decision?.outcome ?? answer?.code ?? 'none';
     return {
       story: story.story,
-      step: step.step,
+      step: name,
       agent: step.agent,
-      action: `${answer.action.type} ${answer.action.target}`,
-      outcome: decision?.outcome ?? answer.code ?? answer.outcome,
-      wouldBe: decision?.wouldBe ?? answer.outcome,
+      action: `${String(step.action['type'])} ${String(step.action['target'])}`,
+      outcome,
+      wouldBe: decision?.wouldBe ?? outcome,
       findings,
       ms,
-      chainId: answer.chainId,
-      differences: differencesOf(step, {
-        outcome: decision?.outcome ?? `none (${answer.code ?? 'no code'})`,
+      chainId: decision?.chainId ?? answer?.chainId,
+      differences: differencesOf(step.expect, {
+        outcome,
         wouldBe: decision?.wouldBe,
         rules: findings.map((finding) => `${finding.layer}/${finding.rule}`),
       }),
     };
   }
 
-  async #sendRaw(story: Story, step: StoryStep, raw: string): Promise<PlayedStep> {
+  async #sendRaw(
+    story: Story,
+    step: { step: string; agent: string; raw: string; expect: Expectation },
+  ): Promise<PlayedStep> {
     const began = performance.now();
     const [position] = await this.bus.publish([
       {
         topic: TOPICS.agentActions.name,
         key: step.agent,
-        value: raw,
+        value: step.raw,
         headers: { 'content-type': 'application/cloudevents+json' },
       },
     ]);
     let letter: DeadLetter | undefined;
     while (letter === undefined && performance.now() - began < ANSWER_WITHIN_MS) {
       letter = this.#deadLetters.find((one) => one.partition === position?.partition && one.offset === position.offset);
-      if (letter === undefined) await new Promise((resolve) => setTimeout(resolve, 5));
+      if (letter === undefined) await sleep(5);
     }
     const wanted = 'dead_letter' in step.expect ? step.expect.dead_letter : undefined;
+    const outcome = letter === undefined ? 'none' : 'dead letter';
     return {
       story: story.story,
       step: step.step,
       agent: step.agent,
-      action: JSON.stringify(raw),
-      outcome: letter === undefined ? 'none' : 'dead letter',
-      wouldBe: letter === undefined ? 'none' : 'dead letter',
+      action: JSON.stringify(step.raw),
+      outcome,
+      wouldBe: outcome,
       findings: letter
         ? [{ layer: '-', rule: letter.code, effect: 'unreadable', enforced: true, reason: letter.reason }]
         : [],
@@ -160,12 +240,18 @@ export class StoryPlayer {
   }
 }
 
+function earlier(proposed: ReadonlyMap<string, Proposed>, step: string): Proposed {
+  const found = proposed.get(step);
+  if (found === undefined) throw new Error(`no earlier step proposes: ${step}`);
+  return found;
+}
+
 function differencesOf(
-  step: StoryStep,
+  expect: Expectation,
   got: { outcome: string; wouldBe: string | undefined; rules: readonly string[] },
 ): string[] {
-  if (!('outcome' in step.expect)) return [`expected a dead letter, got ${got.outcome}`];
-  const { outcome, wouldBe, rules } = step.expect;
+  if (!('outcome' in expect)) return [`expected a dead letter, got ${got.outcome}`];
+  const { outcome, wouldBe, rules } = expect;
   const differences: string[] = [];
   if (got.outcome !== outcome) differences.push(`expected ${outcome}, got ${got.outcome}`);
   if (wouldBe !== undefined && got.wouldBe !== wouldBe) {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { charterTextAt } from './story.js';
+import { charterTextOf } from './story.js';
 
 const TEXT =
   'timezone: America/New_York\nboundaries:\n  - { id: w, hours: "09:00-17:00", days: mon-fri }\n  - { id: x, never: [drop] }\n';
@@ -16,7 +16,7 @@ describe('a story about hours plays alike at any time', () => {
       ['open now', 12],
       ['closed now', 3],
     ] as const) {
-      const zones = [...charterTextAt(TEXT, hours, now).matchAll(/timezone: (\S+?)[\s,]/g)].map(
+      const zones = [...charterTextOf({ hours }, TEXT, now).matchAll(/timezone: (\S+?)[\s,]/g)].map(
         ([, zone]) => zone ?? '',
       );
       expect(zones).toHaveLength(2);
@@ -25,7 +25,7 @@ describe('a story about hours plays alike at any time', () => {
   });
 
   it('moves time windows only, and opens them every day', () => {
-    const text = charterTextAt(TEXT, 'open now', 0);
+    const text = charterTextOf({ hours: 'open now' }, TEXT, 0);
     expect(text).toContain('mon-sun');
     expect(text).toContain('{ id: x, never: [ drop ] }');
   });

@@ -2,7 +2,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, parseDocument, isMap, isSeq } from 'yaml';
 import { z } from 'zod';
-import { outcomeSchema, triggerSchema } from '#domain';
+import { durationMs, outcomeSchema, stageSchema, triggerSchema } from '#domain';
 
 const expectationSchema = z.union([
   z.strictObject({
@@ -14,12 +14,10 @@ const expectationSchema = z.union([
   z.strictObject({ dead_letter: z.string() }),
 ]);
 
-const stepSchema = z.strictObject({
+const proposalSchema = z.strictObject({
   step: z.string(),
   agent: z.string(),
-  action: z.record(z.string(), z.unknown()).optional(),
-  /** Sent as it is, instead of an action: what no well-behaved agent sends. */
-  raw: z.string().optional(),
+  action: z.record(z.string(), z.unknown()),
   trigger: triggerSchema.optional(),
   on_behalf_of: z.string().optional(),
   /** An earlier step of the same story. */
@@ -29,19 +27,57 @@ const stepSchema = z.strictObject({
   expect: expectationSchema,
 });
 
+/** What no well-behaved agent sends. */
+const rawSchema = z.strictObject({ step: z.string(), agent: z.string(), raw: z.string(), expect: expectationSchema });
+
+/** The final word on an earlier step that was held. */
+const settledSchema = z.strictObject({ step: z.string(), settles: z.string(), expect: expectationSchema });
+
+const person = { by: z.string(), roles: z.array(z.string()), reason: z.string() };
+const grantSchema = z.strictObject({
+  ...person,
+  agent: z.string(),
+  permission: z.string(),
+  for: z.string().refine((text) => durationMs(text) !== undefined, 'must be a duration such as 2s'),
+  uses: z.int().min(1).optional(),
+});
+const agentOrderSchema = z.strictObject({ ...person, agent: z.string() });
+const answerSchema = z.strictObject({ ...person, held: z.string().describe('The step whose action waits.') });
+
+/** What a person orders at the door between two steps. */
+const orderSchema = z.union([
+  z.strictObject({ grant: grantSchema }),
+  z.strictObject({ revoke_all: agentOrderSchema }),
+  z.strictObject({ suspend: agentOrderSchema }),
+  z.strictObject({ reinstate: agentOrderSchema }),
+  z.strictObject({ approve: answerSchema }),
+  z.strictObject({ reject: answerSchema }),
+]);
+
+const waitSchema = z.strictObject({
+  wait: z.string().refine((text) => durationMs(text) !== undefined, 'must be a duration such as 2s'),
+});
+
 export const storySchema = z.strictObject({
   story: z.string(),
   charter: z.string().describe('Path of the charter, from the root of the repository.'),
+  stage: stageSchema.optional().describe('Instead of the stage in the charter.'),
   /** Moves the charter to a zone where now is inside or outside business hours. */
   hours: z.enum(['open now', 'closed now']).default('open now'),
   /** All steps belong to one chain of this name. */
   chain: z.string().optional(),
-  steps: z.array(stepSchema).min(1),
+  steps: z.array(z.union([proposalSchema, rawSchema, settledSchema, orderSchema, waitSchema])).min(1),
 });
 
 /** A pattern the article names, as data: played by the demo and by the tests. */
 export type Story = z.infer<typeof storySchema>;
-export type StoryStep = Story['steps'][number];
+export type StoryProposal = z.infer<typeof proposalSchema>;
+export type StoryOrder = z.infer<typeof orderSchema>;
+
+/** The steps that Remit decides; people's orders and waits lie between them. */
+export function judgedStepsOf(story: Story): string[] {
+  return story.steps.flatMap((step) => ('step' in step ? [step.step] : []));
+}
 
 /** Every `*.story.yaml` of a folder, in the order of their names. */
 export function loadStories(folder: string): Story[] {
@@ -65,12 +101,13 @@ function zoneWhereItIs(hour: number, now: number): string {
 }
 
 /**
- * The charter moved to a zone in which it is noon now, or three at night, with every weekday in its time windows. So a
- * story about hours, and one that is not about them, plays alike at any time of any day.
+ * The charter as a story wants it: moved to a zone in which it is noon now, or three at night, with every weekday in its
+ * time windows. So a story about hours, and one that is not about them, plays alike at any time of any day.
  */
-export function charterTextAt(text: string, hours: Story['hours'], now: number): string {
+export function charterTextOf({ hours, stage }: Pick<Story, 'hours' | 'stage'>, text: string, now: number): string {
   const timezone = zoneWhereItIs(HOUR_OF[hours], now);
   const document = parseDocument(text);
+  if (stage !== undefined) document.set('stage', stage);
   document.set('timezone', timezone);
   const boundaries = document.get('boundaries');
   for (const boundary of isSeq(boundaries) ? boundaries.items : []) {

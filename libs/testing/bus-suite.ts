@@ -349,6 +349,21 @@ export function describeBus(name: string, makeWorld: () => Promise<BusWorld>): v
       expect(other).toEqual(one);
     });
 
+    it('a message is read back, whole, from the position its receipt says, and nothing where nothing lies', async () => {
+      await publishNumbered(['a', 'b', 'c', 'd', 'e'], 10);
+      const [receipt] = await bus.publish([{ topic: topics.in.name, key: 'b', value: 'the one', headers: { h: 'x' } }]);
+      if (receipt === undefined) throw new Error('no receipt');
+      const { topic, partition, offset, appendTime } = receipt;
+      const message = await bus.readAt(topic, partition, offset);
+      expect(message).toMatchObject({ topic, partition, offset, appendTime, logTime: appendTime });
+      expect([String(message?.key), String(message?.value), String(message?.headers['h'])]).toEqual([
+        'b',
+        'the one',
+        'x',
+      ]);
+      expect(await bus.readAt(topic, partition, offset + 1)).toBeUndefined();
+    });
+
     it('a message larger than its topic allows is refused before anything is sent', async () => {
       const tooLarge = bus.publish([
         { topic: topics.in.name, key: 'a', value: 'small' },

@@ -120,7 +120,7 @@ export const HISTORY_PROMISES: readonly HistoryPromise[] = [
       const stored = await Promise.all([
         history.append(messages),
         history.append([...messages].reverse()),
-        history.append(messages.slice(300, 900)),
+        history.append(messages.slice(0, 900)),
       ]);
       strictEqual(
         stored.reduce((sum, count) => sum + count, 0),

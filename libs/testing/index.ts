@@ -5,3 +5,4 @@ export * from './event-store-suite.js';
 export * from './running-system.js';
 export * from './history-suite.js';
 export * from './decider-specification.js';
+export * from './authority-world.js';

@@ -34,7 +34,7 @@ export async function startApp(
   const port = await freePort();
   const child = spawn(
     process.execPath,
-    ['--enable-source-maps', '--disable-warning=TimeoutNegativeWarning', join(ROOT, 'dist/apps', name, 'main.js')],
+    ['--enable-source-maps', join(ROOT, 'dist/apps', name, 'main.js')],
     {
       cwd: ROOT,
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -11,10 +11,11 @@ const LIBS = {
   telemetry: ['contracts', 'domain'],
   bus: ['contracts', 'domain', 'telemetry'],
   'event-store': ['contracts', 'domain'],
-  record: ['contracts', 'domain'],
+  record: ['config', 'contracts', 'domain'],
   agent: ['bus', 'contracts', 'domain'],
   segment: ['bus', 'config', 'contracts', 'domain', 'telemetry'],
-  service: ['bus', 'config', 'contracts', 'domain', 'event-store', 'record', 'segment', 'telemetry'],
+  authority: ['bus', 'contracts', 'domain', 'event-store', 'segment', 'telemetry'],
+  service: ['authority', 'bus', 'config', 'contracts', 'domain', 'event-store', 'record', 'segment', 'telemetry'],
   stories: ['agent', 'bus', 'contracts', 'domain', 'record', 'service'],
 };
 

@@ -4,6 +4,7 @@ import { importViolations, PlantedTree, ROOT } from './planted-tree.js';
 
 const LIBS = [
   'agent',
+  'authority',
   'bus',
   'config',
   'contracts',
@@ -73,6 +74,11 @@ const PLANTED: Record<string, { file: string; text: string; to: string }> = {
   'lib-directions-record': { file: 'libs/record/planted.ts', text: `import '#bus';`, to: 'libs/bus/index.ts' },
   'lib-directions-agent': { file: 'libs/agent/planted.ts', text: `import '#segment';`, to: 'libs/segment/index.ts' },
   'lib-directions-segment': { file: 'libs/segment/planted.ts', text: `import '#record';`, to: 'libs/record/index.ts' },
+  'lib-directions-authority': {
+    file: 'libs/authority/planted.ts',
+    text: `import '#record';`,
+    to: 'libs/record/index.ts',
+  },
   'lib-directions-service': { file: 'libs/service/planted.ts', text: `import '#agent';`, to: 'libs/agent/index.ts' },
   'lib-directions-stories': {
     file: 'libs/stories/planted.ts',

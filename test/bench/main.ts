@@ -1,11 +1,24 @@
 import { parseArgs } from 'node:util';
 import { loadConfig } from '#config';
 import { measureCodec } from './codec.js';
-import { figureTable, type Figure } from './figure.js';
+import { measurePiiQuality, readPiiCases } from '../cases/pii/pii-quality.js';
+import { figure, figureTable, type Figure } from './figure.js';
 import { measurePolicies } from './policies.js';
 import { measureThroughput } from './throughput.js';
 
 const progress = (line: string): void => void process.stderr.write(`${line}\n`);
+
+/** `node dist/test/bench/pii-quality.js` lists what was missed and what was a false alarm. */
+function piiQuality(): Figure[] {
+  const { positives, traps } = readPiiCases(process.cwd());
+  const [tuning, heldOut] = (['tuning', 'held-out'] as const).map((half) =>
+    measurePiiQuality(half, positives[half], traps[half]),
+  );
+  if (tuning === undefined || heldOut === undefined) throw new Error('no labelled cases');
+  return (['recall', 'precision'] as const).map((measure) =>
+    figure(`${measure}, held-out half`, heldOut[measure], 'share', 'tuning half', tuning[measure]),
+  );
+}
 
 /** What `npm run bench` measures, by the name `--only` takes. */
 const GROUPS: Record<string, { about: string; measure: () => Promise<Figure[]> | Figure[] }> = {
@@ -13,6 +26,7 @@ const GROUPS: Record<string, { about: string; measure: () => Promise<Figure[]> |
     about: 'decisions per second, beside a bare kafkajs loop and the stock Nest transport',
     measure: () => measureThroughput(loadConfig().kafkaBrokers, progress),
   },
+  pii: { about: 'personal data: recall and precision on labelled cases', measure: piiQuality },
   policies: { about: 'policies, beside a plain function for each', measure: measurePolicies },
   codec: { about: 'CloudEvents structured mode, beside binary mode', measure: measureCodec },
 };

@@ -24,6 +24,8 @@ export function network(): Network {
     socketFactory: ({ host, port, ssl, onConnect }) => {
       const to = { host, port: isCut ? NOBODY : port };
       const socket = ssl ? tls.connect({ ...to, ...ssl }, onConnect) : net.connect(to, onConnect);
+      // kafkajs ends a dead socket again and again, and each time Node adds a listener to it
+      socket.setMaxListeners(0);
       sockets.add(socket);
       socket.on('close', () => sockets.delete(socket));
       return socket;

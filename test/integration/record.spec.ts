@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { MemoryHistory, PostgresHistory, type HistorySearch, type RecordedMessage } from '#record';
 import { HISTORY_PROMISES } from '#testing';
 import { ingest } from '../../apps/audit/ingestion.js';
-import { createOwnDatabase, openLine, type OwnDatabase } from './own-database.js';
+import { createOwnDatabase, emptyRecord, openLine, type OwnDatabase } from './own-database.js';
 
 // A busy machine is slow; it is not wrong.
 jest.setTimeout(60_000);
@@ -16,7 +16,7 @@ beforeAll(async () => {
   history = await PostgresHistory.open(database.url);
 });
 
-afterEach(() => database.query('TRUNCATE record.history'));
+afterEach(() => emptyRecord(database));
 
 afterAll(async () => {
   await history.close();
@@ -69,17 +69,17 @@ describe('history in PostgreSQL', () => {
   });
 
   it('two replicas never wait for each other in a circle, in whatever order each was handed the messages', async () => {
-    const insert = `INSERT INTO record.history (topic, "partition", "offset", append_time, headers)
-      VALUES ('agent.actions', 0, $1, now(), '[]')`;
+    await history.append([message(), message({ topic: 'agent.outcomes' })]);
+    const lock = 'SELECT FROM record.chain_head WHERE topic = $1 FOR UPDATE';
     await database.query('BEGIN');
-    await database.query(insert, [1]);
-    const stored = history.append([message({ offset: 2 }), message({ offset: 1 })]);
+    await database.query(lock, ['agent.actions']);
+    const stored = history.append([message({ topic: 'agent.outcomes', offset: 1 }), message({ offset: 1 })]);
     const waiting = 'SELECT FROM pg_locks WHERE NOT granted AND transactionid = pg_current_xact_id()::xid';
     const waits = async () => (await database.query(waiting)).length > 0;
     while (!(await waits())) await new Promise((resolve) => setTimeout(resolve, 5));
-    await database.query(insert, [2]);
+    await database.query(lock, ['agent.outcomes']);
     await database.query('COMMIT');
-    expect(await stored).toBe(0);
+    expect(await stored).toBe(2);
   });
 
   it('a restart keeps what was stored', async () => {
@@ -133,7 +133,7 @@ describe('history in PostgreSQL', () => {
     );
     await fc.assert(
       fc.asyncProperty(messages, async (all) => {
-        await database.query('TRUNCATE record.history');
+        await emptyRecord(database);
         const twin = new MemoryHistory();
         expect(await history.append(all)).toBe(all.length);
         await twin.append(all);

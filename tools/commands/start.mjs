@@ -3,7 +3,7 @@ import { startBackends } from '../backends/backends.mjs';
 import { say } from '../failure.mjs';
 import { keptRun } from '../run.mjs';
 import { build } from '../setup/build.mjs';
-import { startSystem } from '../system.mjs';
+import { doorEnvironment, startSystem } from '../system.mjs';
 import { readEnvironment, removeEnvironment, writeEnvironment } from './backends.mjs';
 import { built } from './foreground.mjs';
 
@@ -15,9 +15,9 @@ export async function start({ root, args, openRun, untilInterrupted }) {
   if (kept !== undefined) say('Using the backends that were left running');
   const addresses = kept === undefined ? await startBackends(run) : readEnvironment(root);
   const processes = await startSystem(run, addresses, { services: args.includes('--services') });
-  if (kept === undefined) writeEnvironment(root, addresses);
+  writeEnvironment(root, { ...addresses, ...doorEnvironment(run, processes) });
   try {
-    process.stdout.write(await greeting(root, addresses, processes));
+    process.stdout.write(await greeting(run, addresses, processes));
     const lost = await Promise.race([
       untilInterrupted().then(() => undefined),
       ...processes.map((service) => service.exited.then(() => service)),
@@ -27,17 +27,19 @@ export async function start({ root, args, openRun, untilInterrupted }) {
     return 1;
   } finally {
     if (kept === undefined) removeEnvironment(root);
+    else writeEnvironment(root, addresses);
   }
 }
 
-async function greeting(root, addresses, processes) {
-  const { TOPICS } = await import(pathToFileURL(built(root, 'libs', 'contracts', 'index.js')).href);
+async function greeting(run, addresses, processes) {
+  const { TOPICS } = await import(pathToFileURL(built(run.root, 'libs', 'contracts', 'index.js')).href);
   const topics = Object.values(TOPICS);
   const width = Math.max(...topics.map(({ name }) => name.length));
   return `
 Remit judges. Ctrl-C stops everything.
 
 Broker   ${addresses.KAFKA_BROKERS}
+Door     ${doorEnvironment(run, processes).REMIT_DOOR_URL}/v1/, for people: npx remit login --help
 Health   ${processes.map(({ name, port }) => `${name} http://127.0.0.1:${port}/readyz`).join('\n         ')}
 Topics   ${topics.map(({ name, carries }) => `${name.padEnd(width)}  ${carries}`).join('\n         ')}
 
@@ -51,12 +53,12 @@ Then see its chain:    npx remit chain my-first-chain
 
 /** Works when pasted: an agent asks whether it may, and gets its decision. */
 function example({ KAFKA_BROKERS }) {
-  return `node_modules/.bin/node --disable-warning=TimeoutNegativeWarning --input-type=module -e '
+  return `node_modules/.bin/node --input-type=module -e '
 import { RemitAgent } from "#agent";
 
-const agent = await RemitAgent.connect({ agentId: "customer-service", brokers: "${KAFKA_BROKERS}".split(",") });
-const may = await agent.propose({ type: "view_account", target: "accounts" }, { chainId: "my-first-chain" });
-const mayNot = await agent.propose({ type: "delete", target: "accounts" }, { chainId: "my-first-chain", cause: may });
+const agent = await RemitAgent.connect({ agentId: "CloudCostMonitor", brokers: "${KAFKA_BROKERS}".split(",") });
+const may = await agent.propose({ type: "read_costs", target: "cloud-billing" }, { chainId: "my-first-chain" });
+const mayNot = await agent.propose({ type: "delete", target: "cloud-compute" }, { chainId: "my-first-chain", cause: may });
 console.log(may.outcome, may.because);
 console.log(mayNot.outcome, mayNot.because);
 await agent.close();

@@ -5,11 +5,13 @@ import { loadConfig } from '#config';
 import { TOPICS } from '#contracts';
 import { foldChain, renderChain } from '#domain';
 import { PostgresHistory } from '#record';
-import { loadStories, missingFromHistory, StoryPlayer, type PlayedStep } from '#stories';
+import { devToken, readDevKey } from '#service';
+import { DoorPeople, loadStories, missingFromHistory, StoryPlayer, type PlayedStep } from '#stories';
 import { howToGoOn, storyTable } from './report.js';
 
 const ROOT = join(import.meta.dirname, '../../..');
 const AUDIT_WITHIN_MS = 20_000;
+const TOKEN_LIFETIME_MS = 60_000;
 
 /**
  * Plays every story against the running system and says what Remit decided. Succeeds only if each decision is as its
@@ -20,7 +22,14 @@ async function demo(json: boolean): Promise<boolean> {
   const topics = Object.values(TOPICS);
   const bus = new KafkaBus({ brokers: config.kafkaBrokers, topics, replicationFactor: config.replicationFactor });
   const history = await PostgresHistory.open(config.databaseUrl);
-  const player = new StoryPlayer(bus, ROOT, Date.now);
+  const { stateFolder } = config;
+  if (stateFolder === undefined)
+    throw new Error('REMIT_DEMO_NO_STATE: REMIT_STATE_DIR must name the folder of the dev key');
+  const devKey = await readDevKey(stateFolder);
+  const people = new DoorPeople(config.doorUrl, (person, roles) =>
+    devToken(devKey, { person, roles, now: Date.now(), lifetimeMs: TOKEN_LIFETIME_MS }),
+  );
+  const player = new StoryPlayer(bus, people, ROOT, Date.now);
   const played: PlayedStep[] = [];
   try {
     await player.start();

@@ -23,7 +23,7 @@ const PLAIN = {
 export function storyTable(played: readonly PlayedStep[]): string {
   const table = new Table({
     head: ['story', 'agent', 'action', 'outcome', 'layer', 'rule', 'reason', 'ms'],
-    colWidths: [20, 17, 25, 12, 13, 21, 42, 7],
+    colWidths: [20, 17, 24, 12, 13, 33, 40, 7],
     colAligns: ['left', 'left', 'left', 'left', 'left', 'left', 'left', 'right'],
     wordWrap: true,
     chars: PLAIN,

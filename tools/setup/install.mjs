@@ -106,7 +106,7 @@ export function underPinnedNode(root, script, args) {
   }
   const node = pinnedNode(root);
   if (node === realpathSync(process.execPath)) return Promise.resolve(undefined);
-  const child = spawn(node, ['--disable-warning=TimeoutNegativeWarning', script, ...args], {
+  const child = spawn(node, [script, ...args], {
     env: { ...process.env, [REEXECUTED]: '1', PATH: `${join(root, 'node_modules', '.bin')}:${process.env.PATH ?? ''}` },
     // the channel tells the second run when the first one dies
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],

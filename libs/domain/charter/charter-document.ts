@@ -135,6 +135,9 @@ export const agentSchema = z.strictObject({
     .describe('It may work outside business hours when its action says that it does (`allowOffHours`).'),
 });
 
+/** As long as an intent can still be read. */
+const LONGEST_HOLD_MS = 7 * 24 * 60 * 60 * 1000;
+
 const selectionSchema = z
   .strictObject({ actions: patternsSchema.optional(), systems: patternsSchema.optional() })
   .refine((selection) => selection.actions !== undefined || selection.systems !== undefined, {
@@ -144,14 +147,31 @@ const selectionSchema = z
 
 export const permissionSchema = z.strictObject({
   required_for: selectionSchema.optional(),
+  extends_scope: selectionSchema
+    .optional()
+    .describe('What a grant of it lets an agent do beyond its intended scope. A standing permission does not.'),
   max_duration: durationSchema.optional().describe('The longest a grant may last.'),
   bind: z
     .array(z.enum(['action', 'target', 'destination', 'parameters', 'chain']))
     .min(1)
     .optional()
     .describe('What every grant of it must be bound to.'),
-  approvals: z.strictObject({ count: z.int().min(1).max(16), role: nameSchema }).optional(),
+  approvals: z
+    .strictObject({ count: z.int().min(1).max(16), role: nameSchema })
+    .optional()
+    .describe('Who has to approve it: so many different people of this role.'),
+  hold_for: durationSchema
+    .refine((text) => (durationMs(text) ?? 0) <= LONGEST_HOLD_MS, {
+      error: 'must be at most 7d: after that the held action can no longer be read',
+      ...refined('REMIT_CHARTER_DURATION'),
+    })
+    .optional()
+    .describe('How long an action may be held for it; 1h when left out.'),
 });
+
+export const breakGlassTermsSchema = z
+  .strictObject({ role: nameSchema, max_duration: durationSchema })
+  .describe('Who may grant past the approvals, and for how long at most. Left out: nobody.');
 
 export const policySchema = z.strictObject({
   id: ruleIdSchema,
@@ -205,6 +225,7 @@ export const charterDocumentSchema = z.strictObject({
   boundaries: z.array(boundarySchema).default([]),
   agents: z.record(agentIdSchema, agentSchema),
   permissions: z.record(nameSchema, permissionSchema).default({}),
+  break_glass: breakGlassTermsSchema.optional(),
   policies: z.array(policySchema).default([]),
   rollout: z.record(z.string(), z.union([rolloutModeSchema, rolloutShareSchema])).default({}),
 });

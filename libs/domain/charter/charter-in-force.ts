@@ -7,6 +7,8 @@ import type { Charter } from './charter.js';
 export interface CharterInForce {
   readonly charter: Charter;
   readonly activatedBy: string;
+  /** The YAML source. */
+  readonly text: string;
 }
 
 /**
@@ -23,7 +25,7 @@ export function evolveCharter(
       const checked = checkCharter(event.text, sha256);
       if (!checked.ok || checked.charter.digest !== event.digest || checked.charter.name !== event.charter)
         return state;
-      return { charter: checked.charter, activatedBy: event.activatedBy };
+      return { charter: checked.charter, activatedBy: event.activatedBy, text: event.text };
     }
     default:
       return event.event satisfies never;

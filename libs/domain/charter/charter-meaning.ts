@@ -42,6 +42,8 @@ interface Declared {
   readonly integrations: readonly string[];
   readonly agents: readonly string[];
   readonly permissions: readonly string[];
+  /** Those with approvers. */
+  readonly approved: readonly string[];
   /** Reads conditions over the declared lists. */
   readonly expressions: ExpressionReader;
 }
@@ -56,6 +58,9 @@ function declaredBy(charter: Mapping): Declared {
     integrations: textsOf(charter['integrations']),
     agents: Object.keys(mappingOf(charter['agents'])),
     permissions: Object.keys(mappingOf(charter['permissions'])),
+    approved: Object.entries(mappingOf(charter['permissions'])).flatMap(([name, permission]) =>
+      mappingOf(permission)['approvals'] === undefined ? [] : [name],
+    ),
     expressions: expressionReader({
       lists: Object.fromEntries(
         Object.entries(mappingOf(charter['lists'])).map(([name, list]) => [name, textsOf(list)]),
@@ -209,8 +214,10 @@ function checkAgents(agents: Mapping, declared: Declared, report: Report, warn: 
 
 function checkPermissions(permissions: Mapping, declared: Declared, report: Report): void {
   for (const [name, entry] of Object.entries(permissions)) {
-    const path = ['permissions', name, 'required_for', 'systems'];
-    expectSystems(mappingOf(mappingOf(entry)['required_for'])['systems'], declared, path, report);
+    for (const selection of ['required_for', 'extends_scope']) {
+      const path = ['permissions', name, selection, 'systems'];
+      expectSystems(mappingOf(mappingOf(entry)[selection])['systems'], declared, path, report);
+    }
   }
 }
 
@@ -233,6 +240,12 @@ function checkPolicy(policy: unknown, path: CharterPath, declared: Declared, rep
   }
   if (typeof permission === 'string') {
     expectName('permission', permission, declared.permissions, [...path, 'unless_granted'], report);
+    if (effect === 'hold' && declared.permissions.includes(permission) && !declared.approved.includes(permission)) {
+      const message = `holds the action, but nobody can approve \`${permission}\``;
+      report('REMIT_CHARTER_NOBODY_APPROVES', [...path, 'unless_granted'], message, {
+        hint: `give \`${permission}\` its \`approvals\`: how many people of which role`,
+      });
+    }
   } else if (effect === 'hold') {
     const message = 'holds the action, but nothing says who may release it';
     report('REMIT_CHARTER_NOBODY_APPROVES', [...path, 'effect'], message, {

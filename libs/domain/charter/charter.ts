@@ -32,6 +32,13 @@ export interface PermissionRequirement {
   readonly systems: Selector;
 }
 
+/** What a grant of a permission adds to an agent's intended scope. */
+export interface ScopeExtension {
+  readonly permission: string;
+  readonly actions: Selector;
+  readonly systems: Selector;
+}
+
 /** A checked charter, compiled so that judging is a few map look-ups. Made by `checkCharter` only. */
 export interface Charter {
   readonly name: string;
@@ -45,6 +52,7 @@ export interface Charter {
   readonly agents: ReadonlyMap<string, GovernedAgent>;
   readonly integrations: ReadonlySet<string>;
   readonly requirements: readonly PermissionRequirement[];
+  readonly scopeExtensions: readonly ScopeExtension[];
   /** IANA zone of the local time that policies speak of. */
   readonly timezone: string;
   readonly policies: PolicyPrograms;
@@ -100,6 +108,14 @@ function compileRequirements(document: CharterDocument): readonly PermissionRequ
   );
 }
 
+function compileScopeExtensions(document: CharterDocument): readonly ScopeExtension[] {
+  return Object.entries(document.permissions).flatMap(([permission, { extends_scope: added }]) => {
+    if (added === undefined) return [];
+    const { actions, systems } = added;
+    return [{ permission, actions: compileOptionalSelector(actions), systems: compileOptionalSelector(systems) }];
+  });
+}
+
 /** Modes that differ from `enforce`. A severity speaks for the policies of that severity, a rule's own entry wins. */
 function compileModes(document: CharterDocument): ReadonlyMap<string, RolloutMode> {
   const modes = new Map<string, RolloutMode>();
@@ -143,6 +159,7 @@ export function compileCharter(document: CharterDocument, digest: string): Chart
     agents: compileAgents(document),
     integrations: new Set(document.integrations),
     requirements: compileRequirements(document),
+    scopeExtensions: compileScopeExtensions(document),
     timezone: document.timezone,
     policies: compileCheckedPolicies(document),
     boundariesOf: boundedMemo(REMEMBERED_AGENTS, (agentId: string) =>

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { agentIdSchema, causeSchema, intentSchema, triggerSchema } from '../intent/intent.js';
+import { permissionIdSchema } from '../permission/permission-fields.js';
 
 /** The four judges, in the order in which they judge. */
 export const LAYERS = ['boundary', 'permission', 'verification', 'policy'] as const;
@@ -51,12 +52,27 @@ export const stampSchema = z.strictObject({
 });
 export type Stamp = z.infer<typeof stampSchema>;
 
+/** An intent that was held, after its approval has ended one way or another. */
+export const secondRoundSchema = z.strictObject({
+  requestId: permissionIdSchema.describe('The request for approval that its hold has opened.'),
+});
+export type SecondRound = z.infer<typeof secondRoundSchema>;
+
+/** A held intent, appended once more by Remit itself, to be judged from the first layer on. */
+export const resubmittedIntentSchema = z.strictObject({
+  intent: intentSchema,
+  round: z.literal(2),
+  requestId: permissionIdSchema.describe('The request for approval that has ended.'),
+});
+export type ResubmittedIntent = z.infer<typeof resubmittedIntentSchema>;
+
 /** An intent on its way through the layers, with the verdicts so far. */
 export const judgedIntentSchema = z.strictObject({
   intent: intentSchema,
   actionDigest: digestSchema,
   stamp: stampSchema,
   verdicts: z.array(verdictSchema),
+  secondRound: secondRoundSchema.optional().describe('Left out in the first round.'),
 });
 export type JudgedIntent = z.infer<typeof judgedIntentSchema>;
 
@@ -69,6 +85,7 @@ export const decisionSchema = z.strictObject({
   intentId: z.uuidv7(),
   agentId: agentIdSchema,
   round: z.int().min(1),
+  requestId: permissionIdSchema.optional().describe('The ended request for approval that led to the second round.'),
   chainId: z.string(),
   onBehalfOf: z.string().optional(),
   trigger: triggerSchema.optional(),

@@ -1,7 +1,7 @@
 import type { Stage } from '../charter/charter-document.js';
 import { DEFAULT_DECISION_TTL_MS } from '../charter/charter.js';
 import { chainIdOf, type Intent } from '../intent/intent.js';
-import type { Decision, Finding, Outcome, Stamp, Verdict } from './decision.js';
+import type { Decision, Finding, Outcome, SecondRound, Stamp, Verdict } from './decision.js';
 
 function outcomeOf(findings: readonly Finding[]): Outcome {
   if (findings.some((finding) => finding.effect === 'violation')) return 'deny';
@@ -19,8 +19,9 @@ export interface DecidingInput {
   readonly intent: Intent;
   readonly actionDigest: string;
   readonly decisionId: string;
-  /** 1 when left out. */
+  /** Left out: 2 with `secondRound`, else 1. */
   readonly round?: number;
+  readonly secondRound?: SecondRound | undefined;
   readonly stamp: Stamp;
   readonly verdicts: readonly Verdict[];
   /** The charter's; `enforce` when none is active. */
@@ -35,6 +36,11 @@ function withoutNulls<Value extends object>(value: Value): { [Name in keyof Valu
   return Object.fromEntries(kept) as { [Name in keyof Value]: NonNullable<Value[Name]> };
 }
 
+/** 1, or 2 after a hold. */
+export function roundOf({ secondRound }: { readonly secondRound?: SecondRound | undefined }): 1 | 2 {
+  return secondRound === undefined ? 1 : 2;
+}
+
 /** Folds the verdicts of all layers into the decision. */
 export function decide(input: DecidingInput): Decision {
   const { intent, actionDigest, stamp } = input;
@@ -45,7 +51,8 @@ export function decide(input: DecidingInput): Decision {
     decisionId: input.decisionId,
     intentId: intent.intentId,
     agentId: intent.agentId,
-    round: input.round ?? 1,
+    round: input.round ?? roundOf(input),
+    ...(input.secondRound === undefined ? {} : { requestId: input.secondRound.requestId }),
     chainId: chainIdOf(intent),
     ...(onBehalfOf ? { onBehalfOf } : {}),
     ...(trigger ? { trigger: withoutNulls(trigger) } : {}),

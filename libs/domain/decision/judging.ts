@@ -1,5 +1,6 @@
 import { judgeBoundaries } from '../boundary/boundary-layer.js';
 import { judgePermissions } from '../permission/permission-layer.js';
+import { stillOpen } from '../permission/second-round.js';
 import { judgePolicies } from '../policy/policy-layer.js';
 import { judgeScope } from '../verification/verification-layer.js';
 import type { Charter } from '../charter/charter.js';
@@ -35,7 +36,7 @@ function layerError(layer: Layer, error: unknown): RawFinding {
 export function judge(layer: Layer, input: JudgingInput): Verdict {
   try {
     const { findings, passed, facts } = JUDGES[layer](input);
-    return { layer, findings: findings.map((raw) => inForce(raw, input.charter)), passed, facts };
+    return { layer, findings: findings.map((raw) => inForce(stillOpen(raw, input), input.charter)), passed, facts };
   } catch (error) {
     return { layer, findings: [inForce(layerError(layer, error), input.charter)], passed: [], facts: {} };
   }

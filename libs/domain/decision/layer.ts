@@ -1,7 +1,8 @@
 import type { Charter } from '../charter/charter.js';
 import type { Intent } from '../intent/intent.js';
 import type { AgentAuthority } from '../permission/authority.js';
-import type { Finding, Verdict } from './decision.js';
+import type { WhyNot } from '../permission/authority-queries.js';
+import type { Finding, SecondRound, Verdict } from './decision.js';
 
 /** Everything a layer may look at. The same input gives the same verdict, on every replica and in every replay. */
 export interface JudgingInput {
@@ -11,6 +12,10 @@ export interface JudgingInput {
   readonly judgedAt: number;
   readonly charter: Charter;
   readonly authority: AgentAuthority;
+  /** Grants a use of which could not be reserved for this intent, and why: they count as if they were not there. */
+  readonly unavailable?: ReadonlyMap<string, WhyNot> | undefined;
+  /** The intent was held before, and this is how its approval is found. */
+  readonly secondRound?: SecondRound | undefined;
 }
 
 /** What a rule says, before stage and rollout say whether it counts. */

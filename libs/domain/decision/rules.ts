@@ -6,6 +6,7 @@ export const IMMUTABLE_RULES = [
   'unknown-agent',
   'unknown-system',
   'suspended',
+  'not-approved',
   'layer-error',
   'no-active-charter',
   'views-behind',

@@ -1,5 +1,6 @@
 import {
   evolveAuthority,
+  grantIdOfNeed,
   grantNamed,
   INITIAL_AUTHORITY,
   requestNamed,
@@ -103,7 +104,8 @@ function request(command: CommandOf<'RequestPermission'>, { state, at, terms }: 
   const { needs: wanted, durationMs, waitMs, held, onBehalfOf } = command;
   const requestId = command.commandId;
   const refuse = (code: RefusalCode, problem: string): EventDraft[] => [refusal(command, code, problem, { requestId })];
-  const outside = problemOfLending(command.agentId, state, terms);
+  // A held action needs its request to come to an end. Nothing is lent by it: approvals are refused while suspended.
+  const outside = problemOfLending(command.agentId, held === undefined ? state : INITIAL_AUTHORITY, terms);
   if (outside !== undefined) return refuse(...outside);
   if (terms === undefined) return refuse(...NO_CHARTER);
   if (requestNamed(state, requestId) !== undefined) return refuse('REMIT_PERMISSION_ID_TAKEN', `${requestId} is taken`);
@@ -186,7 +188,7 @@ function approve(command: CommandOf<'ApproveRequest'>, circumstances: Circumstan
 function grantsOfRequest(open: OpenRequest, entries: readonly ApprovalEntry[], at: number): EventDraft[] {
   return open.needs.map(({ permission, approvals }, index) => ({
     event: 'PermissionGranted',
-    grantId: `${open.requestId}#${index + 1}`,
+    grantId: grantIdOfNeed(open.requestId, index),
     requestId: open.requestId,
     permission,
     constraints: open.constraints,

@@ -36,6 +36,7 @@ function eventsOf(...orders: readonly [minute: number, command: Record<string, u
       by: 'sam',
       reason: 'because',
       roles: ['security'],
+      ...('durationMs' in fields ? { uses: null } : {}),
     };
     const command = permissionCommandSchema.parse(defined({ ...given, ...fields }));
     const terms = permissionTermsOf(charterNamed('c'), 'clerk');

@@ -21,6 +21,8 @@ export interface AuthorityQuestion {
   readonly judgedAt: number;
   /** Of the charter the intent is judged by. */
   readonly charterDigest: string | null;
+  /** Grants a use of which could not be reserved for this intent, and why. */
+  readonly unavailable?: ReadonlyMap<string, WhyNot> | undefined;
 }
 
 export type WhyNot =
@@ -37,7 +39,11 @@ export type WhyNot =
   | 'self-approved'
   | 'no use left'
   /** This intent had a use and gave it back: it has been denied before. */
-  | 'use released';
+  | 'use released'
+  /** The same intent was sent twice: its use belongs to the first. */
+  | 'sent twice'
+  /** The process that judged has no event store to reserve a use in. */
+  | 'uses not counted here';
 
 /** A grant that was looked at and why it did not do. */
 export interface GrantConsidered {
@@ -67,7 +73,9 @@ const BY_NEARNESS: readonly WhyNot[] = [
   'constraint broken',
   'self-approved',
   'use released',
+  'sent twice',
   'no use left',
+  'uses not counted here',
 ];
 
 /** So many are named in a decision's facts; the newest first. */
@@ -111,6 +119,8 @@ function missOf(grant: Grant, question: AuthorityQuestion): Omit<GrantConsidered
   if (constraint !== undefined) return { why: 'constraint broken', constraint };
   const person = intent.onBehalfOf ?? undefined;
   if (person !== undefined && grant.approvedBy.some((by) => samePerson(by, person))) return { why: 'self-approved' };
+  const unavailable = question.unavailable?.get(grant.grantId);
+  if (unavailable !== undefined) return { why: unavailable };
   switch (ownReservation(grant, question)?.status) {
     case 'reserved':
     case 'used':

@@ -80,6 +80,8 @@ interface Known {
   readonly requests: Readonly<Record<string, PermissionRequest>>;
   /** Events that came before one that must precede them. While there are any, the agent's authority is not known. */
   readonly early: readonly PermissionEvent[];
+  /** The last event cannot be read, so the agent's authority is not known until the next one in order comes. */
+  readonly unreadable?: true;
 }
 
 /** What the permission events of one agent say of it. JSON, so that it can be a snapshot. */
@@ -92,6 +94,11 @@ export const INITIAL_AUTHORITY: AgentAuthority = { status: 'active', version: 0,
 
 /** What ended longer ago than this is forgotten, so that an agent's state does not grow for ever. Events never are. */
 export const FORGOTTEN_AFTER_MS = 30 * 24 * 60 * 60 * 1000;
+
+/** The id of the grant that meets a request's need, counted from 0. */
+export function grantIdOfNeed(requestId: string, index: number): string {
+  return `${requestId}#${index + 1}`;
+}
 
 export function reservationKey(use: { readonly intentId: string; readonly actionDigest: string }): string {
   return `${use.intentId}/${use.actionDigest}`;
@@ -106,7 +113,7 @@ export function usesLeft(grant: Grant): number | null {
 
 /** Whether events are missing in between: whoever judges then must fail closed. */
 export function hasGap(authority: AgentAuthority): boolean {
-  return authority.early.length > 0;
+  return authority.early.length > 0 || authority.unreadable === true;
 }
 
 /**
@@ -120,9 +127,21 @@ export function evolveAuthority(state: AgentAuthority | undefined, event: Permis
     const early = [...before.early, event].sort((one, other) => one.version - other.version);
     return { ...before, early };
   }
-  const after = forget(apply(before, event), Date.parse(event.at));
+  const after = forget(apply(readable(before), event), Date.parse(event.at));
   const [next, ...rest] = after.early;
   return next?.version === after.version + 1 ? evolveAuthority({ ...after, early: rest }, next) : after;
+}
+
+/** The authority after an event that nobody can read: it might have been a suspension. */
+export function evolveUnreadable(state: AgentAuthority | undefined): AgentAuthority {
+  return { ...(state ?? INITIAL_AUTHORITY), unreadable: true };
+}
+
+/** An event in order follows: what could not be read was none that counts, or it has been published again. */
+function readable(state: AgentAuthority): AgentAuthority {
+  if (state.unreadable === undefined) return state;
+  const { unreadable, ...known } = state;
+  return unreadable ? known : state;
 }
 
 function apply(before: AgentAuthority, event: PermissionEvent): AgentAuthority {

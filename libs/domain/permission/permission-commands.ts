@@ -24,10 +24,7 @@ const roles = z.array(z.string().min(1).max(128)).max(64).describe('Roles of the
 const requestId = permissionIdSchema;
 const grantId = permissionIdSchema;
 const durationMs = z.int().describe('How long the grant lasts, ms.');
-const uses = z
-  .int()
-  .nullable()
-  .describe('How often it may be used; null: within its time as often as needed.');
+const uses = z.int().nullable().describe('How often it may be used; null: within its time as often as needed.');
 const use = { grantId, intentId: z.uuidv7(), actionDigest: digestSchema };
 
 export const requestPermissionSchema = z.strictObject({
@@ -112,6 +109,67 @@ export const permissionCommandSchema = z.discriminatedUnion('command', [
 ]);
 export type PermissionCommand = z.infer<typeof permissionCommandSchema>;
 
+/** Prefixes of ids that only the wiring makes: requests of held intents, and what agents ask for. */
+export const HELD_REQUEST_PREFIX = 'hold:';
+export const AGENT_ID_PREFIX = 'agent:';
+
+/** Whether a person may give this id to a command. */
+export function isReservedId(commandId: string): boolean {
+  return commandId.startsWith(HELD_REQUEST_PREFIX) || commandId.startsWith(AGENT_ID_PREFIX);
+}
+
+/** Ids that agents give get a prefix, so that no agent can take the id of anyone else's command. */
+const agentGivenIdSchema = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$/, 'must be 1-100 letters, digits or . _ : -');
+
+const ask = { agentId: order.agentId, id: agentGivenIdSchema, reason: reasonSchema };
+
+/** What an agent may ask for itself, and nothing else. */
+export const permissionAskSchema = z.discriminatedUnion('ask', [
+  z.strictObject({
+    ask: z.literal('RequestPermission'),
+    ...ask,
+    needs: z.array(permissionNameSchema).min(1).max(16).describe('Permissions; all must be approved.'),
+    durationMs,
+    uses,
+    constraints: constraintsSchema.optional(),
+    onBehalfOf: z.string().min(1).max(256).optional().describe('The person it acts for, who cannot approve it.'),
+    waitMs: z.int().describe('How long the request stays open, ms.'),
+  }),
+  z.strictObject({
+    ask: z.literal('CancelRequest'),
+    ...ask,
+    requestId: agentGivenIdSchema.describe('The id under which the agent has asked.'),
+  }),
+]);
+export type PermissionAsk = z.infer<typeof permissionAskSchema>;
+
+/** What an agent asks, as a command of its own. */
+export function commandOfAsk(asked: PermissionAsk): PermissionCommand {
+  const { agentId, reason } = asked;
+  const given = { agentId, by: agentId, reason, commandId: AGENT_ID_PREFIX + asked.id };
+  switch (asked.ask) {
+    case 'RequestPermission': {
+      const { needs, durationMs, uses, constraints, onBehalfOf, waitMs } = asked;
+      return {
+        command: 'RequestPermission',
+        ...given,
+        needs: needs.map((permission) => ({ permission })),
+        durationMs,
+        uses,
+        waitMs,
+        ...(constraints === undefined ? {} : { constraints }),
+        ...(onBehalfOf === undefined ? {} : { onBehalfOf }),
+      };
+    }
+    case 'CancelRequest':
+      return { command: 'CancelRequest', ...given, requestId: AGENT_ID_PREFIX + asked.requestId };
+    default:
+      return asked satisfies never;
+  }
+}
+
 /** The charter's word on one permission. */
 export interface PermissionTerm {
   readonly maxDurationMs: number;
@@ -143,13 +201,17 @@ export function commandDigestOf(command: PermissionCommand, sha256: Sha256): str
   return sha256(canonicalJson(command));
 }
 
-/** The one id under which an intent reserves, uses or releases a grant: redelivered, it is the same command. */
+/**
+ * The one id under which an intent reserves, uses or releases a grant: redelivered, it is the same command. A second
+ * round asks anew.
+ */
 export function useCommandId(
   command: 'ReserveUse' | 'ConfirmUse' | 'ReleaseUse',
-  { grantId: grant, intentId, actionDigest }: { grantId: string; intentId: string; actionDigest: string },
+  use: { readonly grantId: string; readonly intentId: string; readonly actionDigest: string; readonly round?: number },
   sha256: Sha256,
 ): string {
-  return `${command}#${sha256(`${grant}\n${intentId}\n${actionDigest}`)}`;
+  const round = use.round === undefined || use.round === 1 ? '' : `\n${use.round}`;
+  return `${command}#${sha256(`${use.grantId}\n${use.intentId}\n${use.actionDigest}${round}`)}`;
 }
 
 /** The one id under which something due at a known moment is ordered, by whichever replica. */

@@ -95,9 +95,15 @@ const CONSTRAINT_OF_BINDING: Record<Binding, ConstraintName> = {
   chain: 'chainId',
 };
 
+/** What an exact action digest binds as well. */
+const PARTS_OF_ACTION: readonly Binding[] = ['action', 'target', 'destination', 'parameters'];
+
 /** The bindings the constraints leave open. */
 export function openBindings(bindings: readonly Binding[], constraints: Constraints): Binding[] {
-  return bindings.filter((binding) => constraints[CONSTRAINT_OF_BINDING[binding]] === undefined);
+  return bindings.filter((binding) => {
+    if (constraints.actionDigest !== undefined && PARTS_OF_ACTION.includes(binding)) return false;
+    return constraints[CONSTRAINT_OF_BINDING[binding]] === undefined;
+  });
 }
 
 /** Whether constraints are given that bind nothing: none at all, no parameter, or a glob that matches everything. */

@@ -1,8 +1,17 @@
 import type { JudgingInput, LayerJudgement, RawFinding } from '../decision/layer.js';
 import { hasGap } from './authority.js';
+import { holdingOf, type PermissionHolding } from './holding.js';
+import { approvalFinding } from './second-round.js';
+
+/** Why the grants there are do not do: "expired" is never told as "never granted". */
+function nearestMiss({ considered }: Extract<PermissionHolding, { by: 'nothing' }>): string {
+  const reasons = new Set(considered.map(({ why }) => why));
+  return reasons.size === 0 ? '' : ` (its grants: ${[...reasons].join(', ')})`;
+}
 
 /** Whether the agent may now do what needs elevation. */
-export function judgePermissions({ intent, charter, authority }: JudgingInput): LayerJudgement {
+export function judgePermissions(input: JudgingInput): LayerJudgement {
+  const { intent, charter, authority } = input;
   const { action, agentId } = intent;
   const findings: RawFinding[] = [];
   const passed: string[] = [];
@@ -15,15 +24,22 @@ export function judgePermissions({ intent, charter, authority }: JudgingInput): 
   } else {
     passed.push('suspended');
   }
-  const standing = charter.agents.get(agentId)?.permissions;
+  const notApproved = approvalFinding(input);
+  if (notApproved !== undefined) findings.push(notApproved);
+  const holdings: PermissionHolding[] = [];
   for (const { permission, rule, actions, systems } of charter.requirements) {
     if (!actions(action.type) || !systems(action.target) || charter.modeOf(rule) === 'off') continue;
-    if (standing?.has(permission) === true) {
+    const holding = holdingOf(input, permission);
+    holdings.push(holding);
+    if (holding.by !== 'nothing') {
       passed.push(rule);
       continue;
     }
-    const reason = `${action.type} on ${action.target} needs the permission ${permission}, which ${agentId} does not hold`;
+    const reason = `${action.type} on ${action.target} needs the permission ${permission}, which ${agentId} does not hold${nearestMiss(holding)}`;
     findings.push({ rule, effect: 'violation', severity: 'critical', reason, permission });
   }
-  return { findings, passed, facts: authority.version === 0 ? {} : { authorityVersion: authority.version } };
+  const facts: Record<string, unknown> = {};
+  if (authority.version > 0) facts['authorityVersion'] = authority.version;
+  if (holdings.length > 0) facts['permissions'] = holdings;
+  return { findings, passed, facts };
 }

@@ -4,17 +4,11 @@ import type { Charter } from '../charter/charter.js';
 import { WEEKDAYS } from '../charter/time-notation.js';
 import type { JudgingInput, LayerJudgement, RawFinding } from '../decision/layer.js';
 import { chainIdOf, type Intent } from '../intent/intent.js';
-import { authorises, type GrantConsidered } from '../permission/authority-queries.js';
+import { holdingOf, type PermissionHolding } from '../permission/holding.js';
 import { effectiveEnvironment, effectiveIntegrations } from '../verification/claims.js';
 import type { PolicyViolation } from './cel-policies.js';
 import type { PolicyVariables } from './cel-variables.js';
 import { detectPii, type PiiFinding } from './pii-detection.js';
-
-/** How the agent comes to hold a permission that lifts a policy, or which grants were looked at in vain. */
-type Holding =
-  | { readonly permission: string; readonly by: 'standing' }
-  | { readonly permission: string; readonly by: 'grant'; readonly grantId: string; readonly mustReserve: boolean }
-  | { readonly permission: string; readonly by: 'nothing'; readonly considered: readonly GrantConsidered[] };
 
 /** The agent claims it and the charter permits the claim; neither is enough alone. */
 function mayWorkOffHours({ agentId, action }: Intent, charter: Charter): boolean {
@@ -81,28 +75,20 @@ function findingOf({ policy, failed }: PolicyViolation): RawFinding {
  * the parameters comes on top; off-hours work needs the agent's claim and the charter's leave.
  */
 export function judgePolicies(input: JudgingInput): LayerJudgement {
-  const { intent, actionDigest, judgedAt, charter, authority } = input;
+  const { intent, judgedAt, charter } = input;
   const { action, agentId } = intent;
   const pii = detectPii(action.parameters);
   const local = localTimeIn(charter.timezone, judgedAt);
   const variables = variablesOf(input, pii, local);
 
-  const holdings = new Map<string, Holding>();
-  const standing = charter.agents.get(agentId)?.permissions;
-  const holdingOf = (permission: string): Holding => {
-    if (standing?.has(permission) === true) return { permission, by: 'standing' };
-    const question = { permission, intent, actionDigest, judgedAt, charterDigest: charter.digest };
-    const answer = authorises(authority, question);
-    if (!answer.authorised) return { permission, by: 'nothing', considered: answer.considered };
-    return { permission, by: 'grant', grantId: answer.grantId, mustReserve: answer.mustReserve };
-  };
+  const holdings = new Map<string, PermissionHolding>();
   const { violated, passed } = charter.policies.evaluate(
     { actionType: action.type, target: action.target, agentId },
     variables,
     {
       skip: (policy) => charter.modeOf(policy) === 'off',
       holds: (permission) => {
-        const holding = holdings.get(permission) ?? holdingOf(permission);
+        const holding = holdings.get(permission) ?? holdingOf(input, permission);
         holdings.set(permission, holding);
         return holding.by !== 'nothing';
       },

@@ -1,3 +1,4 @@
+import type { ActionAuthority, AuthorityUsed } from './chain-authority.js';
 import type { ChainAction, ChainCause, ChainDecision, ChainTree } from './chain.js';
 
 /** Deeper branches are drawn at this depth, with their true depth beside them. */
@@ -42,12 +43,31 @@ function decisionLines(decision: ChainDecision): string[] {
   ];
 }
 
+function permissionLine(used: AuthorityUsed): string {
+  const permission = inertText(used.permission);
+  if (used.by === 'charter') return `standing permission ${permission}, by the charter`;
+  const grantId = inertText(used.grantId);
+  if (used.grant === null) return `grant ${grantId} of ${permission}, which the record does not hold`;
+  const { grantedBy, approvedBy, reason, expiresAt, breakGlass } = used.grant;
+  const past = breakGlass ? ', PAST THE APPROVALS' : '';
+  const people = approvedBy.length === 0 ? inertText(grantedBy) : approvedBy.map(inertText).join(', ');
+  return `grant ${grantId} of ${permission}, approved by ${people}${past}, until ${expiresAt}: ${inertText(reason)}`;
+}
+
+function authorityLines({ scope, permissions }: ActionAuthority): string[] {
+  const lines = permissions.map(permissionLine);
+  if (scope === null) return lines;
+  const owner = scope.owner === null ? '' : `, owner ${inertText(scope.owner)}`;
+  const [actions, systems] = [scope.actions, scope.systems].map((names) => names.map(inertText).join(', '));
+  return [`scope: ${actions ?? ''} on ${systems ?? ''}${owner}`, ...lines];
+}
+
 function linesOf(action: ChainAction): string[] {
   const { agentId, intentId, cause, trigger, onBehalfOf, upstream } = action;
   const destination = action.action.destination === undefined ? '' : ` to ${inertText(action.action.destination)}`;
   const what = `${inertText(action.action.type)} on ${inertText(action.action.target)}${destination}`;
   const lines = [`${inertText(agentId)}: ${what}: ${action.outcome.toUpperCase()}`, `intent ${intentId}`];
-  if (action.idReused) lines.push('THE ID IS USED FOR MORE THAN ONE ACTION');
+  if (action.idReused) lines.push('THE ID IS USED WITH OTHER CONTENT TOO');
   if (action.appendTime === null) lines.push('the record does not hold the intent itself');
   if (onBehalfOf !== null) lines.push(`on behalf of ${inertText(onBehalfOf)}`);
   if (trigger !== null) {
@@ -61,7 +81,11 @@ function linesOf(action: ChainAction): string[] {
   if (upstream.agents.length > 0) {
     const doubt = upstream.proven ? '' : ' (not every cause is proven)';
     lines.push(`upstream: ${upstream.agents.map(inertText).join(' → ')}${doubt}`);
+    for (const { agentId, ...authority } of upstream.authorities) {
+      lines.push(...authorityLines(authority).map((line) => `  ${inertText(agentId)}: ${line}`));
+    }
   }
+  lines.push(...authorityLines(action.authority));
   lines.push(...action.decisions.flatMap(decisionLines));
   for (const report of action.reports) {
     const took = report.msAfterDecision === null ? ' without a decision' : ` after ${report.msAfterDecision} ms`;

@@ -1,6 +1,10 @@
+import type { CharterDocument } from '../charter/charter-document.js';
 import type { Decision, Finding, Layer, Outcome } from '../decision/decision.js';
 import { effectiveDecision, isVoid } from '../decision/effective.js';
 import { chainIdOf, type Cause, type Intent, type OutcomeReport, type Trigger } from '../intent/intent.js';
+import type { PermissionEvent } from '../permission/permission-events.js';
+import { actionAuthority, withAuthority, type ActionAuthority, type AgentAuthorityUsed } from './chain-authority.js';
+import { sameJson } from './json-difference.js';
 
 /** Where and when the record holds an event. `appendTime` is the broker's, ms since the epoch. */
 export interface AppendedAt {
@@ -17,6 +21,15 @@ export type ChainEvent = AppendedAt &
     | { readonly kind: 'decision'; readonly decision: Decision }
     | { readonly kind: 'report'; readonly report: OutcomeReport }
   );
+
+/** What else the record holds about the authority that the actions of a chain rested on. */
+export interface ChainEvidence {
+  /** By digest. */
+  readonly charters: ReadonlyMap<string, Pick<CharterDocument, 'agents'>>;
+  readonly grants: readonly Extract<PermissionEvent, { event: 'PermissionGranted' }>[];
+}
+
+const NO_EVIDENCE: ChainEvidence = { charters: new Map(), grants: [] };
 
 /** What is wrong with a cause that is only claimed. `undecided`: held, or never validly decided. */
 export type ClaimFault = 'not-in-record' | 'other-chain' | 'later' | 'denied' | 'undecided';
@@ -65,10 +78,11 @@ export interface ChainReport extends AppendedAt {
   readonly msAfterDecision: number | null;
 }
 
-/** One action of a chain. Several with one `intentId` are the same id used for different actions: `idReused`. */
+/** One action of a chain. Several with one `intentId` are the same id used for different actions. */
 export interface ChainAction {
   readonly agentId: string;
   readonly intentId: string;
+  /** The agent has sent this id with other content too: another action, chain, cause, trigger or person. */
   readonly idReused: boolean;
   readonly action: Decision['action'];
   readonly onBehalfOf: string | null;
@@ -80,8 +94,17 @@ export interface ChainAction {
   readonly cause: ChainCause | null;
   /** From the causing intent's append time to this one's. */
   readonly msAfterCause: number | null;
-  /** The agents whose actions led here, each once, from the first on; `proven` when every cause on the way is. */
-  readonly upstream: { readonly agents: readonly string[]; readonly proven: boolean };
+  /** What the agent could go by, as far as the record holds it. */
+  readonly authority: ActionAuthority;
+  /**
+   * The agents whose actions led here, each once, from the first on, and the authority each of them had on the way;
+   * `proven` when every cause on the way is.
+   */
+  readonly upstream: {
+    readonly agents: readonly string[];
+    readonly authorities: readonly AgentAuthorityUsed[];
+    readonly proven: boolean;
+  };
   /** The outcome that counts; `hold` while people are asked, `undecided` when there is no valid decision. */
   readonly outcome: Outcome | 'undecided';
   /** Every decision, in partition order; identical repeats once. */
@@ -129,6 +152,8 @@ interface Held {
   /** Where the intent lies; when it is not in the record, where its decision says that it lay. */
   readonly place: AppendedAt;
   readonly intentRecorded: boolean;
+  /** What the agent has sent under this id for this action; a second one only when it differs. */
+  readonly contents: Intent[];
   readonly decisions: DecisionEvent[];
   readonly reports: ReportEvent[];
   effective: DecisionEvent | undefined;
@@ -210,7 +235,14 @@ function gather(events: readonly ChainEvent[]): { held: readonly Held[]; byClaim
     const known = held.get(key);
     if (known !== undefined) return known;
     const { agentId, intentId, chainId } = of;
-    const fresh: Held = { agentId, intentId, chainId, ...found(), decisions: [], reports: [], effective: undefined };
+    const fresh: Held = {
+      ...{ agentId, intentId, chainId },
+      ...found(),
+      contents: [],
+      decisions: [],
+      reports: [],
+      effective: undefined,
+    };
     held.set(key, fresh);
     byClaim.add(claimKey(of), fresh);
     return fresh;
@@ -218,11 +250,14 @@ function gather(events: readonly ChainEvent[]): { held: readonly Held[]; byClaim
   for (const event of events) {
     if (event.kind !== 'intent') continue;
     const { agentId, intentId } = event.intent;
-    heldAs({ agentId, intentId, chainId: chainIdOf(event.intent) }, event.actionDigest, () => ({
+    const { contents } = heldAs({ agentId, intentId, chainId: chainIdOf(event.intent) }, event.actionDigest, () => ({
       said: saidByIntent(event),
       place: placeOf(event),
       intentRecorded: true,
     }));
+    // Two that differ are proof enough; an agent may have sent any number.
+    if (contents.length < 2 && !contents.some((content) => sameJson(content, event.intent)))
+      contents.push(event.intent);
   }
   for (const event of events) {
     if (event.kind !== 'decision') continue;
@@ -332,7 +367,11 @@ function outcomeOf(one: Held): ChainAction['outcome'] {
  * the chain, and what it holds of intents elsewhere that this chain names as causes. Causes that run in a circle
  * cannot form one here: a cause lies above its effect only when it was appended before it.
  */
-export function foldChain(chainId: string, events: readonly ChainEvent[]): ChainTree {
+export function foldChain(
+  chainId: string,
+  events: readonly ChainEvent[],
+  evidence: ChainEvidence = NO_EVIDENCE,
+): ChainTree {
   const ordered = inOrder(events);
   const { held, byClaim } = gather(ordered);
   settle(held);
@@ -352,7 +391,8 @@ export function foldChain(chainId: string, events: readonly ChainEvent[]): Chain
   for (let one = toVisit.pop(); one !== undefined; one = toVisit.pop()) {
     const checked = causes.get(one);
     const above = checked?.above && folded.get(checked.above);
-    folded.set(one, actionOf(one, checked?.cause ?? null, above, byClaim.of(claimKey(one)).length > 1));
+    const authority = authorityOf(one, evidence);
+    folded.set(one, actionOf(one, checked?.cause ?? null, above, authority, isReused(one, byClaim)));
     for (const follower of followers.get(one)?.reverse() ?? []) toVisit.push(follower);
   }
   return { chainId, actions: [...folded.values()], strayReports: strayReportsOf(chainId, ordered, byClaim) };
@@ -367,7 +407,25 @@ function strayReportsOf(chainId: string, events: readonly ChainEvent[], byClaim:
   });
 }
 
-function actionOf(one: Held, cause: ChainCause | null, above: ChainAction | undefined, idReused: boolean): ChainAction {
+function isReused(one: Held, byClaim: Grouped<Held>): boolean {
+  return byClaim.of(claimKey(one)).length > 1 || one.contents.length > 1;
+}
+
+/** By the decision that counts, else by the last one there is. */
+function authorityOf(one: Held, { charters, grants }: ChainEvidence): ActionAuthority {
+  const decision = (one.effective ?? one.decisions.at(-1))?.decision;
+  if (decision === undefined) return { scope: null, permissions: [] };
+  const { digest } = decision.stamp.charter;
+  return actionAuthority(decision, digest === null ? undefined : charters.get(digest), grants);
+}
+
+function actionOf(
+  one: Held,
+  cause: ChainCause | null,
+  above: ChainAction | undefined,
+  authority: ActionAuthority,
+  idReused: boolean,
+): ChainAction {
   const { action, onBehalfOf, trigger } = one.said;
   const appendTime = one.intentRecorded ? one.place.appendTime : null;
   return {
@@ -381,6 +439,7 @@ function actionOf(one: Held, cause: ChainCause | null, above: ChainAction | unde
     depth: above === undefined ? 0 : above.depth + 1,
     cause,
     msAfterCause: msBetween(above?.appendTime ?? null, appendTime),
+    authority,
     upstream: upstreamOf(cause, above),
     outcome: outcomeOf(one),
     decisions: decisionsOf(one),
@@ -393,12 +452,13 @@ function msBetween(earlier: number | null, later: number | null): number | null 
 }
 
 function upstreamOf(cause: ChainCause | null, above: ChainAction | undefined): ChainAction['upstream'] {
-  if (cause === null) return { agents: [], proven: true };
-  if (above === undefined) return { agents: [], proven: false };
-  const { agents, proven } = above.upstream;
+  if (cause === null) return { agents: [], authorities: [], proven: true };
+  if (above === undefined) return { agents: [], authorities: [], proven: false };
+  const { agents, authorities, proven } = above.upstream;
   return {
-    // Shared where nobody is added, so that two agents calling each other for hours do not fill the memory.
+    // Shared where nothing is added, so that two agents calling each other for hours do not fill the memory.
     agents: agents.includes(above.agentId) ? agents : [...agents, above.agentId],
+    authorities: withAuthority(authorities, above.agentId, above.authority),
     proven: proven && cause.standing === 'proven',
   };
 }

@@ -1,6 +1,7 @@
 import type { Charter } from '../charter/charter.js';
 import type { JudgingInput, LayerJudgement, RawFinding } from '../decision/layer.js';
 import type { Intent } from '../intent/intent.js';
+import { holdingByGrant, type PermissionHolding } from '../permission/holding.js';
 import { effectiveEnvironment, effectiveIntegrations } from './claims.js';
 
 function violation(rule: string, reason: string): RawFinding {
@@ -17,8 +18,22 @@ function outsideScope({ agentId, action }: Intent, charter: Charter): string | u
   return strayed.length === 0 ? undefined : `${agentId} was not meant for ${strayed.join(' on ')}`;
 }
 
+/** The grants of permissions that would widen the scope to this action: the first that holds, or all that do not. */
+function wideningGrants(input: JudgingInput): PermissionHolding[] {
+  const { action } = input.intent;
+  const refused: PermissionHolding[] = [];
+  for (const { permission, actions, systems } of input.charter.scopeExtensions) {
+    if (!actions(action.type) || !systems(action.target)) continue;
+    const holding = holdingByGrant(input, permission);
+    if (holding.by === 'grant') return [holding];
+    refused.push(holding);
+  }
+  return refused;
+}
+
 /** Whether this agent was meant to do this at all. */
-export function judgeScope({ intent, charter }: JudgingInput): LayerJudgement {
+export function judgeScope(input: JudgingInput): LayerJudgement {
+  const { intent, charter } = input;
   const { agentId, action } = intent;
   const findings: RawFinding[] = [];
   const passed: string[] = [];
@@ -26,12 +41,17 @@ export function judgeScope({ intent, charter }: JudgingInput): LayerJudgement {
     if (reason === undefined) passed.push(rule);
     else findings.push(violation(rule, reason));
   };
+  let widening: readonly PermissionHolding[] = [];
   const agent = charter.agents.get(agentId);
   if (agent === undefined) {
     findings.push({ ...violation('unknown-agent', `${agentId} is not in the charter`), immutable: true });
   } else {
     passed.push('unknown-agent');
-    if (charter.modeOf('intended-scope') !== 'off') say('intended-scope', outsideScope(intent, charter));
+    if (charter.modeOf('intended-scope') !== 'off') {
+      const outside = outsideScope(intent, charter);
+      if (outside !== undefined) widening = wideningGrants(input);
+      say('intended-scope', widening.some(({ by }) => by === 'grant') ? undefined : outside);
+    }
   }
   if (charter.systems.has(action.target)) {
     passed.push('unknown-system');
@@ -58,5 +78,6 @@ export function judgeScope({ intent, charter }: JudgingInput): LayerJudgement {
   const environment = effectiveEnvironment(charter, action);
   if (environment !== undefined) facts['environment'] = environment;
   if (integrations.length > 0) facts['integrations'] = integrations;
+  if (widening.length > 0) facts['permissions'] = widening;
   return { findings, passed, facts };
 }

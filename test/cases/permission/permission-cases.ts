@@ -165,12 +165,15 @@ function permissionCase(one: z.infer<typeof caseSchema>, charter: z.infer<typeof
 }
 
 function placed({ at, ...fields }: { at: string }, charter: z.infer<typeof termsSchema> | 'none'): PlacedCommand {
+  const meantFields = meant(fields) as Record<string, unknown>;
   const command = permissionCommandSchema.parse({
     agentId: 'clerk',
     commandId: 'now',
     by: 'somebody',
     reason: 'as the case says',
-    ...(meant(fields) as object),
+    // counted only where the case says how often
+    ...(meantFields['durationMs'] === undefined ? {} : { uses: null }),
+    ...meantFields,
   });
   return { command, at: timeOf(at), terms: termsOf(charter, command.agentId) };
 }

@@ -1,0 +1,183 @@
+import type { Command } from 'commander';
+import { loadConfig } from '#config';
+import type { RequestDetail, RequestView } from '#contracts';
+import { inertText } from '#domain';
+import { fail } from './command-failure.js';
+import { openDoorClient, type DoorClient } from './door-client.js';
+import { constraintText, printAnswer, printMany } from './permission-commands.js';
+import { printJson, span, tableOf } from './printing.js';
+
+const AGENT = ['--agent <agent>', 'whose request, where two agents have one of this id'] as const;
+const REASON = ['--reason <text>', 'why, for the record'] as const;
+const JSON_OPTION = ['--json', 'one JSON object'] as const;
+
+interface Deciding {
+  readonly agent?: string;
+  readonly digest?: string;
+  readonly reason: string;
+  readonly json?: boolean;
+}
+
+/** `remit approvals …`: held actions and requests that wait for a person. */
+export function addApprovalCommands(program: Command): void {
+  const approvals = program.command('approvals').description('Held actions and requests that wait for a person.');
+
+  approvals
+    .command('list')
+    .description('What is open, the most urgent first.')
+    .option('--all', 'also what ended in the last 30 days')
+    .option('--agent <agent>', 'only of this agent')
+    .option(...JSON_OPTION)
+    .action(async ({ all, agent, json }: { all?: boolean; agent?: string; json?: boolean }) => {
+      const door = await openDoorClient(loadConfig());
+      const answer = await door('requests', { query: { agent, status: all === true ? 'all' : 'open' } });
+      if (json === true) printJson(answer);
+      else process.stdout.write(listText(answer.requests));
+    });
+
+  approvals
+    .command('show')
+    .description('One request, with exactly what would be executed.')
+    .argument('<request>')
+    .option(...AGENT)
+    .option(...JSON_OPTION)
+    .action(async (request: string, { agent, json }: { agent?: string; json?: boolean }) => {
+      const door = await openDoorClient(loadConfig());
+      const detail = await door('requestDetail', { params: { request }, query: { agent } });
+      if (json === true) printJson(detail);
+      else process.stdout.write(detailText(detail));
+    });
+
+  approvals
+    .command('approve')
+    .description(
+      'Approve exactly what `show` shows: give its digest. Several alike requests at once, each with its digest.',
+    )
+    .argument('<request...>', 'REQUEST, or REQUEST=DIGEST for a held action')
+    .option(...AGENT)
+    .option('--digest <sha256>', 'of the action you have seen, for a single request')
+    .requiredOption(...REASON)
+    .option(...JSON_OPTION)
+    .addHelpText(
+      'after',
+      '\nExample:\n  remit approvals approve hold:3f…=9c… hold:7a…=1b… --reason "the nightly batch"',
+    )
+    .action(async (requests: string[], options: Deciding) => {
+      const { agent, reason, json } = options;
+      const door = await openDoorClient(loadConfig());
+      const chosen = requests.map((text) => seen(text, options));
+      const [one, ...others] = chosen;
+      if (others.length > 0 || one === undefined) {
+        if (options.digest !== undefined)
+          fail('REMIT_CLI_OPTIONS: --digest is for one request; give each as REQUEST=DIGEST');
+        printMany(await door('approveAlike', { body: { requests: chosen, reason } }), json);
+        return;
+      }
+      const { request, actionDigest } = one;
+      const answer = await door('approve', {
+        params: { request },
+        body: {
+          reason,
+          ...(agent === undefined ? {} : { agent }),
+          ...(actionDigest === undefined ? {} : { actionDigest }),
+        },
+      });
+      printAnswer(answer, json);
+      if (json !== true) await printWhatIsLeft(door, request, agent);
+    });
+
+  approvals
+    .command('reject')
+    .description('Reject a request: one rejection ends it.')
+    .argument('<request>')
+    .option(...AGENT)
+    .requiredOption(...REASON)
+    .option(...JSON_OPTION)
+    .action(async (request: string, { agent, reason, json }: Deciding) => {
+      const door = await openDoorClient(loadConfig());
+      const body = { reason, ...(agent === undefined ? {} : { agent }) };
+      printAnswer(await door('reject', { params: { request }, body }), json);
+    });
+
+  approvals
+    .command('cancel')
+    .description('Take back a request of your own.')
+    .argument('<request>')
+    .option(...AGENT)
+    .requiredOption(...REASON)
+    .option(...JSON_OPTION)
+    .action(async (request: string, { agent, reason, json }: Deciding) => {
+      const door = await openDoorClient(loadConfig());
+      const body = { reason, ...(agent === undefined ? {} : { agent }) };
+      printAnswer(await door('cancel', { params: { request }, body }), json);
+    });
+}
+
+function seen(text: string, { agent, digest }: Deciding): { request: string; agent?: string; actionDigest?: string } {
+  const [request = '', actionDigest = digest] = text.split('=');
+  return {
+    request,
+    ...(agent === undefined ? {} : { agent }),
+    ...(actionDigest === undefined ? {} : { actionDigest }),
+  };
+}
+
+async function printWhatIsLeft(door: DoorClient, request: string, agent: string | undefined): Promise<void> {
+  const view = await door('requestDetail', { params: { request }, query: { agent } });
+  if (view.status === 'open') process.stdout.write(`It still waits for ${inertText(openNeeds(view))}.\n`);
+}
+
+function openNeeds({ needs }: RequestView): string {
+  return needs
+    .filter(({ approvals, approvedBy }) => approvedBy.length < approvals.count)
+    .map(({ approvals, approvedBy }) => `${String(approvals.count - approvedBy.length)} more of ${approvals.role}`)
+    .join(', ');
+}
+
+function needText({ permission, approvals, approvedBy }: RequestView['needs'][number]): string {
+  const by = approvedBy.length === 0 ? '' : ` (${approvedBy.join(', ')})`;
+  return `${permission}: ${String(approvedBy.length)} of ${String(approvals.count)} ${approvals.role}${by}`;
+}
+
+function listText(requests: readonly RequestView[]): string {
+  if (requests.length === 0) return 'Nothing waits for anybody.\n';
+  return tableOf(
+    ['request', 'agent', 'action', 'needs', 'remaining', 'alike'],
+    requests.map((request) => [
+      request.requestId,
+      request.agentId,
+      actionText(request),
+      request.needs.map(needText).join('; '),
+      request.status === 'open' ? span(request.remainingMs) : request.status,
+      request.alike.slice(0, 8),
+    ]),
+  );
+}
+
+function actionText({ held, constraints }: RequestView): string {
+  if (held === undefined) return constraintText(constraints);
+  const { type, target, destination } = held.action;
+  return `${type} on ${target}${destination === undefined ? '' : ` to ${destination}`}`;
+}
+
+function detailText(detail: RequestDetail): string {
+  const { action } = detail;
+  const about = [
+    `request    ${detail.requestId}, ${detail.status}`,
+    `agent      ${detail.agentId}${detail.onBehalfOf === undefined ? '' : `, on behalf of ${detail.onBehalfOf}`}`,
+    `asked by   ${detail.requestedBy} at ${detail.requestedAt}: ${detail.reason}`,
+    ...detail.needs.map(
+      (need) => `needs      ${needText(need)}${need.rule === undefined ? '' : `, by rule ${need.rule}`}`,
+    ),
+    `grants     for ${span(detail.durationMs)}${detail.uses === null ? '' : `, ${String(detail.uses)} uses`}, bound to ${constraintText(detail.constraints)}`,
+    `remaining  ${detail.status === 'open' ? `${span(detail.remainingMs)}, until ${detail.expiresAt}` : 'ended'}`,
+    `charter    ${detail.charterDigest}`,
+  ].map(inertText);
+  if (action === undefined) return `${about.join('\n')}\n`;
+  if (action.status === 'unavailable') {
+    return `${[...about, `WHAT WOULD BE EXECUTED CANNOT BE SHOWN: ${inertText(action.because)}`].join('\n')}\n`;
+  }
+  const shown = ['', 'This would be executed, and nothing else:', '', ...action.lines.map((line) => `  ${line}`), ''];
+  const approve = `remit approvals approve ${inertText(detail.requestId)} --digest ${action.digest} --reason …`;
+  return `${[...about, ...shown, `To approve exactly this:\n  ${approve}`].join('\n')}\n`;
+}

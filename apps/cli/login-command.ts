@@ -1,0 +1,86 @@
+import { readFile } from 'node:fs/promises';
+import type { Command } from 'commander';
+import { loadConfig } from '#config';
+import { durationMs, inertText } from '#domain';
+import { fail } from './command-failure.js';
+import { forgetLogin, keepLogin, makeDevToken } from './login.js';
+
+interface LoginOptions {
+  readonly as?: string;
+  readonly role?: string[];
+  readonly for: string;
+  readonly tokenFile?: string;
+}
+
+/** `remit login` and `remit logout`. */
+export function addLoginCommands(program: Command): void {
+  program
+    .command('login')
+    .description(
+      'Say who you are at the door, for the commands that follow. Kept in a file that only you can read.\n' +
+        'With an identity provider, give its token. Beside a running `npm start`, the dev key of this machine makes one.',
+    )
+    .option(
+      '--token-file <file>',
+      "the identity provider's token; - reads it from stdin, so that no shell remembers it",
+    )
+    .option('--as <name>', 'with the dev key: your name (your account on this machine)')
+    .option('--role <role...>', 'with the dev key: your roles (those of administrators)')
+    .option('--for <duration>', 'with the dev key: how long it lasts', '12h')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  remit login --as ann --role security\n  pass show remit | remit login --token-file -',
+    )
+    .action(async (options: LoginOptions) => {
+      const config = loadConfig();
+      const token = options.tokenFile === undefined ? await devLogin(options) : await givenToken(options.tokenFile);
+      const file = await keepLogin(config, token);
+      const { sub, roles, exp } = claimsOf(token);
+      process.stdout.write(
+        `Logged in at ${config.doorUrl} as ${inertText(sub)}${roles}, until ${exp}. Kept in ${file}\n`,
+      );
+    });
+
+  program
+    .command('logout')
+    .description('Forget who you are.')
+    .action(async () => {
+      await forgetLogin(loadConfig());
+      process.stdout.write('Logged out.\n');
+    });
+}
+
+function devLogin({ as: person, role: roles, for: lasting }: LoginOptions): Promise<string> {
+  const lifetimeMs = durationMs(lasting);
+  if (lifetimeMs === undefined)
+    return fail(`REMIT_CLI_DURATION: ${inertText(lasting)} is no duration such as 15m or 12h`);
+  return makeDevToken(loadConfig(), { person, roles, lifetimeMs });
+}
+
+async function givenToken(file: string): Promise<string> {
+  const text = file === '-' ? await stdinText() : await readFile(file, 'utf8').catch(() => undefined);
+  const token = text?.trim() ?? '';
+  if (/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)) return token;
+  return fail(`REMIT_CLI_TOKEN: ${file === '-' ? 'stdin' : file} holds no JSON Web Token`);
+}
+
+async function stdinText(): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk as Uint8Array));
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/** For people to read: only the door checks them. */
+function claimsOf(token: string): { sub: string; roles: string; exp: string } {
+  try {
+    const text = Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8');
+    const { sub, roles, exp } = JSON.parse(text) as { sub?: unknown; roles?: unknown; exp?: unknown };
+    return {
+      sub: String(sub),
+      roles: Array.isArray(roles) ? ` (${inertText(roles.join(', '))})` : '',
+      exp: typeof exp === 'number' ? new Date(exp * 1000).toISOString() : 'its end',
+    };
+  } catch {
+    return fail('REMIT_CLI_TOKEN: that is no JSON Web Token');
+  }
+}

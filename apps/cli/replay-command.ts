@@ -1,0 +1,142 @@
+import { readFile } from 'node:fs/promises';
+import { Option, type Command } from 'commander';
+import { sha256 } from '#contracts';
+import {
+  CHANGES,
+  checkCharter,
+  emptyReport,
+  reportFromJson,
+  reportToJson,
+  type ChangeKind,
+  type Charter,
+  type ReplayReport,
+} from '#domain';
+import { replayRecord, type History, type HistoryCursor } from '#record';
+import { ENGINE } from '#service';
+import { CommandFailure, fail } from './command-failure.js';
+import { withRecord } from './open-record.js';
+import { printJson } from './printing.js';
+import { readCursor, writeCursor } from './replay-cursor.js';
+import { replayTable } from './replay-table.js';
+import { timeOf } from './times.js';
+
+interface ReplayCommandOptions {
+  readonly from?: string;
+  readonly to?: string;
+  readonly agent?: string;
+  readonly charter?: string;
+  readonly cursor?: string;
+  readonly failOn?: readonly ChangeKind[];
+  readonly json?: boolean;
+}
+
+const PROGRESS_EVERY_MS = 1000;
+
+/** `remit replay`: decides history again. */
+export function addReplayCommand(program: Command): void {
+  program
+    .command('replay')
+    .description(
+      'Decide history again, from the recorded facts. Without a candidate every decision of this engine must come out\n' +
+        'as recorded: any difference is a bug or a forgery, and exits with 1. With a candidate: what it would change,\n' +
+        'DENY→ALLOW first. Decisions whose facts were not kept are counted, never guessed.',
+    )
+    .option('--from <time>', 'decisions appended from then on')
+    .option('--to <time>', 'decisions appended before then')
+    .option('--agent <id>', 'of this agent only')
+    .option('--charter <file>', 'a candidate, instead of the charters that were in force')
+    .addOption(new Option('--fail-on <change...>', 'exit with 1 when a decision changes so').choices(CHANGES))
+    .option('--cursor <file>', 'keep here how far it has come; an interrupted replay goes on from there')
+    .option('--json', 'the report as one JSON object')
+    .action((options: ReplayCommandOptions) => withRecord((history) => replay(history, options)));
+}
+
+async function replay(history: History, options: ReplayCommandOptions): Promise<void> {
+  const now = Date.now();
+  const from = options.from === undefined ? undefined : timeOf(options.from, now);
+  const to = options.to === undefined ? undefined : timeOf(options.to, now);
+  const candidate = options.charter === undefined ? undefined : await candidateOf(options.charter);
+  const question = JSON.stringify({
+    engine: ENGINE,
+    from: from ?? null,
+    to: to ?? null,
+    agent: options.agent ?? null,
+    candidate: candidate?.digest ?? null,
+  });
+  const cursor = options.cursor === undefined ? undefined : await readCursor(options.cursor, question);
+  const report = cursor === undefined ? emptyReport() : reportFromJson(cursor.report);
+  const progress = new Progress(report, { from, to: to ?? now });
+  let saving = Promise.resolve();
+  await replayRecord(
+    history,
+    { from, to, agentId: options.agent, after: cursor?.after },
+    { engine: ENGINE, candidate, sha256 },
+    report,
+    (last) => {
+      progress.show(last.appendTime);
+      const { cursor: file } = options;
+      if (file === undefined) return;
+      const after = placeOf(last);
+      const state = { question, after, report: reportToJson(report) };
+      saving = saving.then(() => writeCursor(file, state));
+    },
+  );
+  await saving;
+  progress.end();
+
+  if (options.json === true) printJson({ candidate: candidate?.digest ?? null, ...reportToJson(report) });
+  else process.stdout.write(replayTable(report));
+  const unwanted = (options.failOn ?? []).filter((change) => report.changes.has(change));
+  for (const change of unwanted) {
+    process.stderr.write(`${change}: ${String(report.changes.get(change)?.count ?? 0)} decisions\n`);
+  }
+  if (report.differing > 0 || unwanted.length > 0) throw new CommandFailure();
+}
+
+function placeOf({ topic, partition, offset, appendTime }: HistoryCursor) {
+  return { topic, partition, offset, appendTime };
+}
+
+async function candidateOf(file: string): Promise<Charter> {
+  const text = await readFile(file, 'utf8').catch((error: unknown) =>
+    fail(`REMIT_CLI_FILE: cannot read ${file}: ${error instanceof Error ? error.message : String(error)}`),
+  );
+  const checked = checkCharter(text, sha256);
+  return checked.ok ? checked.charter : fail(`${file} is refused: run \`remit charter check ${file}\``);
+}
+
+/** A line on stderr now and then: how far, by the time of what is replayed. */
+class Progress {
+  readonly #began = performance.now();
+  readonly #decisionsBefore: number;
+  #from: number | undefined;
+  #shownAt = 0;
+
+  constructor(
+    private readonly report: ReplayReport,
+    private readonly range: { readonly from: number | undefined; readonly to: number },
+  ) {
+    this.#decisionsBefore = report.decisions;
+    this.#from = range.from;
+  }
+
+  show(time: number): void {
+    this.#from ??= time;
+    const elapsed = performance.now() - this.#began;
+    if (elapsed - this.#shownAt < PROGRESS_EVERY_MS) return;
+    this.#shownAt = elapsed;
+    const share = Math.min(1, (time - this.#from) / Math.max(1, this.range.to - this.#from));
+    this.#print(`${String(Math.floor(share * 100)).padStart(3)} %, to ${new Date(time).toISOString()}`);
+  }
+
+  end(): void {
+    this.#print('done');
+  }
+
+  #print(how: string): void {
+    const { decisions } = this.report;
+    const perSecond = ((decisions - this.#decisionsBefore) / (performance.now() - this.#began)) * 1000;
+    const count = decisions.toLocaleString('en');
+    process.stderr.write(`replayed ${count} decisions, ${Math.round(perSecond).toLocaleString('en')}/s, ${how}\n`);
+  }
+}

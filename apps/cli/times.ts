@@ -1,0 +1,21 @@
+import { durationMs } from '#domain';
+import { fail } from './command-failure.js';
+
+const ISO_TIME = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2}))?$/;
+
+/** A moment, ms since the epoch: `now`, ISO 8601 with its zone, or a date (UTC). Ends the command when it is none. */
+export function timeOf(text: string, now: number): number {
+  if (text === 'now') return now;
+  const time = ISO_TIME.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(time)) {
+    fail(`REMIT_CLI_TIME: ${JSON.stringify(text)} is no time; give 2026-11-03, 2026-11-03T12:00:00Z or now`);
+  }
+  return time;
+}
+
+/** A duration such as `30s`, ms. Ends the command when it is none. */
+export function durationOf(text: string): number {
+  const ms = durationMs(text);
+  if (ms === undefined) fail(`REMIT_CLI_DURATION: ${JSON.stringify(text)} is no duration; give 30s, 15m, 2h or 1d`);
+  return ms;
+}

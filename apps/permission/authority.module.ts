@@ -1,0 +1,145 @@
+import {
+  Controller,
+  Inject,
+  Injectable,
+  Logger,
+  Module,
+  type DynamicModule,
+  type BeforeApplicationShutdown,
+  type OnApplicationBootstrap,
+} from '@nestjs/common';
+import { MessagePattern, Payload } from '@nestjs/microservices';
+import {
+  createCommandHandler,
+  createDecisionHandler,
+  createSecondRoundHandler,
+  startAuthorityTimer,
+  type AuthorityRuntime,
+  type AuthorityTimer,
+  type PermissionStore,
+} from '#authority';
+import { BatchTransport, type Batch, type BatchHandler, type BatchResult, type Bus } from '#bus';
+import type { Config } from '#config';
+import { TOPICS } from '#contracts';
+import type { Views } from '#segment';
+import { BUS, CONFIG, PERMISSION_STORE, RequiredPermissionStoreModule, VIEWS, type ReadinessCheck } from '#service';
+
+/** Injection tokens and Nest transport ids of what feeds the runtime of authority. */
+export const COMMANDS = Symbol('remit.permission-commands');
+export const USES = Symbol('remit.permission-uses');
+export const ROUNDS = Symbol('remit.permission-rounds');
+
+/** Every transport of the runtime, for the process's `main`. */
+export const AUTHORITY_TRANSPORTS = [COMMANDS, USES, ROUNDS] as const;
+
+/** Injection token of the {@link ReadinessCheck}s of the runtime. */
+export const AUTHORITY_CHECKS = Symbol('remit.authority-checks');
+
+const RUNTIME = Symbol('remit.authority-runtime');
+
+/** What people, timers, agents, decisions and permission events make of authority. */
+@Controller()
+class AuthorityController {
+  readonly #commands: BatchHandler;
+  readonly #decisions: BatchHandler;
+  readonly #rounds: BatchHandler;
+
+  constructor(@Inject(RUNTIME) runtime: AuthorityRuntime) {
+    this.#commands = createCommandHandler(runtime);
+    this.#decisions = createDecisionHandler(runtime);
+    this.#rounds = createSecondRoundHandler(runtime);
+  }
+
+  @MessagePattern([TOPICS.permissionCommands.name, TOPICS.permissionRequests.name], COMMANDS)
+  order(@Payload() batch: Batch): Promise<BatchResult> {
+    return this.#commands(batch);
+  }
+
+  @MessagePattern(TOPICS.agentDecisions.name, USES)
+  settle(@Payload() batch: Batch): Promise<BatchResult> {
+    return this.#decisions(batch);
+  }
+
+  @MessagePattern(TOPICS.permissionEvents.name, ROUNDS)
+  goOn(@Payload() batch: Batch): Promise<BatchResult> {
+    return this.#rounds(batch);
+  }
+}
+
+@Injectable()
+class TimerLifetime implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  readonly #log = new Logger('authority timer');
+  #timer: AuthorityTimer | undefined;
+
+  constructor(@Inject(RUNTIME) private readonly runtime: AuthorityRuntime) {}
+
+  onApplicationBootstrap(): void {
+    this.#timer = startAuthorityTimer(this.runtime, {
+      now: Date.now,
+      onFailure: (error) => this.#log.warn(error instanceof Error ? error.message : String(error)),
+    });
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    await this.#timer?.stop();
+  }
+}
+
+function transport(token: symbol) {
+  return {
+    provide: token,
+    inject: [BUS],
+    useFactory: (bus: Bus) => new BatchTransport({ bus, group: token.description ?? '', transportId: token }),
+  };
+}
+
+function authorityChecks(store: PermissionStore, ...transports: readonly BatchTransport[]): readonly ReadinessCheck[] {
+  return [
+    {
+      name: 'authority partitions',
+      missing: () =>
+        Promise.resolve(
+          transports.every((one) => one.settled()) ? undefined : 'the consumer groups have not settled yet',
+        ),
+    },
+    {
+      name: 'permission store',
+      missing: async () => {
+        await store.ping();
+        return undefined;
+      },
+    },
+  ];
+}
+
+/** The runtime of temporary authority. `judging` is the very module the process judges with: they share the views. */
+@Module({})
+export class AuthorityModule {
+  static of(judging: DynamicModule): DynamicModule {
+    return {
+      module: AuthorityModule,
+      imports: [judging, RequiredPermissionStoreModule],
+      controllers: [AuthorityController],
+      providers: [
+        {
+          provide: RUNTIME,
+          inject: [BUS, PERMISSION_STORE, VIEWS, CONFIG],
+          useFactory: (bus: Bus, store: PermissionStore, views: Views, { viewWaitMs }: Config): AuthorityRuntime => ({
+            bus,
+            store,
+            views,
+            viewWaitMs,
+          }),
+        },
+        ...AUTHORITY_TRANSPORTS.map(transport),
+        {
+          provide: AUTHORITY_CHECKS,
+          inject: [PERMISSION_STORE, ...AUTHORITY_TRANSPORTS],
+          useFactory: authorityChecks,
+        },
+        TimerLifetime,
+      ],
+      exports: [AUTHORITY_CHECKS, ...AUTHORITY_TRANSPORTS, RequiredPermissionStoreModule],
+    };
+  }
+}

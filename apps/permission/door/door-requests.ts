@@ -1,0 +1,85 @@
+import { randomUUID } from 'node:crypto';
+import {
+  applyDecorators,
+  createParamDecorator,
+  Delete,
+  Get,
+  HttpCode,
+  Inject,
+  Injectable,
+  Post,
+  Put,
+  StandardSchemaValidationPipe,
+  type CanActivate,
+  type ExecutionContext,
+} from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
+import { IDEMPOTENCY_HEADER, idempotencyKeySchema, type DoorRoute } from '#contracts';
+import { DoorRefusal } from './problems.js';
+import type { Person, VerifyToken } from './tokens.js';
+
+/** Injection token of the door's {@link VerifyToken}. */
+export const VERIFY_TOKEN = Symbol('remit.door.verify-token');
+
+const METHODS = { get: Get, post: Post, put: Put, delete: Delete };
+
+/** Makes a controller's method the way through the door that the route declares. */
+export function Through(route: DoorRoute): MethodDecorator {
+  return applyDecorators(METHODS[route.method](route.path), HttpCode(200));
+}
+
+const callers = new WeakMap<object, Person>();
+
+/** Nobody comes in without a token that is accepted. */
+@Injectable()
+export class TokenGuard implements CanActivate {
+  constructor(@Inject(VERIFY_TOKEN) private readonly verify: VerifyToken) {}
+
+  async canActivate(context: ExecutionContext): Promise<boolean> {
+    const request = context.switchToHttp().getRequest<FastifyRequest>();
+    const token = /^Bearer ([A-Za-z0-9._~+/=-]+)$/i.exec(request.headers.authorization ?? '')?.[1];
+    if (token === undefined) {
+      throw new DoorRefusal(401, 'REMIT_DOOR_TOKEN_MISSING', 'send your token as authorization: Bearer …');
+    }
+    callers.set(request, await this.verify(token));
+    return true;
+  }
+}
+
+/** Who sent the request. */
+export const Caller = createParamDecorator((_: unknown, context: ExecutionContext): Person => {
+  const person = callers.get(context.switchToHttp().getRequest<FastifyRequest>());
+  if (person === undefined) throw new Error('a route of the door is not behind the token guard');
+  return person;
+});
+
+/** Ids of commands that the system itself makes begin so: nobody else may use them. */
+const RESERVED = /^(hold|agent):/;
+
+/** The id of what is ordered: the caller's own, so that sending it again is safe, or a new one. */
+export const CommandId = createParamDecorator((_: unknown, context: ExecutionContext): string => {
+  const key = context.switchToHttp().getRequest<FastifyRequest>().headers[IDEMPOTENCY_HEADER];
+  if (key === undefined) return `door:${randomUUID()}`;
+  const checked = idempotencyKeySchema.safeParse(key);
+  if (!checked.success || RESERVED.test(checked.data)) {
+    const detail = 'the Idempotency-Key must be 1-128 letters, digits or . _ : - and not begin with hold: or agent:';
+    throw new DoorRefusal(400, 'REMIT_DOOR_IDEMPOTENCY_KEY', detail);
+  }
+  return checked.data;
+});
+
+const MOST_PROBLEMS = 50;
+
+/** What does not fit a route's schema, each with its path. Messages are the schema's own words and quote nothing. */
+export const fitting = new StandardSchemaValidationPipe({
+  exceptionFactory: (issues) => {
+    const problems = issues.slice(0, MOST_PROBLEMS).map(({ message, path = [] }) => ({
+      path: path
+        .map((part) => String(typeof part === 'object' ? part.key : part))
+        .join('.')
+        .slice(0, 256),
+      message: message.slice(0, 512),
+    }));
+    return new DoorRefusal(400, 'REMIT_DOOR_INVALID', 'what was sent does not fit, see problems', { problems });
+  },
+});

@@ -1,0 +1,305 @@
+import type { Bus } from '#bus';
+import {
+  sha256,
+  type AgentAuthorityView,
+  type CharterActivatedAnswer,
+  type CharterView,
+  type ManyOrdersAnswer,
+  type OrderAnswer,
+  type RequestDetail,
+  type RequestView,
+  type ReviewReport,
+} from '#contracts';
+import {
+  checkCharter,
+  hygieneFindings,
+  requestNamed,
+  samePerson,
+  type AgentAuthority,
+  type Charter,
+  type PermissionCommand,
+  type PermissionRequest,
+} from '#domain';
+import { CHARTER_KEY, type Views } from '#segment';
+import { activateCharter } from '#service';
+import { heldAction, type ReadAt } from './held-action.js';
+import type { OrderDesk } from './order-desk.js';
+import { DoorRefusal, problemOf } from './problems.js';
+import { authorityView, isoTime, requestView } from './shown-to-people.js';
+import type { Person } from './tokens.js';
+import { whoMay, type WhoMay } from './who-may.js';
+
+/** Injection token of the {@link DoorService}. */
+export const DOOR_SERVICE = Symbol('remit.door.service');
+
+type Order<Command> = Command extends PermissionCommand ? Omit<Command, 'by'> : never;
+type OrderOf<Name extends PermissionCommand['command']> = Order<Extract<PermissionCommand, { command: Name }>>;
+
+/** Which request is meant. Ids of requests are unique per agent only. */
+interface Which {
+  readonly request: string;
+  readonly agent?: string | undefined;
+  readonly actionDigest?: string | undefined;
+}
+
+interface Found {
+  readonly agentId: string;
+  readonly request: PermissionRequest;
+}
+
+export interface DoorServiceOptions {
+  readonly bus: Bus;
+  readonly views: Views;
+  readonly desk: OrderDesk;
+  readonly readAt: ReadAt;
+  /** Every agent of whom the log speaks. */
+  readonly agentsOnLog: () => Iterable<string>;
+  readonly adminRoles: readonly string[];
+  /** How long to wait for the views to have read what there is, ms. */
+  readonly waitMs: number;
+  /** ms since the epoch */
+  readonly now: () => number;
+}
+
+/** What people can see and order. Everything it throws for them is a {@link DoorRefusal}. */
+export class DoorService {
+  constructor(private readonly options: DoorServiceOptions) {}
+
+  async activateCharter(person: Person, commandId: string, text: string): Promise<CharterActivatedAnswer> {
+    await this.#upToDate();
+    this.#may().govern(person);
+    const checked = checkCharter(text, sha256);
+    if (!checked.ok) {
+      const problems = checked.problems.slice(0, 100).map(({ code, line, column, message, hint }) => ({
+        code,
+        line,
+        column,
+        message,
+        ...(hint === undefined ? {} : { hint }),
+      }));
+      throw new DoorRefusal(422, 'REMIT_DOOR_CHARTER_REFUSED', 'the charter is refused, see problems', { problems });
+    }
+    const { charter } = checked;
+    await activateCharter(this.options.bus, { text, charter, activatedBy: person.name, id: commandId });
+    const warnings = checked.warnings.map(({ code, line, column, message, hint }) => ({
+      code,
+      line,
+      column,
+      message,
+      ...(hint === undefined ? {} : { hint }),
+    }));
+    return { name: charter.name, digest: charter.digest, stage: charter.stage, activatedBy: person.name, warnings };
+  }
+
+  async currentCharter(): Promise<CharterView> {
+    await this.#upToDate();
+    const inForce = this.options.views.charter.latest(CHARTER_KEY);
+    if (inForce === undefined) {
+      throw new DoorRefusal(404, 'REMIT_DOOR_NO_CHARTER', 'no charter is in force: activate one');
+    }
+    const { charter, activatedBy, text } = inForce;
+    return { name: charter.name, digest: charter.digest, stage: charter.stage, activatedBy, text };
+  }
+
+  async grants(agentId: string, at: number | undefined): Promise<AgentAuthorityView> {
+    await this.#upToDate();
+    const { views, now } = this.options;
+    // as an intent judged at that moment would have found it
+    const authority = at === undefined ? views.permissions.latest(agentId) : views.permissions.asOf(agentId, at).state;
+    return authorityView(agentId, authority, this.#charter(), at ?? now());
+  }
+
+  async grant(person: Person, order: Omit<OrderOf<'GrantPermission'>, 'roles'>): Promise<OrderAnswer> {
+    await this.#upToDate();
+    this.#may().grant(person, order.permission);
+    return this.order(person, { ...order, roles: [...person.roles] });
+  }
+
+  async takeBack(
+    person: Person,
+    order: OrderOf<'RevokeGrant' | 'RevokeAllGrants' | 'SuspendAgent'>,
+  ): Promise<OrderAnswer> {
+    await this.#upToDate();
+    this.#may().takeBack(person);
+    return this.order(person, order);
+  }
+
+  async reinstate(person: Person, order: OrderOf<'ReinstateAgent'>): Promise<OrderAnswer> {
+    await this.#upToDate();
+    const authority = this.#authority(order.agentId);
+    // whoever has stopped an agent may undo it; what somebody else stopped is for administrators
+    const isOwn = authority?.status === 'suspended' && samePerson(authority.by, person.name);
+    if (isOwn) this.#may().takeBack(person);
+    else this.#may().govern(person);
+    return this.order(person, order);
+  }
+
+  /** What the log alone decides about. */
+  order(person: Person, order: Order<PermissionCommand>): Promise<OrderAnswer> {
+    return this.options.desk.order({ ...order, by: person.name });
+  }
+
+  /** Every agent that the charter or the log knows and that is not suspended yet. */
+  async suspendAll(person: Person, commandId: string, reason: string): Promise<ManyOrdersAnswer> {
+    await this.#upToDate();
+    this.#may().takeBack(person);
+    const commands = this.#agentIds()
+      .filter((agentId) => this.#authority(agentId)?.status !== 'suspended')
+      .map((agentId): PermissionCommand => ({ command: 'SuspendAgent', agentId, commandId, by: person.name, reason }));
+    return this.#many(commands.map((command) => ({ command })));
+  }
+
+  async requests(agent: string | undefined, status: 'open' | 'all'): Promise<{ at: string; requests: RequestView[] }> {
+    await this.#upToDate();
+    const time = this.options.now();
+    const requests = (agent === undefined ? this.#agentIds() : [agent])
+      .flatMap((agentId) =>
+        Object.values(this.#authority(agentId)?.requests ?? {}).map((request) => requestView(agentId, request, time)),
+      )
+      .filter((view) => status === 'all' || view.status === 'open')
+      .sort(
+        (one, other) => one.expiresAt.localeCompare(other.expiresAt) || one.requestId.localeCompare(other.requestId),
+      );
+    return { at: isoTime(time), requests };
+  }
+
+  async requestDetail(which: Which): Promise<RequestDetail> {
+    await this.#upToDate();
+    const { agentId, request } = this.#find(which);
+    const { held } = request;
+    const action = held === undefined ? undefined : await heldAction(agentId, held, this.options.readAt);
+    return { ...requestView(agentId, request, this.options.now()), ...(action === undefined ? {} : { action }) };
+  }
+
+  async approve(person: Person, commandId: string, which: Which, reason: string): Promise<OrderAnswer> {
+    await this.#upToDate();
+    return this.options.desk.order(this.#approval(person, commandId, which, reason));
+  }
+
+  async reject(person: Person, commandId: string, which: Which, reason: string): Promise<OrderAnswer> {
+    await this.#upToDate();
+    const { agentId, request } = this.#find(which);
+    const { requestId } = request;
+    const roles = [...person.roles];
+    return this.order(person, { command: 'RejectRequest', agentId, commandId, requestId, roles, reason });
+  }
+
+  async cancel(person: Person, commandId: string, which: Which, reason: string): Promise<OrderAnswer> {
+    await this.#upToDate();
+    const { agentId, request } = this.#find(which);
+    return this.order(person, { command: 'CancelRequest', agentId, commandId, requestId: request.requestId, reason });
+  }
+
+  /** Several of the same kind: each approval is an order of its own, bound to its own action. */
+  async approveAlike(
+    person: Person,
+    commandId: string,
+    whichOnes: readonly Which[],
+    reason: string,
+  ): Promise<ManyOrdersAnswer> {
+    await this.#upToDate();
+    const time = this.options.now();
+    const kinds = new Set(
+      whichOnes.map((which) => {
+        const { agentId, request } = this.#find(which);
+        return requestView(agentId, request, time).alike;
+      }),
+    );
+    if (kinds.size > 1) {
+      const detail = 'these requests ask for different things: approve each for itself';
+      throw new DoorRefusal(422, 'REMIT_DOOR_NOT_ALIKE', detail);
+    }
+    if (new Set(whichOnes.map(({ request }) => request)).size < whichOnes.length) {
+      throw new DoorRefusal(422, 'REMIT_DOOR_NAMED_TWICE', 'a request is named twice');
+    }
+    return this.#many(
+      whichOnes.map((which) => {
+        const ownId = sha256(`${commandId}\n${which.request}`).slice(0, 32);
+        const command = this.#approval(person, `alike:${ownId}`, which, reason);
+        return { command, requestId: which.request };
+      }),
+    );
+  }
+
+  async review(): Promise<ReviewReport> {
+    await this.#upToDate();
+    const now = this.options.now();
+    const authorities = new Map(
+      this.#agentIds().flatMap((agentId) => {
+        const authority = this.#authority(agentId);
+        return authority === undefined ? [] : [[agentId, authority] as const];
+      }),
+    );
+    const findings = hygieneFindings({ charter: this.#charter()?.document, authorities, now });
+    return { at: isoTime(now), findings };
+  }
+
+  #approval(person: Person, commandId: string, which: Which, reason: string): PermissionCommand {
+    const { agentId, request } = this.#find(which);
+    return {
+      command: 'ApproveRequest',
+      agentId,
+      commandId,
+      by: person.name,
+      roles: [...person.roles],
+      requestId: request.requestId,
+      reason,
+      ...(which.actionDigest === undefined ? {} : { actionDigest: which.actionDigest }),
+    };
+  }
+
+  async #many(orders: readonly { command: PermissionCommand; requestId?: string }[]): Promise<ManyOrdersAnswer> {
+    const results = await this.options.desk.orderAll(orders.map(({ command }) => command));
+    const answer: ManyOrdersAnswer = { done: [], failed: [] };
+    results.forEach((result, index) => {
+      const order = orders[index];
+      if (result.status === 'fulfilled') answer.done.push(result.value);
+      else if (order !== undefined) {
+        const { command, requestId } = order;
+        const failed = { agentId: command.agentId, problem: problemOf(result.reason) };
+        answer.failed.push(requestId === undefined ? failed : { ...failed, requestId });
+      }
+    });
+    return answer;
+  }
+
+  #find({ request: requestId, agent }: Which): Found {
+    const found = (agent === undefined ? this.#agentIds() : [agent]).flatMap((agentId): Found[] => {
+      const authority = this.#authority(agentId);
+      const request = authority === undefined ? undefined : requestNamed(authority, requestId);
+      return request === undefined ? [] : [{ agentId, request }];
+    });
+    const [one, ...others] = found;
+    if (one === undefined) {
+      throw new DoorRefusal(404, 'REMIT_PERMISSION_REQUEST_UNKNOWN', 'there is no such request');
+    }
+    if (others.length > 0) {
+      const detail = 'several agents have a request of that id: say whose (agent)';
+      throw new DoorRefusal(409, 'REMIT_DOOR_REQUEST_AMBIGUOUS', detail);
+    }
+    return one;
+  }
+
+  #may(): WhoMay {
+    return whoMay(this.#charter(), this.options.adminRoles);
+  }
+
+  #charter(): Charter | undefined {
+    return this.options.views.charter.latest(CHARTER_KEY)?.charter;
+  }
+
+  #authority(agentId: string): AgentAuthority | undefined {
+    return this.options.views.permissions.latest(agentId);
+  }
+
+  #agentIds(): string[] {
+    return [...new Set([...(this.#charter()?.agents.keys() ?? []), ...this.options.agentsOnLog()])].sort();
+  }
+
+  /** People see and order by what the log says now, or hear that nobody knows. */
+  async #upToDate(): Promise<void> {
+    const { views, waitMs } = this.options;
+    if (await views.catchUp(waitMs)) return;
+    throw new DoorRefusal(503, 'REMIT_DOOR_BEHIND', 'the door is still reading the log: try again');
+  }
+}

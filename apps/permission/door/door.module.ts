@@ -1,0 +1,99 @@
+import {
+  Inject,
+  Injectable,
+  Logger,
+  Module,
+  type DynamicModule,
+  type OnApplicationShutdown,
+  type OnModuleInit,
+} from '@nestjs/common';
+import { APP_FILTER } from '@nestjs/core';
+import { standingOfCommand, type PermissionStore } from '#authority';
+import type { Bus } from '#bus';
+import type { Config } from '#config';
+import type { Views } from '#segment';
+import { BUS, CONFIG, PERMISSION_STORE, VIEWS } from '#service';
+import { DoorController } from './door.controller.js';
+import { VERIFY_TOKEN } from './door-requests.js';
+import { DOOR_SERVICE, DoorService } from './door-service.js';
+import { HoldWebhook } from './hold-webhook.js';
+import { openDoor, type OpenedDoor } from './open-door.js';
+import { OrderDesk } from './order-desk.js';
+import { ProblemFilter } from './problem.filter.js';
+
+const DESK = Symbol('remit.door.desk');
+const OPENED = Symbol('remit.door.opened');
+const WEBHOOK = Symbol('remit.door.webhook');
+
+@Injectable()
+class DoorLifetime implements OnModuleInit, OnApplicationShutdown {
+  readonly #log = new Logger('door');
+
+  constructor(
+    @Inject(DESK) private readonly desk: OrderDesk,
+    @Inject(OPENED) private readonly opened: OpenedDoor,
+    @Inject(WEBHOOK) private readonly webhook: HoldWebhook | undefined,
+  ) {}
+
+  async onModuleInit(): Promise<void> {
+    await this.desk.start();
+    this.webhook?.start();
+    this.#log.log(this.opened.notice);
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.webhook?.stop();
+    await this.desk.stop();
+  }
+}
+
+/** The one door for people. `judging` and `authority` are the very modules the process judges and orders with. */
+@Module({})
+export class DoorModule {
+  static of(...modules: readonly DynamicModule[]): DynamicModule {
+    return {
+      module: DoorModule,
+      imports: [...modules],
+      controllers: [DoorController],
+      providers: [
+        { provide: APP_FILTER, useClass: ProblemFilter },
+        { provide: OPENED, inject: [CONFIG], useFactory: openDoor },
+        { provide: VERIFY_TOKEN, inject: [OPENED], useFactory: ({ verify }: OpenedDoor) => verify },
+        {
+          provide: DESK,
+          inject: [BUS, PERMISSION_STORE, CONFIG],
+          useFactory: (bus: Bus, store: PermissionStore, { door }: Config) =>
+            new OrderDesk(bus, (command) => standingOfCommand(store, command), door.waitMs),
+        },
+        {
+          provide: DOOR_SERVICE,
+          inject: [BUS, VIEWS, DESK, CONFIG],
+          useFactory: (bus: Bus, views: Views, desk: OrderDesk, { door }: Config) =>
+            new DoorService({
+              bus,
+              views,
+              desk,
+              readAt: (topic, partition, offset) => bus.readAt(topic, partition, offset),
+              agentsOnLog: () => views.permissions.keys(),
+              adminRoles: door.adminRoles,
+              waitMs: door.waitMs,
+              now: Date.now,
+            }),
+        },
+        {
+          provide: WEBHOOK,
+          inject: [CONFIG, VIEWS],
+          useFactory: ({ webhook }: Config, views: Views) =>
+            webhook === undefined
+              ? undefined
+              : new HoldWebhook(webhook, {
+                  agentsOnLog: () => views.permissions.keys(),
+                  authority: (agentId) => views.permissions.latest(agentId),
+                  now: Date.now,
+                }),
+        },
+        DoorLifetime,
+      ],
+    };
+  }
+}

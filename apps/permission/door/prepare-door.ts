@@ -1,0 +1,36 @@
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import rateLimit from '@fastify/rate-limit';
+import { DOOR, DOOR_BODY_BYTES, DOOR_CHARTER_BYTES, DOOR_PREFIX } from '#contracts';
+import { CONFIG } from '#service';
+import type { Config } from '#config';
+import { isDoorPath } from './problems.js';
+
+const CHARTER_PATH = `${DOOR_PREFIX}${DOOR.activateCharter.path}`;
+
+/**
+ * What must be in place before the first route is: limits of size and rate, and headers that keep answers out of
+ * caches. Health paths are left alone.
+ */
+export async function prepareDoor(app: NestFastifyApplication): Promise<void> {
+  const { door } = app.get<Config>(CONFIG);
+  const fastify = app.getHttpAdapter().getInstance();
+  fastify.addHook('onRoute', (route) => {
+    if (!isDoorPath(route.url)) return;
+    route.bodyLimit = route.url === CHARTER_PATH ? DOOR_CHARTER_BYTES : DOOR_BODY_BYTES;
+  });
+  fastify.addHook('onRequest', (request, reply, done) => {
+    if (isDoorPath(request.url)) {
+      void reply.headers({
+        'cache-control': 'no-store',
+        'x-content-type-options': 'nosniff',
+        'referrer-policy': 'no-referrer',
+      });
+    }
+    done();
+  });
+  await app.register(rateLimit, {
+    max: door.perMinute,
+    timeWindow: '1 minute',
+    allowList: (request) => !isDoorPath(request.url),
+  });
+}

@@ -1,0 +1,86 @@
+import { sha256, type AgentAuthorityView, type GrantView, type RequestView } from '#contracts';
+import {
+  canonicalJson,
+  grantsHeld,
+  type AgentAuthority,
+  type Charter,
+  type HeldGrant,
+  type PermissionRequest,
+} from '#domain';
+
+/** What an agent holds at a time, ms since the epoch. */
+export function authorityView(
+  agentId: string,
+  authority: AgentAuthority | undefined,
+  charter: Charter | undefined,
+  time: number,
+): AgentAuthorityView {
+  return {
+    agentId,
+    at: isoTime(time),
+    status: authority?.status ?? 'active',
+    ...(authority?.status === 'suspended' && { suspendedBy: authority.by, suspendedBecause: authority.reason }),
+    standing: [...(charter?.agents.get(agentId)?.permissions ?? [])],
+    grants: grantsHeld(authority, time).map((held) => grantView(agentId, held)),
+  };
+}
+
+function grantView(agentId: string, { grant, remainingMs, usesLeft }: HeldGrant): GrantView {
+  const { grantId, permission, constraints, uses, grantedBy, approvedBy, reason, review, requestId } = grant;
+  return {
+    grantId,
+    agentId,
+    permission,
+    constraints,
+    uses,
+    usesLeft,
+    grantedAt: isoTime(grant.grantedAt),
+    expiresAt: isoTime(grant.expiresAt),
+    remainingMs,
+    grantedBy,
+    approvedBy: [...approvedBy],
+    reason,
+    review,
+    ...(requestId === undefined ? {} : { requestId }),
+  };
+}
+
+/** A request as it stands at a time: one that has run out is expired, whether or not anybody has recorded it. */
+export function requestView(agentId: string, request: PermissionRequest, time: number): RequestView {
+  const { requestId, needs, entries, expiresAt, onBehalfOf, held } = request;
+  const status = request.status === 'open' && time >= expiresAt ? 'expired' : request.status;
+  return {
+    requestId,
+    agentId,
+    status,
+    needs: needs.map(({ permission, approvals, rule }) => ({
+      permission,
+      approvals,
+      ...(rule === undefined ? {} : { rule }),
+      approvedBy: entries.filter(({ roles }) => roles.includes(approvals.role)).map(({ by }) => by),
+    })),
+    durationMs: request.durationMs,
+    uses: request.uses,
+    constraints: request.constraints,
+    charterDigest: request.charterDigest,
+    requestedBy: request.requestedBy,
+    requestedAt: isoTime(request.requestedAt),
+    reason: request.reason,
+    expiresAt: isoTime(expiresAt),
+    remainingMs: status === 'open' ? expiresAt - time : 0,
+    ...(onBehalfOf === undefined ? {} : { onBehalfOf }),
+    ...(held === undefined ? {} : { held }),
+    alike: alikeness(agentId, request),
+  };
+}
+
+/** Equal for requests that ask for the same of the same agent; only the action's parameters and chain may differ. */
+function alikeness(agentId: string, { needs, durationMs, uses, charterDigest, constraints, held }: PermissionRequest) {
+  const { actionDigest: _, chainId: __, ...bound } = constraints;
+  const action = held === undefined ? constraints : held.action;
+  return sha256(canonicalJson({ agentId, needs, durationMs, uses, charterDigest, bound, action }));
+}
+
+export function isoTime(ms: number): string {
+  return new Date(ms).toISOString();
+}

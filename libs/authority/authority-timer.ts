@@ -1,0 +1,111 @@
+import { publishLeftovers } from '#event-store';
+import { EVENTS, TOPICS, writeEvent } from '#contracts';
+import { dueCommands, supersedeCommands, type AgentAuthority, type DueCommand, type PermissionCommand } from '#domain';
+import { CHARTER_KEY } from '#segment';
+import { permissionPublisher, type AuthorityRuntime } from './authority-runtime.js';
+
+export interface AuthorityTimerOptions {
+  /** The clock that tells what is due, ms since the epoch. Nothing is judged by it. */
+  readonly now: () => number;
+  /** Hears of every pass that failed; the next one tries again. */
+  readonly onFailure: (error: unknown) => void;
+  /** How often to look for what is due, ms; 1 s unless told. */
+  readonly everyMs?: number;
+  /** How often to publish what crashes and outages have left, ms; 5 s unless told. */
+  readonly sweepEveryMs?: number;
+}
+
+export interface AuthorityTimer {
+  /** Ends after the pass in hand. */
+  stop(): Promise<void>;
+}
+
+/** So long an order is given time before it is sent again: it may have come early by the brokers' clock. */
+const SENT_AGAIN_AFTER_MS = 5_000;
+
+/**
+ * Records what ends by itself, in any number of replicas: orders the end of grants and requests whose time has run out,
+ * and of requests under a replaced charter, under derived ids. No decision depends on it, however late it is. Also
+ * publishes permission events that a crash or an outage has left unpublished, at once and every few seconds.
+ */
+export function startAuthorityTimer(runtime: AuthorityRuntime, options: AuthorityTimerOptions): AuthorityTimer {
+  const { bus, store, views } = runtime;
+  const { now, onFailure, everyMs = 1_000, sweepEveryMs = 5_000 } = options;
+  const publish = permissionPublisher(bus);
+  const sent = new Map<string, number>();
+  const known = new WeakMap<AgentAuthority, readonly DueCommand[]>();
+
+  /** A state never changes, so what it holds for later is found once. */
+  function dueOf(agentId: string, authority: AgentAuthority): readonly DueCommand[] {
+    let due = known.get(authority);
+    if (due === undefined) known.set(authority, (due = dueCommands(agentId, authority)));
+    return due;
+  }
+
+  function* dueNow(time: number): Generator<PermissionCommand> {
+    const charterDigest = views.charter.latest(CHARTER_KEY)?.charter.digest;
+    for (const agentId of views.permissions.keys()) {
+      const authority = views.permissions.latest(agentId);
+      if (authority === undefined) continue;
+      for (const { dueAt, command } of dueOf(agentId, authority)) {
+        if (dueAt > time) break;
+        yield command;
+      }
+      if (charterDigest !== undefined) yield* supersedeCommands(agentId, authority, charterDigest);
+    }
+  }
+
+  async function orderWhatIsDue(): Promise<void> {
+    const time = now();
+    for (const [id, at] of sent) if (time - at >= SENT_AGAIN_AFTER_MS) sent.delete(id);
+    const messages = [];
+    for (const command of dueNow(time)) {
+      const { agentId, commandId } = command;
+      const id = `${agentId}\n${commandId}`;
+      if (sent.has(id)) continue;
+      sent.set(id, time);
+      const event = writeEvent(EVENTS.permissionCommand, {
+        id: commandId,
+        source: '/remit/timer',
+        subject: agentId,
+        data: command,
+      });
+      messages.push({ topic: TOPICS.permissionCommands.name, key: agentId, ...event });
+    }
+    if (messages.length > 0) await bus.publish(messages);
+  }
+
+  async function sweep(): Promise<void> {
+    const { failed } = await publishLeftovers(store, publish);
+    for (const { error } of failed) onFailure(error);
+  }
+
+  const passes = [every(everyMs, orderWhatIsDue, onFailure), every(sweepEveryMs, sweep, onFailure)];
+  return {
+    async stop() {
+      await Promise.all(passes.map((pass) => pass.stop()));
+    },
+  };
+}
+
+/** Works now and then again and again, never twice at once. */
+function every(ms: number, work: () => Promise<void>, onFailure: (error: unknown) => void): AuthorityTimer {
+  let stopping = false;
+  let next: NodeJS.Timeout | undefined;
+  let running = Promise.resolve();
+  const pass = (): void => {
+    running = work()
+      .catch(onFailure)
+      .then(() => {
+        if (!stopping) next = setTimeout(pass, ms);
+      });
+  };
+  pass();
+  return {
+    async stop() {
+      stopping = true;
+      clearTimeout(next);
+      await running;
+    },
+  };
+}

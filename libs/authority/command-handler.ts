@@ -1,0 +1,148 @@
+import { codeOf, type BatchHandler, type ReceivedMessage, type Unreadable } from '#bus';
+import { EVENTS, readEvent, sha256, TOPICS } from '#contracts';
+import {
+  commandDigestOf,
+  commandOfAsk,
+  isReservedId,
+  permissionTermsOf,
+  type PermissionCommand,
+  type PermissionEvent,
+  type PlacedCommand,
+} from '#domain';
+import type { Handled } from '#event-store';
+import { CHARTER_KEY } from '#segment';
+import { AuthorityError, order, permissionPublisher, type AuthorityRuntime } from './authority-runtime.js';
+import type { PermissionStore } from './permission-store.js';
+
+type Reading =
+  | { readonly ok: true; readonly command: PermissionCommand }
+  | { readonly ok: false; readonly code: string; readonly reason: string };
+
+function refused(code: string, reason: string): Reading {
+  return { ok: false, code, reason };
+}
+
+/** What people and timers may order. Uses are reserved and settled by Remit itself, from the log of decisions. */
+function problemOfOrder(command: PermissionCommand): { readonly code: string; readonly reason: string } | undefined {
+  switch (command.command) {
+    case 'ReserveUse':
+    case 'ConfirmUse':
+    case 'ReleaseUse': {
+      const reason = `${command.command} is no order of a person: uses are settled by what was decided`;
+      return { code: 'REMIT_COMMAND_NOT_FOR_PEOPLE', reason };
+    }
+    default:
+      if (!isReservedId(command.commandId)) return undefined;
+      return {
+        code: 'REMIT_COMMAND_ID_RESERVED',
+        reason: `the id ${command.commandId} begins as those that Remit makes itself; send it under another`,
+      };
+  }
+}
+
+function readCommand(message: ReceivedMessage): Reading {
+  const key = message.key?.toString('utf8');
+  const keyed = (agentId: string): boolean => key === agentId;
+  const otherKey = (agentId: string): Reading =>
+    refused('REMIT_COMMAND_KEY_MISMATCH', `the message key must be the agent's id, ${agentId}: order depends on it`);
+  if (message.topic === TOPICS.permissionRequests.name) {
+    const reading = readEvent(EVENTS.permissionRequest, message);
+    if (!reading.ok) return reading;
+    const asked = reading.event.data;
+    return keyed(asked.agentId) ? { ok: true, command: commandOfAsk(asked) } : otherKey(asked.agentId);
+  }
+  const reading = readEvent(EVENTS.permissionCommand, message);
+  if (!reading.ok) return reading;
+  const command = reading.event.data;
+  if (!keyed(command.agentId)) return otherKey(command.agentId);
+  const problem = problemOfOrder(command);
+  return problem === undefined ? { ok: true, command } : { ok: false, ...problem };
+}
+
+interface Refused {
+  readonly status: 'refused';
+  readonly code: string;
+  readonly reason: string;
+}
+
+/** Whether the command is one that a timer or a layer makes: its id is derived. */
+function isDerived({ commandId }: PermissionCommand): boolean {
+  return commandId.includes('#');
+}
+
+/**
+ * Handles what people and timers order on `permission.commands`, and what agents ask for on `permission.requests`, by
+ * the charter in force when it was appended. A command that was handled before changes nothing; what came of it is
+ * published once more, so that whoever asks again gets the same answer. While PostgreSQL is away the batch waits.
+ */
+export function createCommandHandler(runtime: AuthorityRuntime): BatchHandler {
+  const { bus, views, viewWaitMs } = runtime;
+  const publish = permissionPublisher(bus);
+
+  async function catchUpCharter(): Promise<void> {
+    const ends = await bus.ends([TOPICS.charterEvents.name]);
+    if (await views.charter.waitUntil(ends.get(TOPICS.charterEvents.name) ?? [], viewWaitMs)) return;
+    throw new AuthorityError('REMIT_AUTHORITY_VIEWS_BEHIND', 'the charter has not been read yet: commands wait for it');
+  }
+
+  /** What cannot be stored will not be stored next time either: it is put aside, so that it stops nobody. */
+  async function orderOrRefuse(placed: PlacedCommand): Promise<Handled<PermissionEvent> | Refused> {
+    try {
+      return await order(runtime, placed);
+    } catch (error) {
+      if (codeOf(error) !== 'REMIT_EVENT_STORE_INVALID_EVENT') throw error;
+      return { status: 'refused', code: 'REMIT_EVENT_STORE_INVALID_EVENT', reason: String(error) };
+    }
+  }
+
+  return async (batch) => {
+    const unreadable: Unreadable[] = [];
+    await catchUpCharter();
+    for (const message of batch.messages) {
+      const reading = readCommand(message);
+      if (!reading.ok) {
+        unreadable.push({ message, code: reading.code, reason: reading.reason });
+        continue;
+      }
+      const { command } = reading;
+      const charter = views.charter.asOf(CHARTER_KEY, message.logTime).state?.charter;
+      const placed: PlacedCommand = {
+        command,
+        at: message.logTime,
+        terms: permissionTermsOf(charter, command.agentId),
+      };
+      const handled = await orderOrRefuse(placed);
+      if (handled.status === 'refused') unreadable.push({ message, code: handled.code, reason: handled.reason });
+      else if (handled.status === 'duplicate' && !isDerived(command)) await publish(handled.events);
+      await batch.heartbeat();
+    }
+    return { publish: [], unreadable };
+  };
+}
+
+/** Any version that no stream can have: nothing is appended by asking. */
+const NO_VERSION = -1;
+
+/**
+ * Whether the store has seen a command: never, or with the same content, or its id with other content. For whoever has
+ * to tell a person at once.
+ */
+export async function standingOfCommand(
+  store: PermissionStore,
+  command: PermissionCommand,
+): Promise<'new' | 'done' | 'other content'> {
+  const { agentId, commandId } = command;
+  const commandDigest = commandDigestOf(command, sha256);
+  const answer = await store.append(agentId, { expectedVersion: NO_VERSION, commandId, commandDigest, events: [] });
+  switch (answer.status) {
+    case 'duplicate':
+      return 'done';
+    case 'refused':
+      return 'other content';
+    case 'conflict':
+    case 'appended':
+      return 'new';
+    default:
+      return answer satisfies never;
+  }
+}

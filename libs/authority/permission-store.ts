@@ -1,0 +1,80 @@
+import {
+  PostgresEventStore,
+  type Append,
+  type AppendResult,
+  type EventStore,
+  type PublishEvents,
+  type PublishTurn,
+  type PublishTurnResult,
+  type StoredEvent,
+  type StreamReading,
+} from '#event-store';
+import { permissionEventSchema, type PermissionEvent } from '#domain';
+
+/** Where authority is decided: one stream of permission events per agent. */
+export type PermissionStore = EventStore<PermissionEvent>;
+
+export interface PermissionStoreOptions {
+  /** `postgres://user:password@host:port/database` */
+  readonly databaseUrl: string;
+  /** Hears of idle connections that the server has cut; they are replaced when next needed. */
+  readonly onConnectionLost?: (error: Error) => void;
+}
+
+/**
+ * The permission store in PostgreSQL, connected when first needed: a process starts while the database is away, and
+ * whatever needs it waits. Until then every call rejects with `REMIT_EVENT_STORE_UNAVAILABLE` and may be repeated.
+ */
+export class PermissionDatabase implements PermissionStore {
+  #opening: Promise<PermissionStore> | undefined;
+
+  constructor(private readonly options: PermissionStoreOptions) {}
+
+  #open(): Promise<PermissionStore> {
+    this.#opening ??= PostgresEventStore.open(permissionEventSchema, {
+      ...this.options,
+      applicationName: 'remit-permission',
+    }).catch((error: unknown) => {
+      this.#opening = undefined;
+      throw error;
+    });
+    return this.#opening;
+  }
+
+  async readStream(stream: string, after?: number): Promise<StreamReading<PermissionEvent>> {
+    return (await this.#open()).readStream(stream, after);
+  }
+
+  async append(stream: string, append: Append<PermissionEvent>): Promise<AppendResult<PermissionEvent>> {
+    return (await this.#open()).append(stream, append);
+  }
+
+  async streams(page: { readonly after?: string; readonly limit: number }): Promise<readonly string[]> {
+    return (await this.#open()).streams(page);
+  }
+
+  async unpublished(limit: number): Promise<readonly StoredEvent<PermissionEvent>[]> {
+    return (await this.#open()).unpublished(limit);
+  }
+
+  async unpublishedStreams(page: { readonly after?: string; readonly limit: number }): Promise<readonly string[]> {
+    return (await this.#open()).unpublishedStreams(page);
+  }
+
+  async publishTurn(
+    stream: string,
+    turn: PublishTurn,
+    publish: PublishEvents<PermissionEvent>,
+  ): Promise<PublishTurnResult> {
+    return (await this.#open()).publishTurn(stream, turn, publish);
+  }
+
+  async ping(): Promise<void> {
+    await (await this.#open()).ping();
+  }
+
+  async close(): Promise<void> {
+    const opened = await this.#opening?.catch(() => undefined);
+    await opened?.close();
+  }
+}

@@ -1,0 +1,120 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { codeOf, type BatchHandler, type Bus, type ReceivedMessage, type ResultMessage, type Unreadable } from '#bus';
+import { EVENTS, readEvent, sha256, TOPICS, writeEvent } from '#contracts';
+import {
+  actionDigestOf,
+  endedHolds,
+  INITIAL_AUTHORITY,
+  type AgentAuthority,
+  type HeldIntent,
+  type HeldRequest,
+  type Intent,
+} from '#domain';
+import { AuthorityError, type AuthorityRuntime } from './authority-runtime.js';
+
+/** An approval counts for intents of later milliseconds than its own. */
+const MILLISECOND_OVER_MS = 2;
+
+type ReadBack =
+  | { readonly ok: true; readonly intent: Intent }
+  | { readonly ok: false; readonly code: string; readonly reason: string };
+
+/** The held intent, parameters and all: from where it lies, and nothing but what was held. */
+async function readBack(bus: Bus, agentId: string, held: HeldIntent): Promise<ReadBack> {
+  const { topic, partition, offset } = held.source;
+  const where = `${topic}/${String(partition)}/${String(offset)}`;
+  const message = await bus.readAt(topic, partition, offset);
+  if (message === undefined) {
+    const reason = `the held intent is no longer kept at ${where}, so it can never be allowed: send it anew`;
+    return { ok: false, code: 'REMIT_HOLD_INTENT_GONE', reason };
+  }
+  const reading = readEvent(EVENTS.intent, message);
+  if (!reading.ok) return reading;
+  const intent = reading.event.data;
+  const same =
+    intent.agentId === agentId &&
+    intent.intentId === held.intentId &&
+    actionDigestOf(intent.action, sha256) === held.actionDigest;
+  if (same) return { ok: true, intent };
+  return { ok: false, code: 'REMIT_HOLD_INTENT_DIFFERS', reason: `at ${where} lies another intent than the one held` };
+}
+
+/**
+ * Follows `permission.events`: when the request of a held intent has ended, one way or another, the same intent is
+ * appended to `agent.actions` again, for its second round. May happen more than once; the second rounds are alike and
+ * the first decision counts. Also keeps `permission.state`, a snapshot per agent.
+ */
+export function createSecondRoundHandler({ bus, views, viewWaitMs }: Omit<AuthorityRuntime, 'store'>): BatchHandler {
+  /** Appended in a later millisecond than the end of the request, or it would be judged without it. */
+  async function appendAfter(end: number, agentId: string, intent: Intent, requestId: string): Promise<void> {
+    const event = writeEvent(EVENTS.resubmittedIntent, {
+      id: `${intent.intentId}/2`,
+      source: '/remit/permission',
+      subject: agentId,
+      data: { intent, round: 2, requestId },
+    });
+    let wait = MILLISECOND_OVER_MS;
+    for (;;) {
+      await sleep(wait);
+      const [published] = await bus.publish([{ topic: TOPICS.agentActions.name, key: agentId, ...event }]);
+      if (published === undefined || published.appendTime > end) return;
+      wait = Math.max(MILLISECOND_OVER_MS, end - published.appendTime + 1);
+    }
+  }
+
+  async function startSecondRound(
+    message: ReceivedMessage,
+    agentId: string,
+    request: HeldRequest,
+  ): Promise<Unreadable[]> {
+    const found = await readBack(bus, agentId, request.held);
+    if (!found.ok) return [{ message, code: found.code, reason: found.reason }];
+    try {
+      await appendAfter(message.logTime, agentId, found.intent, request.requestId);
+      return [];
+    } catch (error) {
+      if (codeOf(error) !== 'REMIT_BUS_MESSAGE_TOO_LARGE') throw error;
+      const reason = `the held intent ${request.held.intentId} is too large to be sent again: send it anew, smaller`;
+      return [{ message, code: 'REMIT_HOLD_INTENT_TOO_LARGE', reason }];
+    }
+  }
+
+  function snapshot(source: ReceivedMessage, agentId: string, authority: AgentAuthority): ResultMessage {
+    const position = source.offset + 1;
+    const event = writeEvent(EVENTS.permissionSnapshot, {
+      id: `${agentId}/${String(position)}`,
+      source: '/remit/permission',
+      subject: agentId,
+      data: { agentId, position, authority },
+    });
+    return { source, topic: TOPICS.permissionState.name, key: agentId, ...event };
+  }
+
+  return async (batch) => {
+    const unreadable: Unreadable[] = [];
+    const snapshots = new Map<string, ResultMessage>();
+    const end = (batch.messages.at(-1)?.offset ?? -1) + 1;
+    const ends = new Array<number>(TOPICS.permissionEvents.partitions).fill(0);
+    ends[batch.partition] = end;
+    if (!(await views.permissions.waitUntil(ends, viewWaitMs))) {
+      const problem = 'permission events have not been read as far as this one: second rounds wait for it';
+      throw new AuthorityError('REMIT_AUTHORITY_VIEWS_BEHIND', problem);
+    }
+    for (const message of batch.messages) {
+      const reading = readEvent(EVENTS.permissionEvent, message);
+      if (!reading.ok) {
+        unreadable.push({ message, code: reading.code, reason: reading.reason });
+        continue;
+      }
+      const { agentId } = reading.event.data;
+      const before = views.permissions.at(agentId, message.offset) ?? INITIAL_AUTHORITY;
+      const after = views.permissions.at(agentId, message.offset + 1) ?? INITIAL_AUTHORITY;
+      for (const request of endedHolds(before, after)) {
+        unreadable.push(...(await startSecondRound(message, agentId, request)));
+        await batch.heartbeat();
+      }
+      snapshots.set(agentId, snapshot(message, agentId, after));
+    }
+    return { publish: [...snapshots.values()], unreadable };
+  };
+}

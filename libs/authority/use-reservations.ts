@@ -1,0 +1,52 @@
+import { sha256 } from '#contracts';
+import { grantNamed, reservationKey, useCommandId, usesLeft, type RefusalCode, type WhyNot } from '#domain';
+import type { ReserveUse, WantedUse } from '#segment';
+import { order, type AuthorityRuntime } from './authority-runtime.js';
+
+const WHY: Partial<Record<RefusalCode, WhyNot>> = {
+  REMIT_PERMISSION_AGENT_SUSPENDED: 'agent suspended',
+  REMIT_PERMISSION_GRANT_EXPIRED: 'expired',
+  REMIT_PERMISSION_GRANT_REVOKED: 'revoked',
+  REMIT_PERMISSION_OTHER_ACTION: 'constraint broken',
+  REMIT_PERMISSION_USE_RELEASED: 'use released',
+};
+
+/**
+ * Reserves uses through the event store: stored and published before the verdict leaves. Redelivered, the same intent
+ * has the same answer; of those who race for the last use exactly one gets it. An intent that is sent twice has one use,
+ * which belongs to the first: a decision that came too late must not free what a second one rests on.
+ */
+export function reserveUses(runtime: Pick<AuthorityRuntime, 'store' | 'bus' | 'views'>): ReserveUse {
+  /**
+   * A flood of intents for one last use must not become a flood of refusals in the store. A use that is freed meanwhile
+   * could only make a repeat of this denial milder, and of an intent's decisions the first counts.
+   */
+  function isKnownToBeTaken(use: WantedUse): boolean {
+    const authority = runtime.views.permissions.latest(use.agentId);
+    const grant = authority && grantNamed(authority, use.grantId);
+    return grant !== undefined && grant.reservations[reservationKey(use)] === undefined && usesLeft(grant) === 0;
+  }
+
+  return async (use) => {
+    if (isKnownToBeTaken(use)) return 'no use left';
+    const { agentId, grantId, intentId, actionDigest, judgedAt } = use;
+    const handled = await order(runtime, {
+      command: {
+        command: 'ReserveUse',
+        agentId,
+        commandId: useCommandId('ReserveUse', use, sha256),
+        by: 'judging',
+        reason: 'an intent is about to use it',
+        grantId,
+        intentId,
+        actionDigest,
+        judgedAt: new Date(judgedAt).toISOString(),
+      },
+      at: judgedAt,
+      terms: undefined,
+    });
+    if (handled.status === 'refused') return 'sent twice';
+    const [first] = handled.events;
+    return first?.event.event === 'PermissionRefused' ? (WHY[first.event.code] ?? 'no use left') : undefined;
+  };
+}

@@ -1,0 +1,115 @@
+import type { JudgingInput, RawFinding } from '../decision/layer.js';
+import { decisionIdOf, type Sha256 } from '../record/digest.js';
+import {
+  grantIdOfNeed,
+  grantNamed,
+  hasGap,
+  INITIAL_AUTHORITY,
+  requestNamed,
+  type AgentAuthority,
+  type PermissionRequest,
+} from './authority.js';
+import { authorises } from './authority-queries.js';
+import { HELD_REQUEST_PREFIX } from './permission-commands.js';
+import type { HeldIntent } from './permission-grants.js';
+
+/** The one request that the hold of an intent opens. */
+export function heldRequestId(decisionId: string): string {
+  return HELD_REQUEST_PREFIX + decisionId;
+}
+
+/** An intent said to be in its second round. */
+export interface SecondRoundClaim {
+  readonly agentId: string;
+  readonly intentId: string;
+  readonly actionDigest: string;
+  readonly requestId: string;
+}
+
+/**
+ * Why an intent is not in its second round, whoever says so: only the end of the request that its own hold has opened
+ * brings it there. `undefined`: it is.
+ */
+export function problemOfSecondRound(
+  claim: SecondRoundClaim,
+  authority: AgentAuthority | undefined,
+  sha256: Sha256,
+): string | undefined {
+  const { agentId, intentId, actionDigest, requestId } = claim;
+  const own = heldRequestId(decisionIdOf({ agentId, intentId, actionDigest, round: 1 }, sha256));
+  if (requestId !== own) return `request ${requestId} was not opened by a hold of this intent and this action`;
+  const request = requestNamed(authority ?? INITIAL_AUTHORITY, requestId);
+  if (request?.held === undefined) return `there is no request ${requestId}`;
+  return request.status === 'open' ? `request ${requestId} is still open` : undefined;
+}
+
+/** A request for the approval of an intent that is held. */
+export type HeldRequest = PermissionRequest & { readonly held: HeldIntent };
+
+/** Ended, and all that came of it is known: every grant of a request that was granted. */
+function hasEnded(authority: AgentAuthority, requestId: string): boolean {
+  const request = requestNamed(authority, requestId);
+  if (request === undefined || request.status === 'open') return false;
+  if (request.status !== 'granted') return true;
+  return request.needs.every((_, index) => grantNamed(authority, grantIdOfNeed(requestId, index)) !== undefined);
+}
+
+/** The requests of held intents that have come to their end from one state to the next. */
+export function endedHolds(before: AgentAuthority, after: AgentAuthority): HeldRequest[] {
+  return Object.values(after.requests).filter(
+    (request): request is HeldRequest =>
+      request.held !== undefined && hasEnded(after, request.requestId) && !hasEnded(before, request.requestId),
+  );
+}
+
+/** How a request ended, as a person reads it; `undefined`: in a grant. What ran out is never told as rejected. */
+function endOf(request: Exclude<PermissionRequest, { status: 'open' }>): string | undefined {
+  switch (request.status) {
+    case 'granted':
+      return undefined;
+    case 'rejected':
+      return `rejected by ${request.rejectedBy}: ${request.why}`;
+    case 'expired':
+      return `its approval expired: nobody decided it until ${new Date(request.expiresAt).toISOString()}`;
+    case 'cancelled':
+      return 'its approval was cancelled';
+    case 'superseded':
+      return 'its approval was superseded: another charter is in force than the one that held it';
+    default:
+      return request satisfies never;
+  }
+}
+
+/** Why a held intent may not go on, whatever its rules say now; `undefined`: it has been approved. */
+function problemOfApproval({ authority, charter, secondRound }: JudgingInput): string | undefined {
+  if (secondRound === undefined) return undefined;
+  const request = requestNamed(authority, secondRound.requestId);
+  if (request === undefined || request.status === 'open') return 'its approval is not known';
+  const end = endOf(request);
+  if (end === undefined && request.charterDigest !== charter.digest) {
+    return 'its approval was superseded: another charter is in force than the one it was approved under';
+  }
+  return end;
+}
+
+/** In the second round nothing goes on without a completed approval, not even what no rule holds any more. */
+export function approvalFinding(input: JudgingInput): RawFinding | undefined {
+  const problem = problemOfApproval(input);
+  if (problem === undefined) return undefined;
+  return { rule: 'not-approved', effect: 'violation', severity: 'critical', reason: problem, immutable: true };
+}
+
+/** People are asked once: a need that is still open in the second round denies, and says why it is open. */
+export function stillOpen(raw: RawFinding, input: JudgingInput): RawFinding {
+  if (input.secondRound === undefined || raw.effect !== 'needs-approval') return raw;
+  const why = problemOfApproval(input) ?? whyNotCovered(raw.permission, input);
+  return { ...raw, effect: 'violation', reason: `${raw.reason} (${why})` };
+}
+
+function whyNotCovered(permission: string | undefined, input: JudgingInput): string {
+  const { intent, actionDigest, judgedAt, charter, authority, unavailable } = input;
+  if (permission === undefined || hasGap(authority)) return 'its approval does not cover this';
+  const question = { permission, intent, actionDigest, judgedAt, charterDigest: charter.digest, unavailable };
+  const answer = authorises(authority, question);
+  return `it was approved, but that does not cover this: ${answer.authorised ? 'another rule holds it' : answer.why}`;
+}

@@ -1,0 +1,436 @@
+import { bytesOfHex, DIGEST_BYTES, hexOf, NOTHING_BEFORE, sameBytes } from './bytes.js';
+import {
+  CheckpointSequence,
+  isSameCheckpoint,
+  type ChainHead,
+  type Checkpoint,
+  type CheckpointFault,
+  type ProofCrypto,
+} from './checkpoint.js';
+import { entryHash, type ChainedEntry, type EntryHash } from './entry-hash.js';
+import { MerkleRoot } from './merkle.js';
+
+/** A partition of a topic in the record. */
+export interface PartitionName {
+  readonly topic: string;
+  readonly partition: number;
+}
+
+/** Where a record to be verified comes from: the database, or an export of all of it. */
+export interface RecordSource {
+  /** By epoch. */
+  checkpoints(): AsyncIterable<Checkpoint>;
+  /** The hashes of an epoch's entries of one partition, one after the other; empty where they are not kept. */
+  leaves(epoch: number, of: PartitionName): Promise<Uint8Array>;
+  /** Every partition of which anything is stored. */
+  partitions(): Promise<readonly PartitionName[]>;
+  /** Every entry of a partition by offset, then append time, in pages of any size. */
+  entries(of: PartitionName): AsyncIterable<readonly ChainedEntry[]>;
+}
+
+/** What is wrong with an entry, and where it lies, or lay. */
+export interface EntryFault extends PartitionName {
+  readonly kind: 'entry-altered' | 'entry-missing' | 'entry-inserted' | 'range-rewritten';
+  readonly offset: number;
+  /** The offset after the last one concerned. */
+  readonly until: number;
+  /** `null`: after the last checkpoint. */
+  readonly epoch: number | null;
+  readonly what: string;
+}
+
+export type RecordFault = EntryFault | CheckpointFault;
+
+export interface RecordReport {
+  readonly faults: readonly RecordFault[];
+  /** More faults than are listed. */
+  readonly moreFaults: number;
+  /** Entries under a checkpoint that are as they were. */
+  readonly proven: number;
+  /** Entries after the last checkpoint: their chain is checked, but nothing is signed yet. */
+  readonly notYetProven: number;
+  /** Entries that were dropped when their time had come; their checkpoints remain. */
+  readonly dropped: number;
+  readonly checkpoints: number;
+  readonly last: { readonly epoch: number; readonly closedAt: string } | undefined;
+}
+
+const MOST_FAULTS_LISTED = 100;
+
+class Findings {
+  readonly faults: RecordFault[] = [];
+  more = 0;
+  proven = 0;
+  notYetProven = 0;
+  dropped = 0;
+
+  add(fault: RecordFault): void {
+    if (this.faults.length < MOST_FAULTS_LISTED) this.faults.push(fault);
+    else this.more += 1;
+  }
+}
+
+/** What one checkpoint says of one partition, and whether its list of leaves can be relied on. */
+interface Span {
+  readonly epoch: number;
+  readonly head: ChainHead;
+  /** Digest of the leaves that gave the signed root; `undefined`: they did not. */
+  readonly leavesDigest: string | undefined;
+}
+
+function nameOf({ topic, partition }: PartitionName): string {
+  return `${topic}/${String(partition)}`;
+}
+
+function spell(count: number, one: string, several: string): string {
+  return count === 1 ? `1 ${one}` : `${String(count)} ${several}`;
+}
+
+/**
+ * Verifies a record: signatures and sequence of its checkpoints, the tree under each, and every stored entry against
+ * its leaf. Needs only the source, the public key that signed the first checkpoint, and, to catch a history that the
+ * key's holder has written anew, checkpoints that were kept elsewhere. Memory grows with the number of epochs and
+ * the largest epoch of one partition, not with the record.
+ */
+export async function verifyRecord(
+  source: RecordSource,
+  trust: { readonly publicKey: Uint8Array; readonly kept?: readonly Checkpoint[] },
+  crypto: ProofCrypto,
+): Promise<RecordReport> {
+  const findings = new Findings();
+  const { spans, checkpoints, last } = await readCheckpoints(source, trust, crypto, findings);
+  const stored = await source.partitions();
+  const known = new Map(stored.map((one) => [nameOf(one), one]));
+  for (const [name, [first]] of spans) if (first !== undefined && !known.has(name)) known.set(name, first.head);
+  const hash = entryHash(crypto.sha256);
+  for (const [name, partition] of known) {
+    const walk = new PartitionWalk(partition, spans.get(name) ?? [], source, hash, crypto, findings);
+    for await (const page of source.entries(partition)) for (const entry of page) await walk.take(entry);
+    await walk.end();
+  }
+  const { faults, more, proven, notYetProven, dropped } = findings;
+  return { faults, moreFaults: more, proven, notYetProven, dropped, checkpoints, last };
+}
+
+async function readCheckpoints(
+  source: RecordSource,
+  trust: { readonly publicKey: Uint8Array; readonly kept?: readonly Checkpoint[] },
+  crypto: ProofCrypto,
+  findings: Findings,
+): Promise<{ spans: Map<string, Span[]>; checkpoints: number; last: RecordReport['last'] }> {
+  const sequence = new CheckpointSequence(trust.publicKey, crypto);
+  const kept = new Map((trust.kept ?? []).map((checkpoint) => [checkpoint.body.epoch, checkpoint]));
+  const spans = new Map<string, Span[]>();
+  const heads = new Map<string, ChainHead>();
+  let checkpoints = 0;
+  let last: RecordReport['last'];
+  for await (const checkpoint of source.checkpoints()) {
+    const { body } = checkpoint;
+    const fault = sequence.accept(checkpoint);
+    if (fault !== undefined) {
+      findings.add(fault);
+      break;
+    }
+    for (const head of body.heads) heads.set(nameOf(head), head);
+    const anchor = kept.get(body.epoch);
+    if (anchor !== undefined) {
+      kept.delete(body.epoch);
+      if (!isSameCheckpoint(anchor.body, body)) {
+        for (const found of differencesFrom(anchor, heads)) findings.add(found);
+        break;
+      }
+    }
+    const digests = await authenticLeaves(source, checkpoint, crypto);
+    if (digests === undefined) {
+      const what = 'the list of hashes under it was altered; its entries are checked by their chain alone';
+      findings.add({ kind: 'leaves-altered', epoch: body.epoch, what });
+    }
+    body.heads.forEach((head, i) => {
+      const ofPartition = spans.get(nameOf(head)) ?? [];
+      ofPartition.push({ epoch: body.epoch, head, leavesDigest: digests?.[i] });
+      spans.set(nameOf(head), ofPartition);
+    });
+    checkpoints += 1;
+    last = { epoch: body.epoch, closedAt: body.closedAt };
+  }
+  const unmet = [...kept.values()].filter(({ body }) => body.epoch > (last?.epoch ?? 0));
+  if (unmet.length > 0 && findings.faults.length === 0) {
+    const epoch = Math.min(...unmet.map(({ body }) => body.epoch));
+    const what = `a checkpoint kept elsewhere is for epoch ${String(epoch)}: the record has been cut off before it`;
+    findings.add({ kind: 'checkpoint-missing', epoch, what });
+  }
+  return { spans, checkpoints, last };
+}
+
+/** Says in which partitions history is not the one that a checkpoint kept elsewhere was made of. */
+function differencesFrom(anchor: Checkpoint, heads: ReadonlyMap<string, ChainHead>): RecordFault[] {
+  const { epoch } = anchor.body;
+  const faults: RecordFault[] = [
+    {
+      kind: 'checkpoint-differs',
+      epoch,
+      what: 'the checkpoint kept elsewhere says otherwise: history was written anew, in this epoch or before it',
+    },
+  ];
+  for (const kept of anchor.body.heads) {
+    const now = heads.get(nameOf(kept));
+    if (now?.hash === kept.hash && now.next === kept.next) continue;
+    faults.push({
+      kind: 'range-rewritten',
+      topic: kept.topic,
+      partition: kept.partition,
+      offset: 0,
+      until: kept.next,
+      epoch,
+      what: 'the chain up to here is not the one that the kept checkpoint was made of',
+    });
+  }
+  return faults;
+}
+
+/** Digests of the leaves of each head, in order, when together they give the signed root. */
+async function authenticLeaves(
+  source: RecordSource,
+  { body }: Checkpoint,
+  crypto: ProofCrypto,
+): Promise<readonly string[] | undefined> {
+  const tree = new MerkleRoot(crypto.sha256);
+  const digests: string[] = [];
+  for (const head of body.heads) {
+    const leaves = head.entries === 0 ? new Uint8Array() : await source.leaves(body.epoch, head);
+    if (leaves.length !== head.entries * DIGEST_BYTES) return undefined;
+    for (let i = 0; i < leaves.length; i += DIGEST_BYTES) tree.add(leaves.subarray(i, i + DIGEST_BYTES));
+    digests.push(hexOf(crypto.sha256(leaves)));
+  }
+  return tree.size === body.entries && hexOf(tree.root()) === body.root ? digests : undefined;
+}
+
+/** Goes along one partition, entry by entry, through its epochs. */
+class PartitionWalk {
+  readonly #of: PartitionName;
+  readonly #spans: readonly Span[];
+  readonly #source: RecordSource;
+  readonly #hash: EntryHash;
+  readonly #crypto: ProofCrypto;
+  readonly #findings: Findings;
+  readonly #keptFrom: number;
+  #span = -1;
+  /** Leaves of the span in hand, when they can be relied on. */
+  #leaves: Uint8Array | undefined;
+  #nextLeaf = 0;
+  /** Entries of the span in hand, as found. */
+  #met = 0;
+  #faultsInSpan = 0;
+  /** Offsets of entries that are missing and for which no leaf has been passed over yet. */
+  #slack = 0;
+  /** The hash of the entry before, as far as it is known. */
+  #previous: Uint8Array | undefined = NOTHING_BEFORE;
+  #expected = 0;
+  /** An entry that did not fit its leaf and waits for the next one to tell whether it was altered or put in. */
+  #doubtful: ChainedEntry | undefined;
+
+  constructor(
+    of: PartitionName,
+    spans: readonly Span[],
+    source: RecordSource,
+    hash: EntryHash,
+    crypto: ProofCrypto,
+    findings: Findings,
+  ) {
+    this.#of = of;
+    this.#spans = spans.filter(({ head }) => head.entries > 0);
+    this.#source = source;
+    this.#hash = hash;
+    this.#crypto = crypto;
+    this.#findings = findings;
+    this.#keptFrom = Math.max(0, ...spans.map(({ head }) => head.keptFrom ?? 0));
+  }
+
+  async take(entry: ChainedEntry): Promise<void> {
+    while (this.#span < this.#spans.length) {
+      const span = this.#spans[this.#span];
+      if (span !== undefined && entry.offset < span.head.next) break;
+      await this.#openNextSpan();
+    }
+    const span = this.#spans[this.#span];
+    if (span === undefined) this.#takeUnproven(entry);
+    else if (this.#leaves !== undefined) this.#takeUnderLeaves(entry, span, this.#leaves);
+    else this.#takeUnderHead(entry, span);
+  }
+
+  async end(): Promise<void> {
+    while (this.#span < this.#spans.length) await this.#openNextSpan();
+  }
+
+  async #openNextSpan(): Promise<void> {
+    const ended = this.#spans[this.#span];
+    if (ended !== undefined) this.#closeSpan(ended);
+    this.#span += 1;
+    const span = this.#spans[this.#span];
+    this.#nextLeaf = 0;
+    this.#met = 0;
+    this.#faultsInSpan = 0;
+    this.#slack = 0;
+    this.#leaves = undefined;
+    if (span === undefined) return;
+    this.#expected = Math.max(span.head.from, this.#keptFrom);
+    if (span.leavesDigest !== undefined) {
+      const leaves = await this.#source.leaves(span.epoch, this.#of);
+      // Read a second time, so it could be another answer.
+      if (hexOf(this.#crypto.sha256(leaves)) === span.leavesDigest) this.#leaves = leaves;
+    }
+    // What the first entry that was kept follows is gone: the signed head at the end vouches for it.
+    if (this.#leaves === undefined && span.head.from < this.#keptFrom) this.#previous = undefined;
+  }
+
+  #closeSpan(span: Span): void {
+    const { head, epoch } = span;
+    if (this.#leaves !== undefined) {
+      this.#settleDoubt(span);
+      this.#missing(span, head.entries, head.next);
+    } else if (head.next <= this.#keptFrom) {
+      this.#findings.dropped += head.entries;
+    } else if (this.#faultsInSpan === 0) {
+      const isWhole = this.#met === head.entries || head.from < this.#keptFrom;
+      if (isWhole && this.#previous !== undefined && hexOf(this.#previous) === head.hash) {
+        this.#findings.proven += this.#met;
+        this.#findings.dropped += head.entries - this.#met;
+      } else {
+        const what = `what is stored here is not what checkpoint ${String(epoch)} was made of`;
+        this.#fault('range-rewritten', span, head.from, head.next, what);
+      }
+    }
+    this.#previous = bytesOfHex(head.hash);
+  }
+
+  #takeUnderLeaves(entry: ChainedEntry, span: Span, leaves: Uint8Array): void {
+    if (entry.offset < this.#keptFrom) return;
+    if (this.#matches(entry, this.#nextLeaf, leaves)) {
+      // The entry after a doubtful one fits its leaf: so the doubtful one was put in.
+      if (this.#doubtful !== undefined) this.#inserted(this.#doubtful, span);
+      this.#doubtful = undefined;
+      this.#advance(entry, this.#nextLeaf, leaves);
+      return;
+    }
+    if (this.#doubtful !== undefined) {
+      this.#settleDoubt(span);
+      this.#takeUnderLeaves(entry, span, leaves);
+      return;
+    }
+    if (entry.offset < this.#expected) {
+      this.#inserted(entry, span);
+      return;
+    }
+    const leaf = this.#leafAfterHole(entry, span, leaves);
+    if (leaf === undefined) {
+      this.#doubtful = entry;
+      return;
+    }
+    this.#missing(span, leaf, entry.offset);
+    this.#advance(entry, leaf, leaves);
+  }
+
+  /** The leaf of an entry before which others are missing. Each of those had at least one offset of its own. */
+  #leafAfterHole(entry: ChainedEntry, { head }: Span, leaves: Uint8Array): number | undefined {
+    const isFirstKept = this.#met === 0 && head.from < this.#keptFrom;
+    const offsets = entry.offset - (isFirstKept ? head.from : this.#expected);
+    const most = Math.min(this.#nextLeaf + offsets + this.#slack, head.entries - 1);
+    for (let leaf = this.#nextLeaf + 1; leaf <= most; leaf += 1) if (this.#matches(entry, leaf, leaves)) return leaf;
+    return undefined;
+  }
+
+  #matches(entry: ChainedEntry, leaf: number, leaves: Uint8Array): boolean {
+    if (leaf * DIGEST_BYTES >= leaves.length) return false;
+    const previous = leaf === 0 ? this.#previous : leafAt(leaves, leaf - 1);
+    const hash = leafAt(leaves, leaf);
+    return previous !== undefined && sameBytes(entry.hash, hash) && sameBytes(this.#hash(previous, entry), hash);
+  }
+
+  #advance(entry: ChainedEntry, leaf: number, leaves: Uint8Array): void {
+    this.#nextLeaf = leaf + 1;
+    this.#met += 1;
+    this.#slack = 0;
+    this.#findings.proven += 1;
+    this.#previous = leafAt(leaves, leaf);
+    this.#expected = endOf(entry);
+  }
+
+  /** The doubtful entry stands where another one should: it was altered, and a leaf is used up. */
+  #settleDoubt(span: Span): void {
+    const entry = this.#doubtful;
+    if (entry === undefined) return;
+    this.#doubtful = undefined;
+    if (entry.offset > this.#expected) {
+      // How many entries lay between, only the next that fits its leaf can tell.
+      this.#slack += entry.offset - this.#expected;
+      this.#fault('entry-missing', span, this.#expected, entry.offset, 'what lay here is not in the record any more');
+    }
+    this.#fault('entry-altered', span, entry.offset, endOf(entry), 'it is not what the checkpoint was made of');
+    this.#met += 1;
+    this.#nextLeaf = Math.min(this.#nextLeaf + 1, span.head.entries);
+    this.#expected = endOf(entry);
+  }
+
+  #inserted(entry: ChainedEntry, span: Span): void {
+    this.#fault('entry-inserted', span, entry.offset, entry.offset + 1, 'no checkpoint knows this entry');
+  }
+
+  /** No entry has been found for the leaves before this one. */
+  #missing(span: Span, beforeLeaf: number, until: number): void {
+    const leaves = beforeLeaf - this.#nextLeaf;
+    const isFirstKept = this.#met === 0 && span.head.from < this.#keptFrom;
+    if (leaves > 0 && until > this.#expected) {
+      const what = `${spell(leaves, 'entry is', 'entries are')} not in the record any more`;
+      this.#fault('entry-missing', span, this.#expected, until, what);
+    } else if (isFirstKept) {
+      this.#findings.dropped += leaves;
+    }
+    this.#nextLeaf = beforeLeaf;
+  }
+
+  /** Without a list of leaves that can be relied on, the chain alone leads from one checkpoint to the next. */
+  #takeUnderHead(entry: ChainedEntry, span: Span): void {
+    if (entry.offset < this.#keptFrom) return;
+    this.#met += 1;
+    this.#checkLink(entry, span);
+  }
+
+  #takeUnproven(entry: ChainedEntry): void {
+    if (entry.offset < this.#keptFrom) return;
+    this.#findings.notYetProven += 1;
+    this.#checkLink(entry, undefined);
+  }
+
+  #checkLink(entry: ChainedEntry, span: Span | undefined): void {
+    if (entry.offset < this.#expected) {
+      this.#faultsInSpan += 1;
+      this.#fault('entry-inserted', span, entry.offset, entry.offset + 1, 'another entry has this place');
+      return;
+    }
+    if (entry.offset > this.#expected) {
+      this.#faultsInSpan += 1;
+      this.#fault('entry-missing', span, this.#expected, entry.offset, 'what lay here is not in the record');
+      this.#previous = undefined;
+    }
+    if (this.#previous !== undefined && !sameBytes(this.#hash(this.#previous, entry), entry.hash)) {
+      this.#faultsInSpan += 1;
+      const what = 'its hash does not follow from what is stored: it was altered, or the entry before it was';
+      this.#fault('entry-altered', span, entry.offset, endOf(entry), what);
+    }
+    this.#previous = entry.hash;
+    this.#expected = endOf(entry);
+  }
+
+  #fault(kind: EntryFault['kind'], span: Span | undefined, offset: number, until: number, what: string): void {
+    const { topic, partition } = this.#of;
+    this.#findings.add({ kind, topic, partition, offset, until, epoch: span?.epoch ?? null, what });
+  }
+}
+
+function endOf(entry: ChainedEntry): number {
+  return entry.gapUntil ?? entry.offset + 1;
+}
+
+function leafAt(leaves: Uint8Array, index: number): Uint8Array {
+  return leaves.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES);
+}

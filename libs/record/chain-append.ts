@@ -1,0 +1,239 @@
+import type { QueryRunner } from 'typeorm';
+import { entryHash, NOTHING_BEFORE, type ChainedEntry, type StoredEntry } from '#domain';
+import type { RecordedMessage } from './history.js';
+import { sha256Bytes } from './proof-crypto.js';
+import { scopeOf, type IntentKeys, type Query, type Sealable } from './intent-keys.js';
+import { isSealed, sealContent } from './sealing.js';
+import { readMessage } from './search-terms.js';
+import { headersToText } from './stored-headers.js';
+
+const ROWS_PER_INSERT = 500;
+const BYTES_PER_INSERT = 4 * 1024 * 1024;
+
+const INSERT = `
+  INSERT INTO record.history (topic, "partition", "offset", append_time, gap_until, key_id, key, headers, value,
+    event_type, event_id, agent_id, intent_id, chain_id, action_type, target, outcome, trace_id, hash)
+  SELECT topic, "partition", "offset", to_timestamp(append_ms / 1000.0), gap_until, key_id, key, headers, value,
+    event_type, event_id, agent_id, intent_id, chain_id, action_type, target, outcome, trace_id, hash
+  FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::bigint[], $5::bigint[], $6::uuid[], $7::bytea[],
+    $8::text[], $9::bytea[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[],
+    $16::text[], $17::text[], $18::text[], $19::bytea[])
+    AS entry (topic, "partition", "offset", append_ms, gap_until, key_id, key, headers, value, event_type, event_id,
+      agent_id, intent_id, chain_id, action_type, target, outcome, trace_id, hash)`;
+
+const LOCK_HEADS = `
+  SELECT topic, "partition", next, hash FROM record.chain_head
+  WHERE (topic, "partition") IN (SELECT * FROM unnest($1::text[], $2::integer[]))
+  ORDER BY topic, "partition" FOR UPDATE`;
+
+const CREATE_HEADS = `
+  INSERT INTO record.chain_head (topic, "partition", hash)
+  SELECT topic, "partition", $3 FROM unnest($1::text[], $2::integer[]) AS wanted (topic, "partition")
+  ON CONFLICT DO NOTHING`;
+
+const ADVANCE_HEADS = `
+  UPDATE record.chain_head AS head
+  SET next = done.next, entries = head.entries + done.entries, hash = done.hash
+  FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::bigint[], $5::bytea[])
+    AS done (topic, "partition", next, entries, hash)
+  WHERE head.topic = done.topic AND head."partition" = done."partition"`;
+
+type Unhashed = StoredEntry & { readonly key: Buffer | null; readonly value: Buffer | null };
+
+/** The messages of one partition, by offset. */
+interface PartitionRun {
+  readonly topic: string;
+  readonly partition: number;
+  readonly entries: readonly Unhashed[];
+}
+
+interface Head {
+  readonly topic: string;
+  readonly partition: number;
+  readonly next: number;
+  readonly hash: Uint8Array;
+}
+
+function nameOf({ topic, partition }: { readonly topic: string; readonly partition: number }): string {
+  return `${topic}/${String(partition)}`;
+}
+
+/** Messages as they will be stored: read for search, sealed where that is due. */
+async function sealed(messages: readonly RecordedMessage[], keys: IntentKeys, query: Query): Promise<Unhashed[]> {
+  const read = messages.map((message) => ({ message, ...readMessage(message) }));
+  const sealables: Sealable[] = read.flatMap(({ message, subject }) =>
+    isSealed(message.topic) ? [{ scope: scopeOf(subject, message), subject }] : [],
+  );
+  const found = sealables.length === 0 ? undefined : await keys.forScopes(query, sealables);
+  return read.map(({ message, terms, subject }) => {
+    const { topic, partition, offset, appendTime, key } = message;
+    const headers = headersToText(message.headers);
+    const place = { topic, partition, offset, gapUntil: null, appendTime, key };
+    if (!isSealed(topic)) return { ...place, keyId: null, headers, value: message.value, ...terms };
+    const own = found?.get(scopeOf(subject, message));
+    // Erased between two statements: the next attempt makes another key.
+    if (own === undefined) throw new Error('a key was destroyed while it was being used');
+    const value = sealContent(own.key, { headers, value: message.value }, message);
+    return { ...place, keyId: own.id, headers: null, value, ...terms };
+  });
+}
+
+const NO_TERMS = {
+  eventType: null,
+  eventId: null,
+  agentId: null,
+  intentId: null,
+  chainId: null,
+  actionType: null,
+  target: null,
+  outcome: null,
+  traceId: null,
+} as const;
+
+/** Stands for offsets that will never hold a message. Its time is that of the message which showed that. */
+function gapBefore(entry: Unhashed, from: number): Unhashed {
+  const { topic, partition, offset, appendTime } = entry;
+  const nothing = { keyId: null, key: null, headers: null, value: null, ...NO_TERMS };
+  return { topic, partition, offset: from, gapUntil: offset, appendTime, ...nothing };
+}
+
+const hashOf = entryHash(sha256Bytes);
+
+/** What goes on from a head without a hole; what lies before it is stored already. */
+function chained(run: PartitionRun, head: Head): { entries: ChainedEntry[]; messages: number } {
+  const entries: ChainedEntry[] = [];
+  let { next, hash } = head;
+  let messages = 0;
+  const link = (entry: Unhashed): void => {
+    hash = hashOf(hash, entry);
+    entries.push({ ...entry, hash });
+  };
+  for (const entry of run.entries) {
+    if (entry.offset < next) continue;
+    if (entry.offset > next) link(gapBefore(entry, next));
+    link(entry);
+    messages += 1;
+    next = entry.offset + 1;
+  }
+  return { entries, messages };
+}
+
+function runsOf(entries: readonly Unhashed[]): PartitionRun[] {
+  const runs: { topic: string; partition: number; entries: Unhashed[] }[] = [];
+  for (const entry of entries) {
+    const last = runs.at(-1);
+    if (last?.topic === entry.topic && last.partition === entry.partition) last.entries.push(entry);
+    else runs.push({ topic: entry.topic, partition: entry.partition, entries: [entry] });
+  }
+  return runs;
+}
+
+/** Locks the chain heads of these partitions, in one order for all replicas, in the transaction that is open. */
+async function lockHeads(runner: QueryRunner, runs: readonly PartitionRun[]): Promise<ReadonlyMap<string, Head>> {
+  const rows = (await runner.query(LOCK_HEADS, [
+    runs.map(({ topic }) => topic),
+    runs.map(({ partition }) => partition),
+  ])) as { topic: string; partition: number; next: string; hash: Buffer }[];
+  return new Map(rows.map((row) => [nameOf(row), { ...row, next: Number(row.next) }]));
+}
+
+/** Runs of entries small enough for one statement each. */
+function* insertable(entries: readonly ChainedEntry[]): Generator<readonly ChainedEntry[]> {
+  let from = 0;
+  let bytes = 0;
+  for (let i = 0; i < entries.length; i += 1) {
+    const size = entries[i]?.value?.length ?? 0;
+    if (i > from && (i - from === ROWS_PER_INSERT || bytes + size > BYTES_PER_INSERT)) {
+      yield entries.slice(from, i);
+      from = i;
+      bytes = 0;
+    }
+    bytes += size;
+  }
+  if (entries.length > from) yield entries.slice(from);
+}
+
+function insertParameters(entries: readonly ChainedEntry[]): unknown[][] {
+  const column = <Value>(of: (entry: ChainedEntry) => Value): Value[] => entries.map(of);
+  return [
+    column(({ topic }) => topic),
+    column(({ partition }) => partition),
+    column(({ offset }) => offset),
+    column(({ appendTime }) => appendTime),
+    column(({ gapUntil }) => gapUntil),
+    column(({ keyId }) => keyId),
+    column(({ key }) => key),
+    column(({ headers }) => headers),
+    column(({ value }) => value),
+    column(({ eventType }) => eventType),
+    column(({ eventId }) => eventId),
+    column(({ agentId }) => agentId),
+    column(({ intentId }) => intentId),
+    column(({ chainId }) => chainId),
+    column(({ actionType }) => actionType),
+    column(({ target }) => target),
+    column(({ outcome }) => outcome),
+    column(({ traceId }) => traceId),
+    column(({ hash }) => hash),
+  ];
+}
+
+/**
+ * Appends what is not stored yet, in one transaction, and returns how many messages that was. `messages` are in the
+ * order of positions. Of replicas that have the same messages, one appends them: the others wait for its chain heads
+ * and find everything stored.
+ */
+export async function appendToChains(
+  runner: QueryRunner,
+  messages: readonly RecordedMessage[],
+  keys: IntentKeys,
+): Promise<number> {
+  const query: Query = async (sql, parameters) => (await runner.query(sql, [...parameters])) as never;
+  const runs = runsOf(await sealed(messages, keys, query));
+  await runner.startTransaction('READ COMMITTED');
+  try {
+    let heads = await lockHeads(runner, runs);
+    if (heads.size < runs.length) {
+      await runner.rollbackTransaction();
+      await query(CREATE_HEADS, [
+        runs.map(({ topic }) => topic),
+        runs.map(({ partition }) => partition),
+        Buffer.from(NOTHING_BEFORE),
+      ]);
+      await runner.startTransaction('READ COMMITTED');
+      heads = await lockHeads(runner, runs);
+    }
+    const done: (Head & { entries: number })[] = [];
+    let stored = 0;
+    for (const run of runs) {
+      const head = heads.get(nameOf(run));
+      if (head === undefined) throw new Error(`there is no chain head for ${nameOf(run)}`);
+      const { entries, messages: fresh } = chained(run, head);
+      const last = entries.at(-1);
+      if (last === undefined) continue;
+      for (const some of insertable(entries)) await runner.query(INSERT, insertParameters(some));
+      done.push({
+        topic: run.topic,
+        partition: run.partition,
+        next: last.offset + 1,
+        hash: last.hash,
+        entries: entries.length,
+      });
+      stored += fresh;
+    }
+    if (done.length > 0) {
+      await runner.query(ADVANCE_HEADS, [
+        done.map(({ topic }) => topic),
+        done.map(({ partition }) => partition),
+        done.map(({ next }) => next),
+        done.map(({ entries }) => entries),
+        done.map(({ hash }) => hash),
+      ]);
+    }
+    await runner.commitTransaction();
+    return stored;
+  } catch (error) {
+    if (runner.isTransactionActive) await runner.rollbackTransaction().catch(() => undefined);
+    throw error;
+  }
+}

@@ -1,0 +1,43 @@
+import { TOPICS } from '#contracts';
+import { gapsIn, type Gap } from '#domain';
+import { chainEventsOf } from './chain-events.js';
+import type { HistoryEntry, Position } from './history.js';
+import type { HistoryReading, HistoryStream } from './history-reading.js';
+
+/** The topics whose events must add up. */
+export const RECONCILED_TOPICS = [
+  TOPICS.agentActions.name,
+  TOPICS.agentDecisions.name,
+  TOPICS.agentOutcomes.name,
+] as const;
+
+function placeOf({ topic, partition, offset }: Position): string {
+  return `${topic}\n${partition}\n${offset}`;
+}
+
+/**
+ * The gaps whose event is among these entries, looked up in all of the record. `now`: up to when the record is
+ * complete, ms since the epoch.
+ */
+export async function gapsAmong(
+  history: HistoryReading,
+  entries: readonly HistoryEntry[],
+  now: number,
+): Promise<readonly Gap[]> {
+  const intentIds = [...new Set(entries.flatMap(({ intentId }) => intentId ?? []))];
+  if (intentIds.length === 0) return [];
+  const mine = new Set(entries.map(placeOf));
+  const told = chainEventsOf(await history.aboutIntents(intentIds));
+  return gapsIn(told, now).filter((gap) => mine.has(placeOf(gap)));
+}
+
+/** Every gap of a stretch of the record, in append order, page by page, in constant memory. */
+export async function* recordedGaps(
+  history: HistoryReading,
+  selection: Omit<HistoryStream, 'topics'>,
+  now: number,
+): AsyncGenerator<readonly Gap[]> {
+  for await (const page of history.stream({ ...selection, topics: RECONCILED_TOPICS })) {
+    yield await gapsAmong(history, page, now);
+  }
+}

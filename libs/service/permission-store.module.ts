@@ -1,0 +1,56 @@
+import { Inject, Injectable, Logger, Module, type OnApplicationShutdown } from '@nestjs/common';
+import { PermissionDatabase, type PermissionStore } from '#authority';
+import type { Config } from '#config';
+import { BusModule, CONFIG } from './bus.module.js';
+
+/**
+ * Injection token of the {@link PermissionStore} where uses of grants are counted; `undefined` in a process without
+ * DATABASE_URL, where grants with counted uses authorise nothing.
+ */
+export const COUNTING_STORE = Symbol('remit.counting-store');
+
+@Injectable()
+class StoreLifetime implements OnApplicationShutdown {
+  constructor(@Inject(COUNTING_STORE) private readonly store: PermissionStore | undefined) {}
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.store?.close();
+  }
+}
+
+function openStore(config: Config): PermissionStore | undefined {
+  const log = new Logger('permission store');
+  if (!config.hasDatabase) {
+    log.warn('DATABASE_URL is not set: grants with a limited number of uses authorise nothing in this process');
+    return undefined;
+  }
+  return new PermissionDatabase({
+    databaseUrl: config.databaseUrl,
+    onConnectionLost: (error) => log.warn(`a connection to PostgreSQL was lost: ${error.message}`),
+  });
+}
+
+@Module({
+  imports: [BusModule],
+  providers: [{ provide: COUNTING_STORE, inject: [CONFIG], useFactory: openStore }, StoreLifetime],
+  exports: [COUNTING_STORE],
+})
+export class PermissionStoreModule {}
+
+/** Injection token of the {@link PermissionStore} of a process that decides authority: it must have one. */
+export const PERMISSION_STORE = Symbol('remit.permission-store');
+
+/** Throws `REMIT_CONFIG_MISSING` where DATABASE_URL is not set. */
+@Module({
+  imports: [BusModule, PermissionStoreModule],
+  providers: [
+    {
+      provide: PERMISSION_STORE,
+      inject: [COUNTING_STORE, CONFIG],
+      useFactory: (store: PermissionStore | undefined, { databaseUrl }: Config): PermissionStore =>
+        store ?? new PermissionDatabase({ databaseUrl }),
+    },
+  ],
+  exports: [PERMISSION_STORE],
+})
+export class RequiredPermissionStoreModule {}
