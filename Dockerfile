@@ -18,6 +18,8 @@ COPY --from=build /remit/package.json ./
 COPY --from=build /remit/node_modules node_modules
 COPY --from=build /remit/dist dist
 COPY charters charters
+# a volume mounted here belongs to whoever runs the process
+RUN mkdir /var/lib/remit && chown node:node /var/lib/remit && chmod 700 /var/lib/remit
 USER node
 EXPOSE 8080
 HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=12 \

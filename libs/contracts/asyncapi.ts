@@ -52,6 +52,8 @@ const FLOWS: readonly Flow[] = [
   ...layer('policy', TOPICS.scopeVerified, TOPICS.agentDecisions),
   ...Object.values(TOPICS).map((topic) => flow('audit', 'receive', topic, 'Stores it.')),
   flow('audit', 'send', TOPICS.deadLetters, 'Puts aside what it cannot read.'),
+  flow('audit', 'send', TOPICS.auditCheckpoints, 'Signs what it has stored.'),
+  flow('operator', 'send', TOPICS.auditAccess, 'Says who reads the record, and what was erased.'),
   flow('operator', 'send', TOPICS.charterEvents, 'Activates a charter.'),
 ];
 

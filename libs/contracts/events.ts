@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import {
   charterEventSchema,
+  checkpointSchema,
   deadLetterSchema,
   decisionSchema,
   intentSchema,
@@ -10,6 +11,7 @@ import {
   permissionCommandSchema,
   permissionEventSchema,
   permissionSnapshotSchema,
+  recordAccessSchema,
   resubmittedIntentSchema,
 } from '#domain';
 import { TOPICS, type TopicDeclaration } from './topics.js';
@@ -82,6 +84,18 @@ export const EVENTS = {
     charterEventSchema,
     [TOPICS.charterEvents],
     'A fact about the governing charter.',
+  ),
+  checkpoint: event(
+    'io.remit.checkpoint.v1',
+    checkpointSchema,
+    [TOPICS.auditCheckpoints],
+    'Audit has closed an epoch of the record and signed it.',
+  ),
+  recordAccess: event(
+    'io.remit.record-access.v1',
+    recordAccessSchema,
+    [TOPICS.auditAccess],
+    'Somebody has read the record, destroyed keys or dropped what was kept long enough.',
   ),
   deadLetter: event(
     'io.remit.dead-letter.v1',

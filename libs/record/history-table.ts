@@ -73,9 +73,11 @@ const TABLES = `
     epoch       bigint           NOT NULL,
     topic       text COLLATE "C" NOT NULL,
     "partition" integer          NOT NULL,
+    next        bigint           NOT NULL,
     hashes      bytea            NOT NULL,
     PRIMARY KEY (epoch, topic, "partition")
   );
+  CREATE INDEX epoch_leaves_by_partition ON record.epoch_leaves (topic, "partition", next);
   CREATE TABLE record.published_checkpoint (epoch bigint PRIMARY KEY);
 
   CREATE TABLE record.retention (
@@ -181,6 +183,7 @@ const MONTHS = `
       name, first, first + interval '1 month');
     EXECUTE format('CREATE TRIGGER no_truncate BEFORE TRUNCATE ON record.%I
       FOR EACH STATEMENT EXECUTE FUNCTION record.refuse_change()', name);
+  EXCEPTION WHEN duplicate_table THEN NULL;
   END $$;
 
   CREATE FUNCTION record.drop_month(month date) RETURNS boolean

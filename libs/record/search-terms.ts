@@ -53,6 +53,8 @@ const TERMS_IN: Record<keyof typeof EVENTS, (data: unknown) => TermsInData> = {
   permissionEvent: termsInData,
   permissionSnapshot: termsInData,
   charterEvent: termsInData,
+  checkpoint: termsInData,
+  recordAccess: termsInData,
   deadLetter: termsInData,
 };
 

@@ -62,6 +62,7 @@ export const storySchema = z.strictObject({
   story: z.string(),
   charter: z.string().describe('Path of the charter, from the root of the repository.'),
   stage: stageSchema.optional().describe('Instead of the stage in the charter.'),
+  hold_for: z.string().optional().describe('Instead of how long the charter lets a held action wait for people.'),
   /** Moves the charter to a zone where now is inside or outside business hours. */
   hours: z.enum(['open now', 'closed now']).default('open now'),
   /** All steps belong to one chain of this name. */
@@ -104,10 +105,18 @@ function zoneWhereItIs(hour: number, now: number): string {
  * The charter as a story wants it: moved to a zone in which it is noon now, or three at night, with every weekday in its
  * time windows. So a story about hours, and one that is not about them, plays alike at any time of any day.
  */
-export function charterTextOf({ hours, stage }: Pick<Story, 'hours' | 'stage'>, text: string, now: number): string {
+export function charterTextOf(
+  { hours, stage, hold_for: holdFor }: Pick<Story, 'hours' | 'stage' | 'hold_for'>,
+  text: string,
+  now: number,
+): string {
   const timezone = zoneWhereItIs(HOUR_OF[hours], now);
   const document = parseDocument(text);
   if (stage !== undefined) document.set('stage', stage);
+  const permissions = document.get('permissions');
+  if (holdFor !== undefined && isMap(permissions)) {
+    for (const { value } of permissions.items) if (isMap(value)) value.set('hold_for', holdFor);
+  }
   document.set('timezone', timezone);
   const boundaries = document.get('boundaries');
   for (const boundary of isSeq(boundaries) ? boundaries.items : []) {

@@ -3,6 +3,7 @@ import { loadConfig } from '#config';
 import { measureCodec } from './codec.js';
 import { measurePiiQuality, readPiiCases } from '../cases/pii/pii-quality.js';
 import { figure, figureTable, type Figure } from './figure.js';
+import { measureGrants } from './grants.js';
 import { measurePolicies } from './policies.js';
 import { measureThroughput } from './throughput.js';
 
@@ -28,6 +29,10 @@ const GROUPS: Record<string, { about: string; measure: () => Promise<Figure[]> |
   },
   pii: { about: 'personal data: recall and precision on labelled cases', measure: piiQuality },
   policies: { about: 'policies, beside a plain function for each', measure: measurePolicies },
+  grants: {
+    about: 'temporary permissions, beside standing ones',
+    measure: () => measureGrants(loadConfig().databaseUrl),
+  },
   codec: { about: 'CloudEvents structured mode, beside binary mode', measure: measureCodec },
 };
 

@@ -56,7 +56,7 @@ describe('history in PostgreSQL', () => {
     const replicas = Array.from({ length: 4 }, () => new PostgresHistory({ databaseUrl: fresh.url }));
     try {
       const stored = await Promise.all(
-        replicas.map((replica, i) => replica.append([message(), message({ offset: i + 1 })])),
+        replicas.map((replica, i) => replica.append(Array.from({ length: i + 2 }, (_, offset) => message({ offset })))),
       );
       expect(stored.reduce((sum, count) => sum + count, 0)).toBe(5);
       expect(await fresh.query('SELECT count(*)::int AS migrations FROM record.migration')).toEqual([

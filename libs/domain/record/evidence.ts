@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { bytesOfHex, hexOf, type BytesHash } from './bytes.js';
 import { checkpointSchema, type Checkpoint } from './checkpoint.js';
 import { entryHash, type ChainedEntry } from './entry-hash.js';
-import { inclusionPath, isIncluded } from './merkle.js';
+import { isIncluded } from './merkle.js';
 
 const digest = z.string().regex(/^[0-9a-f]{64}$/);
 const text = z.string().nullable();
@@ -78,27 +78,6 @@ export const proofDocumentSchema = z.strictObject({
   checkpoints: z.array(checkpointSchema),
 });
 export type ProofDocument = z.infer<typeof proofDocumentSchema>;
-
-/** `leaves`: the hashes of all entries of the epoch, in order. */
-export function proveInclusion(
-  of: {
-    readonly document: EntryDocument;
-    readonly previous: Uint8Array;
-    readonly epoch: number;
-    readonly index: number;
-    readonly leaves: readonly Uint8Array[];
-  },
-  sha256: BytesHash,
-): InclusionProof {
-  return {
-    format: 'remit.inclusion-proof/1',
-    entry: of.document,
-    previous: hexOf(of.previous),
-    epoch: of.epoch,
-    index: of.index,
-    path: inclusionPath(of.leaves, of.index, sha256).map(hexOf),
-  };
-}
 
 /** Whether the entry, as the proof shows it, is under this checkpoint. The checkpoint itself must be trusted already. */
 export function isProven(

@@ -55,26 +55,36 @@ export class MerkleRoot {
   }
 }
 
-function largestPowerOfTwoBelow(n: number): number {
-  let power = 1;
-  while (power * 2 < n) power *= 2;
-  return power;
-}
+/** A tree with all its nodes, for proofs. */
+export class MerkleTree {
+  /** Leaves first, the root last. A node without a sibling moves up as it is. */
+  readonly #levels: (readonly Uint8Array[])[];
 
-function rootOf(leafHashes: readonly Uint8Array[], sha256: BytesHash): Uint8Array {
-  const tree = new MerkleRoot(sha256);
-  for (const leaf of leafHashes) tree.add(leaf);
-  return tree.root();
-}
+  constructor(leafHashes: readonly Uint8Array[], sha256: BytesHash) {
+    const hash = nodeHash(sha256);
+    this.#levels = [leafHashes];
+    for (let below = leafHashes; below.length > 1; ) {
+      const level: Uint8Array[] = [];
+      for (let i = 0; i < below.length; i += 2) {
+        const [left, right] = [below[i], below[i + 1]];
+        if (left !== undefined) level.push(right === undefined ? left : hash(left, right));
+      }
+      this.#levels.push(level);
+      below = level;
+    }
+  }
 
-/** The siblings on the way from a leaf to the root, the leaf's own sibling first (RFC 6962, 2.1.1). */
-export function inclusionPath(leafHashes: readonly Uint8Array[], index: number, sha256: BytesHash): Uint8Array[] {
-  if (leafHashes.length <= 1) return [];
-  const split = largestPowerOfTwoBelow(leafHashes.length);
-  const [left, right] = [leafHashes.slice(0, split), leafHashes.slice(split)];
-  return index < split
-    ? [...inclusionPath(left, index, sha256), rootOf(right, sha256)]
-    : [...inclusionPath(right, index - split, sha256), rootOf(left, sha256)];
+  /** The siblings on the way from a leaf to the root, the leaf's own sibling first (RFC 6962, 2.1.1). */
+  path(index: number): Uint8Array[] {
+    const siblings: Uint8Array[] = [];
+    let at = index;
+    for (const level of this.#levels) {
+      const sibling = level[at % 2 === 0 ? at + 1 : at - 1];
+      if (sibling !== undefined) siblings.push(sibling);
+      at = Math.floor(at / 2);
+    }
+    return siblings;
+  }
 }
 
 /** Whether the path leads from the leaf to the root (RFC 9162, 2.1.3.2). */

@@ -131,6 +131,12 @@ async function readCheckpoints(
       findings.add(fault);
       break;
     }
+    const torn = body.heads.find((head) => head.from !== (heads.get(nameOf(head))?.next ?? 0) || head.next < head.from);
+    if (torn !== undefined) {
+      const what = `it does not begin where the one before ended: ${nameOf(torn)}, offset ${String(torn.from)}`;
+      findings.add({ kind: 'checkpoint-altered', epoch: body.epoch, what });
+      break;
+    }
     for (const head of body.heads) heads.set(nameOf(head), head);
     const anchor = kept.get(body.epoch);
     if (anchor !== undefined) {

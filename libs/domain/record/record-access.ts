@@ -1,0 +1,42 @@
+import { z } from 'zod';
+
+const by = z.string().min(1).max(256).describe('Who.');
+const at = z.iso.datetime({ precision: 3 });
+
+/** Somebody has read the record. Written before what was read is shown. */
+export const recordReadSchema = z.strictObject({
+  event: z.literal('RecordRead'),
+  by,
+  at,
+  how: z.enum(['search', 'export', 'prove', 'chain', 'replay', 'gaps', 'at']),
+  selection: z.record(z.string(), z.string()).describe('What was asked for.'),
+});
+
+/** Keys were destroyed: what was sealed with them can never be read again. */
+export const recordErasedSchema = z.strictObject({
+  event: z.literal('RecordErased'),
+  by,
+  at,
+  reason: z.string().min(1).max(1024),
+  of: z.enum(['intent', 'agent', 'person']),
+  subject: z.string().describe('Intent id or agent id; of a person the keyed tag, never the name.'),
+  keys: z.int().min(0).describe('How many keys were destroyed.'),
+});
+
+/** The oldest months were dropped, because their time had come. */
+export const recordDroppedSchema = z.strictObject({
+  event: z.literal('RecordDropped'),
+  by,
+  at,
+  reason: z.string().min(1).max(1024),
+  months: z.array(z.string().regex(/^\d{4}-\d{2}$/)),
+  epoch: z.int().min(1).describe('The checkpoint that says from where on the record is kept.'),
+});
+
+/** Whatever people do with the record. */
+export const recordAccessSchema = z.discriminatedUnion('event', [
+  recordReadSchema,
+  recordErasedSchema,
+  recordDroppedSchema,
+]);
+export type RecordAccess = z.infer<typeof recordAccessSchema>;
