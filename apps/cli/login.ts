@@ -3,7 +3,6 @@ import { homedir, userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import type { Config } from '#config';
-import { devToken, readDevKey } from '#service';
 import { fail } from './command-failure.js';
 
 const loginSchema = z.strictObject({ door: z.string(), token: z.string().min(1) });
@@ -51,6 +50,8 @@ export async function makeDevToken(
         'with an identity provider, paste its token: remit login --token-file FILE',
     );
   }
+  // loads what every process is made of: only whoever needs the dev key waits for that
+  const { devToken, readDevKey } = await import('#service');
   const key = await readDevKey(stateFolder);
   return devToken(key, {
     person: who.person ?? userInfo().username,

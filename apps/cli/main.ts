@@ -1,13 +1,9 @@
 import { Command } from 'commander';
 import { addApprovalCommands } from './approval-commands.js';
-import { addAtCommand } from './at-command.js';
-import { addAuditCommands } from './audit-commands.js';
-import { addChainCommand } from './chain-command.js';
 import { addCharterCommands } from './charter-commands.js';
 import { CommandFailure } from './command-failure.js';
 import { addLoginCommands } from './login-command.js';
 import { addAgentCommands, addPermissionCommands } from './permission-commands.js';
-import { addReplayCommand } from './replay-command.js';
 
 const program = new Command('remit')
   .description('Govern what AI agents do: charters, permissions, approvals, chains.')
@@ -33,10 +29,9 @@ addCharterCommands(program);
 addPermissionCommands(program);
 addApprovalCommands(program);
 addAgentCommands(program);
-addChainCommand(program);
-addAuditCommands(program);
-addAtCommand(program);
-addReplayCommand(program);
+// what the record needs takes a second to load: an order at the door, the kill switch above all, does not wait for it
+const isAtTheDoor = program.commands.some((command) => command.name() === process.argv[2]);
+if (!isAtTheDoor) (await import('./record-commands.js')).addRecordCommands(program);
 
 try {
   await program.parseAsync();

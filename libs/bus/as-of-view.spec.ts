@@ -50,6 +50,7 @@ describe('promise 4: a view answers as of', () => {
     expect(view.asOf('ledger', 3000)).toEqual({ position: 3, state: 'abc' });
     expect(view.asOf('ledger', Infinity)).toEqual({ position: 4, state: 'abcd' });
     expect(view.latest('ledger')).toBe('abcd');
+    expect([...view.keys()]).toEqual(['ledger']);
   });
 
   it('the same question has the same answer after more events have come', async () => {

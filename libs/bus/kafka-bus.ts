@@ -130,12 +130,7 @@ export class KafkaBus implements Bus {
     this.#mustBeOpen();
     const { topics, from } = options;
     const start = await (from === 'start' ? this.#ends.starts(topics) : this.#ends.ends(topics));
-    const following = new KafkaFollowing(
-      this.#followingDependencies(),
-      options,
-      start,
-      onMessages,
-    );
+    const following = new KafkaFollowing(this.#followingDependencies(), options, start, onMessages);
     this.#readers.add(following);
     await following.inPlace();
     return following;

@@ -118,7 +118,9 @@ export class KafkaTopics {
 }
 
 function settingsOf(declaration: TopicDeclaration): Record<string, string> {
-  return Object.fromEntries(Object.entries(topicConfiguration(declaration)).map(([name, value]) => [name, String(value)]));
+  return Object.fromEntries(
+    Object.entries(topicConfiguration(declaration)).map(([name, value]) => [name, String(value)]),
+  );
 }
 
 interface Difference {

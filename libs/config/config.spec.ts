@@ -61,4 +61,43 @@ describe('the configuration', () => {
       expect(problemsOf({ REMIT_VIEW_WAIT_MS }).map(({ variable }) => variable)).toEqual(['REMIT_VIEW_WAIT_MS']);
     },
   );
+
+  describe('of the door', () => {
+    it('makes those of the role governance administrators unless told otherwise', () => {
+      expect(readConfig({}).door.adminRoles).toEqual(['governance']);
+      expect(readConfig({ REMIT_DOOR_ADMIN_ROLES: 'board, ciso' }).door.adminRoles).toEqual(['board', 'ciso']);
+    });
+
+    it('lets a dev key count on this machine only unless told otherwise', () => {
+      expect(readConfig({}).door.devKey).toBe('loopback');
+    });
+
+    it('takes an identity provider whole or not at all', () => {
+      expect(() => readConfig({ REMIT_DOOR_ISSUER: 'https://id.example' })).toThrow('REMIT_DOOR_AUDIENCE');
+    });
+
+    it.each(['http://id.example/keys', 'ftp://id.example', 'keys'])(
+      'fetches no keys from %s',
+      (REMIT_DOOR_JWKS_URL) => {
+        expect(problemsOf({ REMIT_DOOR_JWKS_URL }).map(({ variable }) => variable)).toEqual(['REMIT_DOOR_JWKS_URL']);
+      },
+    );
+
+    it('translates roles, theirs to ours', () => {
+      const { roleMap } = readConfig({ REMIT_DOOR_ROLE_MAP: 'grp-1=security, grp-2=operations' }).door;
+      expect([...(roleMap ?? [])]).toEqual([
+        ['grp-1', 'security'],
+        ['grp-2', 'operations'],
+      ]);
+      expect(problemsOf({ REMIT_DOOR_ROLE_MAP: 'grp-1' }).map(({ variable }) => variable)).toEqual([
+        'REMIT_DOOR_ROLE_MAP',
+      ]);
+    });
+
+    it('announces holds only with a key to sign them, and never shows it', () => {
+      expect(() => readConfig({ REMIT_WEBHOOK_URL: 'https://hooks.example' })).toThrow('REMIT_WEBHOOK_SECRET');
+      const [problem] = problemsOf({ REMIT_WEBHOOK_SECRET: 'whsec_c2hvcnQ=' });
+      expect(problem?.message).toBe('must be whsec_ and at least 24 bytes in base64');
+    });
+  });
 });

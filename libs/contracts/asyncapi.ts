@@ -23,7 +23,7 @@ function flow(party: Party, action: Flow['action'], topic: TopicDeclaration, sum
 const PARTIES: Readonly<Record<Party, string>> = {
   agent: 'Any program that acts: through the SDK or with a plain Kafka client.',
   boundary: 'First layer: what an agent can never do.',
-  permission: 'Second layer: standing permissions and grants.',
+  permission: 'Second layer: standing permissions and grants; the one door for people.',
   verifier: 'Third layer: was this agent meant to do this at all.',
   policy: 'Fourth layer: conditions; folds all verdicts into the decision.',
   audit: 'Stores every event of every topic.',
@@ -48,13 +48,19 @@ const FLOWS: readonly Flow[] = [
   flow('agent', 'send', TOPICS.permissionRequests, 'Asks for a permission.'),
   ...layer('boundary', TOPICS.agentActions, TOPICS.boundaryChecked),
   ...layer('permission', TOPICS.boundaryChecked, TOPICS.permissionChecked),
+  flow('permission', 'send', TOPICS.charterEvents, 'Activates the charter that a person brought through the door.'),
+  flow('permission', 'send', TOPICS.permissionCommands, 'Passes on what people ordered at the door, and timers.'),
+  flow('permission', 'receive', TOPICS.permissionCommands, 'Decides what was ordered.'),
+  flow('permission', 'receive', TOPICS.permissionRequests, 'Decides what agents ask for.'),
+  flow('permission', 'receive', TOPICS.agentDecisions, 'Opens a request for each hold, and settles uses.'),
+  flow('permission', 'send', TOPICS.permissionEvents, 'Says what came of it.'),
+  flow('permission', 'send', TOPICS.agentActions, 'Starts round 2 of a held intent once people have decided.'),
   ...layer('verifier', TOPICS.permissionChecked, TOPICS.scopeVerified),
   ...layer('policy', TOPICS.scopeVerified, TOPICS.agentDecisions),
   ...Object.values(TOPICS).map((topic) => flow('audit', 'receive', topic, 'Stores it.')),
   flow('audit', 'send', TOPICS.deadLetters, 'Puts aside what it cannot read.'),
   flow('audit', 'send', TOPICS.auditCheckpoints, 'Signs what it has stored.'),
   flow('operator', 'send', TOPICS.auditAccess, 'Says who reads the record, and what was erased.'),
-  flow('operator', 'send', TOPICS.charterEvents, 'Activates a charter.'),
 ];
 
 const KAFKA_BINDING = '0.5.0';

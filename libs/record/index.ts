@@ -9,3 +9,7 @@ export * from './recorded-decisions.js';
 export * from './recorded-gaps.js';
 export * from './recorded-state.js';
 export * from './replaying.js';
+export * from './checkpoints.js';
+export * from './proof-crypto.js';
+export * from './proven-record.js';
+export { parsePublicKey, publicKeyPem } from './record-keys.js';

@@ -1,4 +1,11 @@
-import type { ChainedEntry, Checkpoint, CheckpointBody, PartitionName, RecordSource } from '#domain';
+import {
+  canonicalJson,
+  checkpointBodySchema,
+  type ChainedEntry,
+  type Checkpoint,
+  type PartitionName,
+  type RecordSource,
+} from '#domain';
 import type { Query } from './intent-keys.js';
 
 /** A row with every column exactly as it is stored: times to the microsecond, nothing opened. */
@@ -74,9 +81,43 @@ export interface CheckpointRow {
   readonly signature: Buffer;
 }
 
-/** What stands in the column is what was signed; whatever it is now, the verifier decides. */
-export function checkpointOf({ body, signature }: CheckpointRow): Checkpoint {
-  return { body: JSON.parse(body) as CheckpointBody, signature: signature.toString('base64') };
+/** Carries no valid signature, whatever key is trusted: the verifier names the epoch. */
+function unreadableCheckpoint(epoch: number): Checkpoint {
+  const nothing = '0'.repeat(64);
+  const noKey = Buffer.alloc(32).toString('base64');
+  return {
+    body: {
+      format: 'remit.checkpoint/1',
+      record: '00000000-0000-0000-0000-000000000000',
+      epoch,
+      closedAt: new Date(0).toISOString(),
+      previous: null,
+      entries: 0,
+      root: nothing,
+      heads: [],
+      key: noKey,
+    },
+    signature: '',
+  };
+}
+
+/** What is stored of a checkpoint. Text that is not exactly what was signed is none. */
+export function checkpointOf({ epoch, body, signature }: CheckpointRow): Checkpoint {
+  try {
+    const parsed = checkpointBodySchema.parse(JSON.parse(body));
+    if (canonicalJson(parsed) === body && parsed.epoch === Number(epoch)) {
+      return { body: parsed, signature: signature.toString('base64') };
+    }
+  } catch {
+    // It is as good as forged.
+  }
+  return unreadableCheckpoint(Number(epoch));
+}
+
+/** The exact time of a row, for the database to compare: `appendTime` is ms with up to three decimals. */
+function momentOf({ appendTime }: StoredRow): string {
+  const [ms, micros = ''] = appendTime.split('.');
+  return new Date(Number(ms)).toISOString().replace('Z', `${micros.slice(0, 3)}Z`);
 }
 
 /** Everything that is stored, exactly as it is, page by page. */
@@ -110,19 +151,13 @@ export class StoredRecord implements RecordSource {
   }
 
   async *entries({ topic, partition }: PartitionName): AsyncGenerator<readonly ChainedEntry[]> {
-    let after: readonly [string, number] = ['-9223372036854775808', 0];
+    let after = ['-9223372036854775808', '-infinity'];
     for (;;) {
-      // Keyset by the text of the database, so that no rounding can skip a row.
-      const rows = await this.query<StoredRow>(PAGE, [
-        topic,
-        partition,
-        after[0],
-        new Date(after[1]).toISOString(),
-      ]);
+      const rows = await this.query<StoredRow>(PAGE, [topic, partition, ...after]);
       if (rows.length > 0) yield rows.map(entryOf);
       const last = rows.at(-1);
       if (last === undefined || rows.length < ROWS_PER_PAGE) return;
-      after = [last.offset, Number(last.appendTime)];
+      after = [last.offset, momentOf(last)];
     }
   }
 

@@ -32,21 +32,17 @@ export async function startApp(
   env: Record<string, string> = {},
 ): Promise<RunningApp> {
   const port = await freePort();
-  const child = spawn(
-    process.execPath,
-    ['--enable-source-maps', join(ROOT, 'dist/apps', name, 'main.js')],
-    {
-      cwd: ROOT,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: {
-        KAFKA_BROKERS: backends.brokers.join(','),
-        DATABASE_URL: backends.databaseUrl,
-        HOST: '127.0.0.1',
-        PORT: String(port),
-        ...env,
-      },
+  const child = spawn(process.execPath, ['--enable-source-maps', join(ROOT, 'dist/apps', name, 'main.js')], {
+    cwd: ROOT,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: {
+      KAFKA_BROKERS: backends.brokers.join(','),
+      DATABASE_URL: backends.databaseUrl,
+      HOST: '127.0.0.1',
+      PORT: String(port),
+      ...env,
     },
-  );
+  });
   const chunks: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
   child.stderr.on('data', (chunk: Buffer) => chunks.push(chunk));

@@ -94,7 +94,9 @@ const KNOWN: Readonly<Record<string, readonly string[]>> = {
 
 function valueOf({ name, schema }: Parameter): fc.Arbitrary<string> {
   const known = KNOWN[name];
-  const any = sent(schema).map(textOf);
+  const any = sent(schema)
+    .map(textOf)
+    .filter((text) => text !== '');
   return known === undefined ? any : fc.oneof(fc.constantFrom(...known), any);
 }
 
@@ -119,6 +121,7 @@ describe('the door, whatever is sent to it', () => {
   afterAll(() => world.close());
 
   function problemsOf(path: string, method: string, answer: DoorAnswer): string[] {
+    if (answer.code === 'REMIT_DOOR_NO_SUCH_PATH') return ['the document names a path that the door does not have'];
     if (answer.status >= 500) return [`status ${String(answer.status)}: ${answer.text}`];
     const type = answer.headers.get('content-type')?.split(';')[0] ?? '';
     const pointer = ['paths', path, method, 'responses', String(answer.status), 'content', type, 'schema']

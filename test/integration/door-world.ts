@@ -82,6 +82,7 @@ permissions:
   admin_access: { max_duration: 15m, approvals: { count: 1, role: security } }
   production_change: { max_duration: 1h, approvals: { count: 2, role: operations } }
   send_report: { max_duration: 1h }
+break_glass: { role: duty, max_duration: 10m }
 `;
 
 export async function startDoorWorld(environment: Readonly<Record<string, string>> = {}): Promise<DoorWorld> {

@@ -111,14 +111,39 @@ describe('the one door for people', () => {
       ],
       ['no reason', SAM, grant({ reason: ' ' }), 400, 'REMIT_DOOR_INVALID'],
       ['a field that is not there', SAM, grant({ forever: true }), 400, 'REMIT_DOOR_INVALID'],
-      ['break-glass where the charter has none', SAM, undefined, 403, 'REMIT_PERMISSION_NO_BREAK_GLASS'],
     ])('nothing changes: %s', async (_, who, body, status, code) => {
-      const answer =
-        body === undefined
-          ? await world.call(who, 'breakGlass', { ...clerk, body: grant() })
-          : await world.call(who, 'grant', { ...clerk, body });
+      const answer = await world.call(who, 'grant', { ...clerk, body });
       expect(said(answer)).toEqual([status, code]);
       expect((await world.call(NOBODY, 'grants', clerk)).answer().grants).toEqual([]);
+    });
+
+    it('past the approvals takes its own role, is short, and stays under review until a second person closes it', async () => {
+      const [duty, second] = [
+        { name: 'dora', roles: ['duty'] },
+        { name: 'dan', roles: ['duty'] },
+      ] as const;
+      const body = grant({ permission: 'production_change', reason: 'the ledger is down' });
+      expect(said(await world.call(OLGA, 'breakGlass', { ...clerk, body }))).toEqual([
+        403,
+        'REMIT_PERMISSION_ROLE_MISSING',
+      ]);
+      const long = { ...body, durationMs: 11 * 60_000 };
+      expect(said(await world.call(duty, 'breakGlass', { ...clerk, body: long }))).toEqual([
+        422,
+        'REMIT_PERMISSION_DURATION',
+      ]);
+      const broken = (await world.call(duty, 'breakGlass', { ...clerk, body })).answer();
+      expect(broken.events).toEqual([expect.objectContaining({ event: 'PermissionGranted', breakGlass: true })]);
+      const openReviews = async (): Promise<(string | undefined)[]> =>
+        (await world.call(NOBODY, 'review'))
+          .answer()
+          .findings.filter(({ kind }) => kind === 'open-review')
+          .map(({ grantId }) => grantId);
+      expect(await openReviews()).toEqual([broken.commandId]);
+      const looked = { params: { agent: 'clerk', grant: broken.commandId }, body: { reason: 'right so' } };
+      expect(said(await world.call(duty, 'closeReview', looked))).toEqual([403, 'REMIT_PERMISSION_SELF_APPROVAL']);
+      expect(facts(await world.call(second, 'closeReview', looked))).toEqual(['PermissionReviewClosed']);
+      expect(await openReviews()).toEqual([]);
     });
 
     it('nobody lends to themselves', async () => {

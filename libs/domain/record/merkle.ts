@@ -63,7 +63,7 @@ export class MerkleTree {
   constructor(leafHashes: readonly Uint8Array[], sha256: BytesHash) {
     const hash = nodeHash(sha256);
     this.#levels = [leafHashes];
-    for (let below = leafHashes; below.length > 1; ) {
+    for (let below = leafHashes; below.length > 1;) {
       const level: Uint8Array[] = [];
       for (let i = 0; i < below.length; i += 2) {
         const [left, right] = [below[i], below[i + 1]];

@@ -208,12 +208,14 @@ function changeBetween(recorded: Decision, again: Decision): OutcomeChange | und
   };
 }
 
-/** The decision knew more of the agent's permission events than the record holds. */
-function authorityIsIncomplete({ decision, authority }: RecordedDecision): boolean {
-  const permission = decision.verdicts.find(({ layer }) => layer === 'permission');
-  const known = permission?.facts['authorityVersion'];
-  if (typeof known === 'number' && authority.version < known) return true;
-  return hasGap(authority) && permission?.findings.every(({ rule }) => rule !== 'views-behind') === true;
+/**
+ * Of the agent's permission events the record may hold fewer than the judges had read: it holds earlier ones only, or
+ * some in between are missing. The judges may have seen the same gap; then the decision comes out the same.
+ */
+function authorityMayBeIncomplete({ decision, authority }: RecordedDecision): boolean {
+  if (hasGap(authority)) return true;
+  const known = decision.verdicts.find(({ layer }) => layer === 'permission')?.facts['authorityVersion'];
+  return typeof known === 'number' && authority.version < known;
 }
 
 /**
@@ -226,21 +228,30 @@ const OF_THE_CHARTER_READ: ReadonlySet<string> = new Set(['stage', 'validUntil']
 export function replayDecision(recorded: RecordedDecision, options: ReplayOptions): Replay {
   const { decision, charter } = recorded;
   const { engine, candidate, sha256 } = options;
-  if (authorityIsIncomplete(recorded)) return { standing: 'not-replayable', why: 'permission-events-missing' };
   const behind = layersBehind(decision);
-  if (candidate !== undefined) {
-    if (behind.size > 0) return { standing: 'not-replayable', why: 'views-behind' };
-    // What was granted while the recorded charter was in force counts as granted under the candidate.
-    const instead = { ...candidate, digest: charter?.digest ?? candidate.digest };
-    return {
-      standing: 'compared',
-      change: changeBetween(decision, decideBy(recorded, instead, behind, engine, sha256)),
-    };
+  if (candidate === undefined && decision.engine === engine) return replayIdentically(recorded, behind, options);
+
+  if (behind.size > 0) return { standing: 'not-replayable', why: 'views-behind' };
+  if (authorityMayBeIncomplete(recorded)) {
+    const asRecorded = decideBy(recorded, charter, behind, decision.engine, sha256);
+    if (!sameJson(decision, asRecorded)) return { standing: 'not-replayable', why: 'permission-events-missing' };
   }
+  // What was granted while the recorded charter was in force counts as granted under the candidate.
+  const instead = candidate && { ...candidate, digest: charter?.digest ?? candidate.digest };
+  const again = decideBy(recorded, instead ?? charter, behind, engine, sha256);
+  return { standing: 'compared', change: changeBetween(decision, again) };
+}
+
+function replayIdentically(
+  recorded: RecordedDecision,
+  behind: ReadonlySet<Layer>,
+  { engine, sha256 }: ReplayOptions,
+): Replay {
+  const { decision, charter } = recorded;
   const again = decideBy(recorded, charter, behind, engine, sha256);
-  if (decision.engine !== engine) return { standing: 'compared', change: changeBetween(decision, again) };
   const paths = jsonDifferences(decision, again);
   if (paths.length === 0) return { standing: 'identical' };
+  if (authorityMayBeIncomplete(recorded)) return { standing: 'not-replayable', why: 'permission-events-missing' };
   if (behind.size > 0 && paths.every((path) => OF_THE_CHARTER_READ.has(path))) {
     return { standing: 'not-replayable', why: 'views-behind' };
   }

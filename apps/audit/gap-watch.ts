@@ -1,0 +1,154 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Bus } from '#bus';
+import { gapsIn, GAP_KINDS, type Gap, type GapKind } from '#domain';
+import { chainEventsOf, RECONCILED_TOPICS, type History, type HistoryEntry } from '#record';
+
+/** Gaps by kind; every kind is there. */
+export type GapCounts = Readonly<Record<GapKind, number>>;
+
+export interface GapWatchOptions {
+  /** The clock of this process, ms since the epoch. It only says how old a gap is. */
+  readonly now: () => number;
+  /** How long a gap may stay open before it counts, ms. */
+  readonly graceMs?: Partial<Record<GapKind, number>>;
+  /** Gaps of events appended longer ago than this are not counted any more, ms; a day unless told. */
+  readonly windowMs?: number;
+  /** How long the record may take to catch up with the log before a look is given up, ms. */
+  readonly catchUpMs?: number;
+}
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+const MINUTE_MS = 60_000;
+
+/** What an agent reports and what Remit decides is on its way for a while; what must never be counts at once. */
+const GRACE_MS: Record<GapKind, number> = {
+  'intent-without-decision': MINUTE_MS,
+  'allow-without-outcome': 5 * MINUTE_MS,
+  'outcome-without-allow': 0,
+  'outcome-differs': 0,
+  'executed-too-late': 0,
+};
+
+function intentOf({ agentId, intentId }: { readonly agentId: string | null; readonly intentId: string | null }): string {
+  return `${agentId ?? ''}\n${intentId ?? ''}`;
+}
+
+function noGaps(): Record<GapKind, number> {
+  return Object.fromEntries(GAP_KINDS.map((kind) => [kind, 0])) as Record<GapKind, number>;
+}
+
+/**
+ * Looks for gaps again and again, in whatever the record has got since the last look. It keeps nothing on disk: after
+ * a restart, or in another replica, the same record gives the same counts. A look counts only what the record is
+ * complete for, so an audit that lags behind raises no alarm by itself.
+ */
+export class GapWatch {
+  readonly #windowMs: number;
+  readonly #graceMs: Record<GapKind, number>;
+  readonly #catchUpMs: number;
+  /** Next offsets by topic and partition; `undefined` before the first look. */
+  #next: Map<string, number[]> | undefined;
+  /** Gaps that may yet close, by the intent they are about. */
+  readonly #young = new Map<string, readonly Gap[]>();
+  /** Gaps that count, by the minute in which their event was appended. */
+  readonly #found = new Map<number, Record<GapKind, number>>();
+
+  constructor(
+    private readonly bus: Pick<Bus, 'ends'>,
+    private readonly history: History,
+    private readonly options: GapWatchOptions,
+  ) {
+    this.#windowMs = options.windowMs ?? DAY_MS;
+    this.#graceMs = { ...GRACE_MS, ...options.graceMs };
+    this.#catchUpMs = options.catchUpMs ?? 10_000;
+  }
+
+  /** The gaps whose events were appended within the window, as of the last look. */
+  counts(): GapCounts {
+    const sum = noGaps();
+    for (const counts of this.#found.values()) for (const kind of GAP_KINDS) sum[kind] += counts[kind];
+    return sum;
+  }
+
+  /** One look. `false`: the record has not got as far as the log; nothing was counted, the next look will. */
+  async look(): Promise<boolean> {
+    const now = this.options.now();
+    const ends = await this.bus.ends(RECONCILED_TOPICS);
+    if (!(await this.#recordReaches(ends))) return false;
+    if (this.#next === undefined) {
+      for await (const page of this.history.stream({ topics: RECONCILED_TOPICS, from: now - this.#windowMs })) {
+        await this.#reconcile(page, now);
+      }
+    } else {
+      for (const [topic, offsets] of ends) await this.#readOn(topic, offsets, now);
+    }
+    this.#next = new Map([...ends].map(([topic, offsets]) => [topic, [...offsets]]));
+    this.#countOld(now);
+    return true;
+  }
+
+  async #recordReaches(ends: ReadonlyMap<string, readonly number[]>): Promise<boolean> {
+    const deadline = performance.now() + this.#catchUpMs;
+    for (;;) {
+      const stored = await this.history.positions();
+      const reached = [...ends].every(([topic, offsets]) =>
+        offsets.every((end, partition) => (stored.get(topic)?.[partition] ?? 0) >= end),
+      );
+      if (reached) return true;
+      if (performance.now() > deadline) return false;
+      await sleep(100);
+    }
+  }
+
+  async #readOn(topic: string, ends: readonly number[], now: number): Promise<void> {
+    for (const [partition, to] of ends.entries()) {
+      const from = this.#next?.get(topic)?.[partition] ?? 0;
+      if (from >= to) continue;
+      for await (const page of this.history.partition({ topic, partition, from, to })) {
+        await this.#reconcile(page, now);
+      }
+    }
+  }
+
+  /** Everything about the intents of these entries, as it stands now. */
+  async #reconcile(entries: readonly HistoryEntry[], now: number): Promise<void> {
+    const intentIds = [...new Set(entries.flatMap(({ intentId }) => intentId ?? []))];
+    if (intentIds.length === 0) return;
+    const places = new Set(entries.map(placeOf));
+    for (const entry of entries) this.#young.delete(intentOf(entry));
+    const gaps = gapsIn(chainEventsOf(await this.history.aboutIntents(intentIds)), now);
+    for (const [intent, ofIntent] of Map.groupBy(gaps, intentOf)) {
+      const young = ofIntent.filter((gap) => gap.ageMs < this.#graceMs[gap.kind]);
+      if (young.length > 0) this.#young.set(intent, young);
+      for (const gap of ofIntent) {
+        // An old gap counts with its own event; that another event of its intent came along changes nothing.
+        if (gap.ageMs >= this.#graceMs[gap.kind] && places.has(placeOf(gap))) this.#count(gap);
+      }
+    }
+  }
+
+  /** What was young at an earlier look and has not closed since. */
+  #countOld(now: number): void {
+    for (const [intent, gaps] of this.#young) {
+      const isOld = (gap: Gap): boolean => now - gap.appendTime >= this.#graceMs[gap.kind];
+      const young = gaps.filter((gap) => !isOld(gap));
+      if (young.length === gaps.length) continue;
+      gaps.filter(isOld).forEach((gap) => this.#count(gap));
+      if (young.length > 0) this.#young.set(intent, young);
+      else this.#young.delete(intent);
+    }
+    const oldest = Math.floor((now - this.#windowMs) / MINUTE_MS);
+    for (const minute of this.#found.keys()) if (minute < oldest) this.#found.delete(minute);
+  }
+
+  #count({ kind, appendTime }: Gap): void {
+    const minute = Math.floor(appendTime / MINUTE_MS);
+    const counts = this.#found.get(minute) ?? noGaps();
+    counts[kind] += 1;
+    this.#found.set(minute, counts);
+  }
+}
+
+function placeOf({ topic, partition, offset }: Pick<HistoryEntry, 'topic' | 'partition' | 'offset'>): string {
+  return `${topic}\n${String(partition)}\n${String(offset)}`;
+}

@@ -1,0 +1,70 @@
+import { Inject, Injectable, Logger, Module, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
+import type { Bus } from '#bus';
+import type { History } from '#record';
+import { BUS, BusModule } from '#service';
+import { AuditModule, HISTORY } from './audit.module.js';
+import { GapWatch } from './gap-watch.js';
+
+/** Injection token of the {@link GapWatch} of this process. */
+export const GAP_WATCH = Symbol('remit.gap-watch');
+
+const LOOK_EVERY_MS = 10_000;
+
+/** Looks as long as the process lives; a look that fails is told, and tried again. */
+@Injectable()
+class Reconciling implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  readonly #log = new Logger('gaps');
+  readonly #stopped = Promise.withResolvers<undefined>();
+  #looking: Promise<void> | undefined;
+  #isStopped = false;
+
+  constructor(@Inject(GAP_WATCH) private readonly watch: GapWatch) {}
+
+  onApplicationBootstrap(): void {
+    this.#looking = this.#lookOnAndOn();
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    this.#isStopped = true;
+    this.#stopped.resolve(undefined);
+    await this.#looking;
+  }
+
+  async #lookOnAndOn(): Promise<void> {
+    let told = '';
+    while (!this.#isStopped) {
+      try {
+        if (await this.watch.look()) {
+          const counts = JSON.stringify(this.watch.counts());
+          if (counts !== told && /[1-9]/.test(counts)) this.#log.warn(`gaps in the record: ${counts}`);
+          told = counts;
+        } else this.#log.warn('the record is behind the log: gaps are looked for once it has caught up');
+      } catch (error) {
+        this.#log.warn(`looking for gaps failed, and is tried again: ${String(error)}`);
+      }
+      await this.#pause();
+    }
+  }
+
+  async #pause(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const over = new Promise<void>((resolve) => (timer = setTimeout(resolve, LOOK_EVERY_MS)));
+    await Promise.race([over, this.#stopped.promise]);
+    clearTimeout(timer);
+  }
+}
+
+/** Continuous reconciliation: what does not add up is found as it happens. */
+@Module({
+  imports: [BusModule, AuditModule],
+  providers: [
+    {
+      provide: GAP_WATCH,
+      inject: [BUS, HISTORY],
+      useFactory: (bus: Bus, history: History) => new GapWatch(bus, history, { now: Date.now }),
+    },
+    Reconciling,
+  ],
+  exports: [GAP_WATCH],
+})
+export class ReconciliationModule {}

@@ -1,0 +1,100 @@
+import {
+  DIGEST_BYTES,
+  documentOfEntry,
+  MerkleTree,
+  NOTHING_BEFORE,
+  hexOf,
+  verifyRecord,
+  type ChainedEntry,
+  type Checkpoint,
+  type InclusionProof,
+  type RecordReport,
+} from '#domain';
+import { Checkpoints } from './checkpoints.js';
+import { proofCrypto, sha256Bytes } from './proof-crypto.js';
+import { RecordConnection } from './record-connection.js';
+import type { RecordDatabaseOptions } from './record-database.js';
+import { checkpointOf, StoredRecord, type CheckpointRow } from './stored-record.js';
+
+interface EpochTree {
+  readonly checkpoint: Checkpoint;
+  readonly leaves: readonly Uint8Array[];
+  readonly tree: MerkleTree;
+}
+
+const EPOCH_OF = `
+  SELECT epoch FROM record.epoch_leaves WHERE topic = $1 AND "partition" = $2 AND next > $3 ORDER BY next LIMIT 1`;
+
+const PREVIOUS = `
+  SELECT hash FROM record.history
+  WHERE topic = $1 AND "partition" = $2 AND "offset" < $3 ORDER BY "offset" DESC LIMIT 1`;
+
+/** The record as something that can be proven: its checkpoints, its verification, and proofs of single entries. */
+export class ProvenRecord {
+  readonly #record: RecordConnection;
+  readonly checkpoints: Checkpoints;
+  readonly stored: StoredRecord;
+  #epoch: EpochTree | undefined;
+
+  constructor(options: RecordDatabaseOptions) {
+    this.#record = new RecordConnection(options, 'writer');
+    this.checkpoints = new Checkpoints(this.#record);
+    this.stored = new StoredRecord(this.#record.query);
+  }
+
+  /** Checks everything that is stored. `publicKey`: the one that signed the first checkpoint. */
+  verify(publicKey: Uint8Array, kept: readonly Checkpoint[] = []): Promise<RecordReport> {
+    return verifyRecord(this.stored, { publicKey, kept }, proofCrypto);
+  }
+
+  /** `undefined`: no checkpoint covers the entry yet, or it is not what the checkpoint was made of. */
+  async prove(entry: ChainedEntry): Promise<InclusionProof | undefined> {
+    const { topic, partition, offset } = entry;
+    const [found] = await this.#record.query<{ epoch: string }>(EPOCH_OF, [topic, partition, offset]);
+    if (found === undefined) return undefined;
+    const { checkpoint, leaves, tree } = await this.#treeOf(Number(found.epoch));
+    const { heads, epoch } = checkpoint.body;
+    const at = heads.findIndex((head) => head.topic === topic && head.partition === partition);
+    const head = heads[at];
+    if (head === undefined) return undefined;
+    const first = heads.slice(0, at).reduce((sum, { entries }) => sum + entries, 0);
+    const wanted = Buffer.from(entry.hash);
+    const index = leaves.findIndex((leaf, i) => i >= first && i < first + head.entries && wanted.equals(leaf));
+    if (index === -1) return undefined;
+    const before = index > first ? leaves[index - 1] : await this.#hashBefore(entry);
+    return {
+      format: 'remit.inclusion-proof/1',
+      entry: documentOfEntry(entry, proofCrypto),
+      previous: hexOf(before ?? NOTHING_BEFORE),
+      epoch,
+      index,
+      path: tree.path(index).map(hexOf),
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.#record.close();
+  }
+
+  async #hashBefore({ topic, partition, offset }: ChainedEntry): Promise<Buffer | undefined> {
+    return (await this.#record.query<{ hash: Buffer }>(PREVIOUS, [topic, partition, offset]))[0]?.hash;
+  }
+
+  async #treeOf(epoch: number): Promise<EpochTree> {
+    if (this.#epoch?.checkpoint.body.epoch === epoch) return this.#epoch;
+    const rows = await this.#record.query<CheckpointRow>(
+      'SELECT epoch, body, signature FROM record.checkpoint WHERE epoch = $1',
+      [epoch],
+    );
+    const [checkpoint] = rows.map(checkpointOf);
+    if (checkpoint === undefined) throw new Error(`there are leaves but no checkpoint of epoch ${String(epoch)}`);
+    const leaves: Uint8Array[] = [];
+    for (const head of checkpoint.body.heads) {
+      if (head.entries === 0) continue;
+      const hashes = await this.stored.leaves(epoch, head);
+      for (let i = 0; i < hashes.length; i += DIGEST_BYTES) leaves.push(hashes.subarray(i, i + DIGEST_BYTES));
+    }
+    this.#epoch = { checkpoint, leaves, tree: new MerkleTree(leaves, sha256Bytes) };
+    return this.#epoch;
+  }
+}
