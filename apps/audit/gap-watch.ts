@@ -29,7 +29,13 @@ const GRACE_MS: Record<GapKind, number> = {
   'executed-too-late': 0,
 };
 
-function intentOf({ agentId, intentId }: { readonly agentId: string | null; readonly intentId: string | null }): string {
+function intentOf({
+  agentId,
+  intentId,
+}: {
+  readonly agentId: string | null;
+  readonly intentId: string | null;
+}): string {
   return `${agentId ?? ''}\n${intentId ?? ''}`;
 }
 
@@ -77,7 +83,9 @@ export class GapWatch {
     if (!(await this.#recordReaches(ends))) return false;
     if (this.#next === undefined) {
       for await (const page of this.history.stream({ topics: RECONCILED_TOPICS, from: now - this.#windowMs })) {
-        await this.#reconcile(page, now);
+        // What came while it looked belongs to the next look.
+        const before = page.filter(({ topic, partition, offset }) => offset < (ends.get(topic)?.[partition] ?? 0));
+        await this.#reconcile(before, now);
       }
     } else {
       for (const [topic, offsets] of ends) await this.#readOn(topic, offsets, now);
@@ -114,16 +122,17 @@ export class GapWatch {
   async #reconcile(entries: readonly HistoryEntry[], now: number): Promise<void> {
     const intentIds = [...new Set(entries.flatMap(({ intentId }) => intentId ?? []))];
     if (intentIds.length === 0) return;
-    const places = new Set(entries.map(placeOf));
-    for (const entry of entries) this.#young.delete(intentOf(entry));
     const gaps = gapsIn(chainEventsOf(await this.history.aboutIntents(intentIds)), now);
-    for (const [intent, ofIntent] of Map.groupBy(gaps, intentOf)) {
-      const young = ofIntent.filter((gap) => gap.ageMs < this.#graceMs[gap.kind]);
-      if (young.length > 0) this.#young.set(intent, young);
-      for (const gap of ofIntent) {
-        // An old gap counts with its own event; that another event of its intent came along changes nothing.
-        if (gap.ageMs >= this.#graceMs[gap.kind] && places.has(placeOf(gap))) this.#count(gap);
-      }
+    // A gap counts once: with its own event, or when it has grown old while it was watched.
+    const due = new Set(entries.map(placeOf));
+    for (const intent of new Set([...entries, ...gaps].map(intentOf))) {
+      for (const gap of this.#young.get(intent) ?? []) due.add(placeOf(gap));
+      this.#young.delete(intent);
+    }
+    for (const gap of gaps) {
+      if (!due.has(placeOf(gap))) continue;
+      if (gap.ageMs >= this.#graceMs[gap.kind]) this.#count(gap);
+      else this.#young.set(intentOf(gap), [...(this.#young.get(intentOf(gap)) ?? []), gap]);
     }
   }
 

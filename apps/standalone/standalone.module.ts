@@ -13,6 +13,7 @@ import {
   type ReadinessCheck,
 } from '#service';
 import { AUDIT_CHECKS, AuditModule } from '../audit/audit.module.js';
+import { ReconciliationModule } from '../audit/reconciliation.module.js';
 import { AUTHORITY_CHECKS, AuthorityModule } from '../permission/authority.module.js';
 import { DoorModule } from '../permission/door/door.module.js';
 
@@ -31,7 +32,7 @@ class SegmentController {
 }
 
 @Module({
-  imports: [judging, authority, AuditModule, DoorModule.of(judging, authority)],
+  imports: [judging, authority, AuditModule, ReconciliationModule, DoorModule.of(judging, authority)],
   controllers: [SegmentController, HealthController],
   providers: [
     {

@@ -58,12 +58,13 @@ export class JudgingModule {
   static of(layers: readonly [Layer, ...Layer[]]): DynamicModule {
     return {
       module: JudgingModule,
-      imports: [BusModule, PermissionStoreModule],
+      imports: layers.some((layer) => layer !== 'boundary') ? [BusModule, PermissionStoreModule] : [BusModule],
       providers: [
         { provide: VIEWS, inject: [BUS], useFactory: (bus: Bus): Views => createViews(bus) },
         {
           provide: SEGMENT,
-          inject: [VIEWS, CONFIG, BUS, COUNTING_STORE],
+          // the boundary layer alone rests on no grant, so it counts none
+          inject: [VIEWS, CONFIG, BUS, { token: COUNTING_STORE, optional: true }],
           useFactory: (views: Views, { viewWaitMs }: Config, bus: Bus, store: PermissionStore | undefined) =>
             createSegment(
               { layers, engine: ENGINE, viewWaitMs, reserve: store && reserveUses({ bus, store, views }) },

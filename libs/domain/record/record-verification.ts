@@ -279,14 +279,12 @@ class PartitionWalk {
     this.#slack = 0;
     this.#leaves = undefined;
     if (span === undefined) return;
-    this.#expected = Math.max(span.head.from, this.#keptFrom);
+    this.#expected = span.head.from;
     if (span.leavesDigest !== undefined) {
       const leaves = await this.#source.leaves(span.epoch, this.#of);
       // Read a second time, so it could be another answer.
       if (hexOf(this.#crypto.sha256(leaves)) === span.leavesDigest) this.#leaves = leaves;
     }
-    // What the first entry that was kept follows is gone: the signed head at the end vouches for it.
-    if (this.#leaves === undefined && span.head.from < this.#keptFrom) this.#previous = undefined;
   }
 
   #closeSpan(span: Span): void {
@@ -310,7 +308,6 @@ class PartitionWalk {
   }
 
   #takeUnderLeaves(entry: ChainedEntry, span: Span, leaves: Uint8Array): void {
-    if (entry.offset < this.#keptFrom) return;
     if (this.#matches(entry, this.#nextLeaf, leaves)) {
       // The entry after a doubtful one fits its leaf: so the doubtful one was put in.
       if (this.#doubtful !== undefined) this.#inserted(this.#doubtful, span);
@@ -338,9 +335,7 @@ class PartitionWalk {
 
   /** The leaf of an entry before which others are missing. Each of those had at least one offset of its own. */
   #leafAfterHole(entry: ChainedEntry, { head }: Span, leaves: Uint8Array): number | undefined {
-    const isFirstKept = this.#met === 0 && head.from < this.#keptFrom;
-    const offsets = entry.offset - (isFirstKept ? head.from : this.#expected);
-    const most = Math.min(this.#nextLeaf + offsets + this.#slack, head.entries - 1);
+    const most = Math.min(this.#nextLeaf + entry.offset - this.#expected + this.#slack, head.entries - 1);
     for (let leaf = this.#nextLeaf + 1; leaf <= most; leaf += 1) if (this.#matches(entry, leaf, leaves)) return leaf;
     return undefined;
   }
@@ -369,7 +364,10 @@ class PartitionWalk {
     if (entry.offset > this.#expected) {
       // How many entries lay between, only the next that fits its leaf can tell.
       this.#slack += entry.offset - this.#expected;
-      this.#fault('entry-missing', span, this.#expected, entry.offset, 'what lay here is not in the record any more');
+      const from = Math.max(this.#expected, this.#keptFrom);
+      if (entry.offset > from) {
+        this.#fault('entry-missing', span, from, entry.offset, 'what lay here is not in the record any more');
+      }
     }
     this.#fault('entry-altered', span, entry.offset, endOf(entry), 'it is not what the checkpoint was made of');
     this.#met += 1;
@@ -384,25 +382,22 @@ class PartitionWalk {
   /** No entry has been found for the leaves before this one. */
   #missing(span: Span, beforeLeaf: number, until: number): void {
     const leaves = beforeLeaf - this.#nextLeaf;
-    const isFirstKept = this.#met === 0 && span.head.from < this.#keptFrom;
-    if (leaves > 0 && until > this.#expected) {
-      const what = `${spell(leaves, 'entry is', 'entries are')} not in the record any more`;
-      this.#fault('entry-missing', span, this.#expected, until, what);
-    } else if (isFirstKept) {
+    if (until <= this.#keptFrom) {
       this.#findings.dropped += leaves;
+    } else if (leaves > 0 && until > this.#expected) {
+      const what = `${spell(leaves, 'entry is', 'entries are')} not in the record any more`;
+      this.#fault('entry-missing', span, Math.max(this.#expected, this.#keptFrom), until, what);
     }
     this.#nextLeaf = beforeLeaf;
   }
 
   /** Without a list of leaves that can be relied on, the chain alone leads from one checkpoint to the next. */
   #takeUnderHead(entry: ChainedEntry, span: Span): void {
-    if (entry.offset < this.#keptFrom) return;
     this.#met += 1;
     this.#checkLink(entry, span);
   }
 
   #takeUnproven(entry: ChainedEntry): void {
-    if (entry.offset < this.#keptFrom) return;
     this.#findings.notYetProven += 1;
     this.#checkLink(entry, undefined);
   }
@@ -414,8 +409,12 @@ class PartitionWalk {
       return;
     }
     if (entry.offset > this.#expected) {
-      this.#faultsInSpan += 1;
-      this.#fault('entry-missing', span, this.#expected, entry.offset, 'what lay here is not in the record');
+      if (entry.offset > this.#keptFrom) {
+        this.#faultsInSpan += 1;
+        const from = Math.max(this.#expected, this.#keptFrom);
+        this.#fault('entry-missing', span, from, entry.offset, 'what lay here is not in the record');
+      }
+      // The hash it follows is gone with it: the next signed head vouches for the rest.
       this.#previous = undefined;
     }
     if (this.#previous !== undefined && !sameBytes(this.#hash(this.#previous, entry), entry.hash)) {

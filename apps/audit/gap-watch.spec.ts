@@ -1,0 +1,143 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import { MemoryBus, MemoryLog } from '#bus';
+import { TOPICS } from '#contracts';
+import { MemoryHistory } from '#record';
+import { chainScriptSchema, eventsOfScript, messageOfChainEvent, readTopic, SCRIPT_START } from '#testing';
+import { GapWatch } from './gap-watch.js';
+
+const MINUTE_MS = 60_000;
+const RECONCILED = [TOPICS.agentActions, TOPICS.agentDecisions, TOPICS.agentOutcomes];
+
+/** A log, the record of it, and their one clock. */
+class World {
+  now = SCRIPT_START;
+  readonly bus = new MemoryBus(new MemoryLog(() => this.now));
+  readonly history = new MemoryHistory();
+
+  watch(options: { windowMs?: number } = {}): GapWatch {
+    return new GapWatch(this.bus, this.history, { now: () => this.now, catchUpMs: 0, ...options });
+  }
+
+  /** Appends the events, at their times, to the log; the record does not have them yet. */
+  async happen(events: readonly object[]): Promise<void> {
+    const script = chainScriptSchema.parse({ agents: ['clerk'], events });
+    for (const event of eventsOfScript(script)) {
+      this.now = event.appendTime;
+      const { topic, key, value, headers } = messageOfChainEvent(event);
+      await this.bus.publish([{ topic, key, value, headers }]);
+    }
+  }
+
+  async record(): Promise<void> {
+    for (const { name } of RECONCILED) await this.history.append(await readTopic(this.bus, name));
+  }
+}
+
+const INTENT = { intent: 'read', agent: 'clerk', at: 0 };
+const ALLOW = { decision: 'read', outcome: 'allow', at: 10 };
+const REPORT = { report: 'read', status: 'executed', at: 20 };
+const FORBIDDEN = [
+  { intent: 'drop', agent: 'clerk', at: 30 },
+  { decision: 'drop', outcome: 'deny', at: 40 },
+  { report: 'drop', status: 'executed', at: 50 },
+];
+
+describe('gaps are watched while audit runs', () => {
+  let world: World;
+
+  beforeEach(async () => {
+    world = new World();
+    await world.bus.ensureTopics(Object.values(TOPICS));
+  });
+
+  it('and what must never be counts at the first look', async () => {
+    await world.happen([INTENT, ALLOW, REPORT, ...FORBIDDEN]);
+    await world.record();
+    const watch = world.watch();
+    expect(await watch.look()).toBe(true);
+    expect(watch.counts()).toEqual({
+      'intent-without-decision': 0,
+      'allow-without-outcome': 0,
+      'outcome-without-allow': 1,
+      'outcome-differs': 0,
+      'executed-too-late': 0,
+    });
+  });
+
+  it('and what may yet close counts only once it is old', async () => {
+    const watch = world.watch();
+    await world.happen([INTENT]);
+    await world.record();
+    await watch.look();
+    expect(watch.counts()['intent-without-decision']).toBe(0);
+    world.now += 2 * MINUTE_MS;
+    await watch.look();
+    expect(watch.counts()['intent-without-decision']).toBe(1);
+    await watch.look();
+    expect(watch.counts()['intent-without-decision']).toBe(1);
+  });
+
+  it('and what has closed in time never counts', async () => {
+    const watch = world.watch();
+    await world.happen([INTENT]);
+    await world.record();
+    await watch.look();
+    await world.happen([INTENT, ALLOW, REPORT]);
+    await world.record();
+    world.now += 10 * MINUTE_MS;
+    await watch.look();
+    expect(Object.values(watch.counts())).toEqual([0, 0, 0, 0, 0]);
+  });
+
+  it('and each counts once, whatever else happens to its intent', async () => {
+    const watch = world.watch();
+    await world.happen([INTENT, ALLOW]);
+    await world.record();
+    await watch.look();
+    await world.happen([INTENT, ALLOW, { ...ALLOW, at: 6 * MINUTE_MS }]);
+    await world.record();
+    await watch.look();
+    await watch.look();
+    expect(watch.counts()['allow-without-outcome']).toBe(1);
+  });
+
+  it('and a restart, or another replica, finds the same', async () => {
+    const watch = world.watch();
+    await world.happen([INTENT, ALLOW]);
+    await world.record();
+    await watch.look();
+    await world.happen([INTENT, ALLOW, ...FORBIDDEN]);
+    await world.record();
+    world.now += 10 * MINUTE_MS;
+    await watch.look();
+    const restarted = world.watch();
+    await restarted.look();
+    expect(restarted.counts()).toEqual(watch.counts());
+    expect(restarted.counts()).toMatchObject({ 'allow-without-outcome': 1, 'outcome-without-allow': 1 });
+  });
+
+  it('and a record that lags behind the log raises no alarm', async () => {
+    const watch = world.watch();
+    await world.happen([INTENT]);
+    await world.record();
+    await watch.look();
+    await world.happen([INTENT, ALLOW, REPORT]);
+    world.now += 10 * MINUTE_MS;
+    expect(await watch.look()).toBe(false);
+    expect(watch.counts()['intent-without-decision']).toBe(0);
+    await world.record();
+    expect(await watch.look()).toBe(true);
+    expect(Object.values(watch.counts())).toEqual([0, 0, 0, 0, 0]);
+  });
+
+  it('and what lies longer ago than the window is not counted any more', async () => {
+    const watch = world.watch({ windowMs: 30 * MINUTE_MS });
+    await world.happen(FORBIDDEN);
+    await world.record();
+    await watch.look();
+    expect(watch.counts()['outcome-without-allow']).toBe(1);
+    world.now += 40 * MINUTE_MS;
+    await watch.look();
+    expect(watch.counts()['outcome-without-allow']).toBe(0);
+  });
+});
