@@ -13,10 +13,8 @@ import {
   roundOf,
   type AgentAuthority,
   type Charter,
-  type Intent,
   type JudgedIntent,
   type Layer,
-  type SecondRound,
   type Stamp,
   type Verdict,
   type WhyNot,
@@ -31,6 +29,7 @@ import {
   type ResultMessage,
   type Unreadable,
 } from '#bus';
+import { arrivalOf, type Refusal } from './arrival.js';
 import { CHARTER_KEY, type Views } from './views.js';
 
 /** A run of neighbouring layers in one process. */
@@ -105,36 +104,6 @@ export class SegmentError extends Error {
   ) {
     super(message);
   }
-}
-
-/** Why an intent cannot be judged at all. */
-interface Refusal {
-  readonly code: string;
-  readonly reason: string;
-}
-
-/** An intent as it came to the first layer. */
-type Arrival =
-  | { readonly ok: true; readonly intent: Intent; readonly secondRound: SecondRound | undefined }
-  | ({ readonly ok: false } & Refusal);
-
-function arrivalOf(message: ReceivedMessage): Arrival {
-  const first = readEvent(EVENTS.intent, message);
-  if (first.ok) return keyed(message, first.event.data, undefined);
-  if (first.code !== 'REMIT_EVENT_WRONG_TYPE') return first;
-  const second = readEvent(EVENTS.resubmittedIntent, message);
-  if (!second.ok) return second.code === 'REMIT_EVENT_WRONG_TYPE' ? first : second;
-  const { intent, requestId } = second.event.data;
-  return keyed(message, intent, { requestId });
-}
-
-function keyed(message: ReceivedMessage, intent: Intent, secondRound: SecondRound | undefined): Arrival {
-  if (message.key?.toString('utf8') === intent.agentId) return { ok: true, intent, secondRound };
-  return {
-    ok: false,
-    code: 'REMIT_INTENT_KEY_MISMATCH',
-    reason: `the message key must be the agent's id, ${intent.agentId}: order and partition depend on it`,
-  };
 }
 
 /** An intent whose verdicts rest on counted uses waits for them; its place among the results is kept. */
