@@ -33,6 +33,12 @@ addAgentCommands(program);
 const isAtTheDoor = program.commands.some((command) => command.name() === process.argv[2]);
 if (!isAtTheDoor) (await import('./record-commands.js')).addRecordCommands(program);
 
+// `remit … | head` has read enough: that is no error
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit();
+});
+
 try {
   await program.parseAsync();
 } catch (error) {
