@@ -6,6 +6,7 @@ import { TOPICS } from '#contracts';
 import { PostgresHistory, type History } from '#record';
 import { BUS, BusModule, CONFIG, type ReadinessCheck } from '#service';
 import { ingest } from './ingestion.js';
+import { ProvingModule } from './proving.module.js';
 
 /** Injection token of the {@link History} this process writes. */
 export const HISTORY = Symbol('remit.history');
@@ -53,7 +54,7 @@ function auditChecks(history: History, transport: BatchTransport): readonly Read
 }
 
 @Module({
-  imports: [BusModule],
+  imports: [BusModule, ProvingModule],
   controllers: [AuditController],
   providers: [
     {

@@ -1,8 +1,16 @@
 import type { Command } from 'commander';
 import { addGapsCommand } from './gaps-command.js';
+import { addRecordKeepingCommands } from './record-keeping-commands.js';
+import { addRecordProofCommands } from './record-proof-commands.js';
+import { addRecordSearchCommands } from './record-search-commands.js';
 
 /** `remit audit`: questions to the record. */
 export function addAuditCommands(program: Command): void {
-  const audit = program.command('audit').description('The record: what does not add up.');
+  const audit = program
+    .command('audit')
+    .description('The record: what does not add up, who did what, and whether anyone has touched it.');
   addGapsCommand(audit);
+  addRecordSearchCommands(audit);
+  addRecordProofCommands(audit);
+  addRecordKeepingCommands(audit);
 }

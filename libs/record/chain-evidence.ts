@@ -1,7 +1,7 @@
 import { sha256, TOPICS } from '#contracts';
 import { checkCharter, permissionsBehind, type ChainEvent, type ChainEvidence } from '#domain';
 import { charterEventIn, permissionEventIn } from './governing-events.js';
-import type { HistoryReading } from './history-reading.js';
+import type { HistoryReading } from './history.js';
 
 /** The charters that judged a chain, and the grants its decisions rest on, as the record holds them. */
 export async function readChainEvidence(

@@ -213,6 +213,8 @@ const GRANTS = `
   GRANT INSERT, UPDATE ON record.retention TO ${keeper};
   GRANT EXECUTE ON FUNCTION record.drop_month(date) TO ${keeper}`;
 
+const FIRST_WITH_MAINTAIN = 170_000;
+
 /** Roles belong to the whole server: another database, or another replica, may be creating them just now. */
 const CREATE_ROLES = Object.values(RECORD_ROLES)
   .map(
@@ -226,8 +228,8 @@ const CREATE_ROLES = Object.values(RECORD_ROLES)
   )
   .join(';');
 
-class CreateHistory1764000000000 implements MigrationInterface {
-  readonly name = 'CreateHistory1764000000000';
+class CreateRecord1764100000000 implements MigrationInterface {
+  readonly name = 'CreateRecord1764100000000';
 
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(TABLES);
@@ -242,7 +244,15 @@ class CreateHistory1764000000000 implements MigrationInterface {
     const [roles] = (await runner.query('SELECT count(*)::int AS count FROM pg_roles WHERE rolname = ANY($1)', [
       Object.values(RECORD_ROLES),
     ])) as { count: number }[];
-    if (roles?.count === Object.keys(RECORD_ROLES).length) await runner.query(GRANTS);
+    if (roles?.count !== Object.keys(RECORD_ROLES).length) return;
+    await runner.query(GRANTS);
+    const [server] = (await runner.query(`SELECT current_setting('server_version_num')::int AS version`)) as {
+      version: number;
+    }[];
+    // Before that, only the owner may tidy up after an erasure; the server does so by itself, later.
+    if ((server?.version ?? 0) >= FIRST_WITH_MAINTAIN) {
+      await runner.query(`GRANT MAINTAIN ON record.intent_key TO ${keeper}`);
+    }
   }
 
   async down(runner: QueryRunner): Promise<void> {
@@ -253,5 +263,5 @@ class CreateHistory1764000000000 implements MigrationInterface {
   }
 }
 
-export const RECORD_MIGRATIONS = [CreateHistory1764000000000];
-export const NEWEST_MIGRATION = new CreateHistory1764000000000().name;
+export const RECORD_MIGRATIONS = [CreateRecord1764100000000];
+export const NEWEST_MIGRATION = new CreateRecord1764100000000().name;

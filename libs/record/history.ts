@@ -1,5 +1,4 @@
 import type { ChainEvent } from '#domain';
-import type { HistoryReading } from './history-reading.js';
 
 /** Header values by name; a repeated name has an array. */
 export type StoredHeaders = Readonly<Record<string, Buffer | readonly Buffer[]>>;
@@ -61,6 +60,8 @@ export interface HistorySearch {
   readonly traceId?: string | undefined;
   /** CloudEvents id. */
   readonly eventId?: string | undefined;
+  /** Decisions in which this rule has found something. No index leads there: give a time or an agent with it. */
+  readonly rule?: string | undefined;
   /** The most entries to return. */
   readonly limit: number;
   readonly after?: HistoryCursor | undefined;
@@ -68,6 +69,43 @@ export interface HistorySearch {
 
 /** For each topic, the offset after the last message stored of each partition; 0 where nothing is stored. */
 export type StoredPositions = ReadonlyMap<string, readonly number[]>;
+
+/** What to read of the history, in append order. All conditions must hold. */
+export interface HistoryStream {
+  readonly topics: readonly string[];
+  /** Appended at or after, ms since the epoch. */
+  readonly from?: number | undefined;
+  /** Appended before, ms since the epoch. */
+  readonly to?: number | undefined;
+  readonly agentId?: string | undefined;
+  /** Where an earlier reading has stopped: it goes on behind this entry. */
+  readonly after?: HistoryCursor | undefined;
+}
+
+/** A run of one partition, by offset. */
+export interface PartitionRun {
+  readonly topic: string;
+  readonly partition: number;
+  /** From this offset on … */
+  readonly from: number;
+  /** … and before this one; else to the end. */
+  readonly to?: number | undefined;
+}
+
+/**
+ * Reading history in bulk, in constant memory: pages follow each other by key, so nothing is skipped or shown twice
+ * while history grows.
+ */
+export interface HistoryReading {
+  /** In the order of append time, then topic (by code point), partition and offset. No page is empty. */
+  stream(stream: HistoryStream): AsyncIterable<readonly HistoryEntry[]>;
+  /** In the order of offsets. No page is empty. */
+  partition(run: PartitionRun): AsyncIterable<readonly HistoryEntry[]>;
+  /** What lies at these positions, in any order; positions where nothing is stored are left out. */
+  at(positions: readonly Position[]): Promise<readonly HistoryEntry[]>;
+  /** Everything that says it is about one of these intents, in append order. */
+  aboutIntents(intentIds: readonly string[]): Promise<readonly HistoryEntry[]>;
+}
 
 /**
  * Every message of every topic, once. Two implementations, `PostgresHistory` and `MemoryHistory`, pass one suite.

@@ -1,9 +1,19 @@
+import { TOPICS } from '#contracts';
 import type { ChainEvent } from '#domain';
 import { readChain } from './chain-events.js';
-import type { History, HistoryEntry, HistorySearch, Position, RecordedMessage, StoredPositions } from './history.js';
+import type {
+  History,
+  HistoryEntry,
+  HistorySearch,
+  HistoryStream,
+  PartitionRun,
+  Position,
+  RecordedMessage,
+  StoredPositions,
+} from './history.js';
 import { byAppendTime, byPosition, storedPositions } from './history-order.js';
-import { ENTRIES_PER_PAGE, pages, type HistoryStream, type PartitionRun } from './history-reading.js';
-import { searchTerm, searchTermsOf } from './search-terms.js';
+import { ENTRIES_PER_PAGE, pages } from './history-reading.js';
+import { findingOf, searchTerm, searchTermsOf } from './search-terms.js';
 import { headersFromText, headersToText } from './stored-headers.js';
 
 /** A copy, so that nobody who still holds the message can change history. */
@@ -41,7 +51,7 @@ export class MemoryHistory implements History {
   }
 
   search(search: HistorySearch): Promise<readonly HistoryEntry[]> {
-    const { from = -Infinity, to = Infinity, after, limit } = search;
+    const { from = -Infinity, to = Infinity, after, limit, rule } = search;
     const terms = (['agentId', 'actionType', 'target', 'outcome', 'chainId', 'traceId', 'eventId'] as const).flatMap(
       (term) => {
         const wanted = search[term];
@@ -53,6 +63,8 @@ export class MemoryHistory implements History {
         entry.appendTime >= from &&
         entry.appendTime < to &&
         terms.every(([term, wanted]) => entry[term] === wanted) &&
+        (rule === undefined ||
+          (entry.topic === TOPICS.agentDecisions.name && entry.value?.includes(findingOf(rule)) === true)) &&
         (after === undefined || byAppendTime(entry, after) > 0),
     );
     return Promise.resolve(found.slice(0, limit));

@@ -1,14 +1,23 @@
+import { TOPICS } from '#contracts';
 import type { ChainEvent } from '#domain';
 import { appendToChains } from './chain-append.js';
 import { readChain } from './chain-events.js';
-import type { History, HistoryEntry, HistorySearch, Position, RecordedMessage, StoredPositions } from './history.js';
+import type {
+  History,
+  HistoryEntry,
+  HistorySearch,
+  HistoryStream,
+  PartitionRun,
+  Position,
+  RecordedMessage,
+  StoredPositions,
+} from './history.js';
 import { byPosition, storedPositions } from './history-order.js';
-import type { HistoryStream, PartitionRun } from './history-reading.js';
 import { APPEND_ORDER, openRows, ROW_COLUMNS, type HistoryRow } from './history-rows.js';
 import { PostgresReading } from './postgres-reading.js';
 import { RecordConnection } from './record-connection.js';
 import type { RecordDatabaseOptions } from './record-database.js';
-import { searchTerm } from './search-terms.js';
+import { findingOf, searchTerm } from './search-terms.js';
 
 const COLUMN_OF = {
   agentId: 'agent_id',
@@ -60,14 +69,8 @@ export class PostgresHistory implements History {
     }
   }
 
-  /** Creates the partitions of the months around `now`, so that no append has to wait for one. */
-  async prepareMonths(now: number): Promise<void> {
-    const WEEK_MS = 7 * 24 * 60 * 60 * 1000;
-    await this.#ensureMonths([{ appendTime: now }, { appendTime: now + WEEK_MS }]);
-  }
-
   search(search: HistorySearch): Promise<readonly HistoryEntry[]> {
-    const { from, to, after, limit } = search;
+    const { from, to, after, limit, rule } = search;
     const values: unknown[] = [];
     const value = (one: unknown): string => `$${String(values.push(one))}`;
     const conditions = ['gap_until IS NULL'];
@@ -76,6 +79,12 @@ export class PostgresHistory implements History {
     for (const term of Object.keys(COLUMN_OF) as (keyof typeof COLUMN_OF)[]) {
       const wanted = search[term];
       if (wanted !== undefined) conditions.push(`${COLUMN_OF[term]} = ${value(searchTerm(wanted))}`);
+    }
+    if (rule !== undefined) {
+      conditions.push(
+        `topic = ${value(TOPICS.agentDecisions.name)}`,
+        `position(${value(findingOf(rule))} in value) > 0`,
+      );
     }
     if (after !== undefined) {
       conditions.push(

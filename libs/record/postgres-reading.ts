@@ -1,11 +1,5 @@
-import type { HistoryEntry, Position } from './history.js';
-import {
-  ENTRIES_PER_PAGE,
-  pages,
-  type HistoryReading,
-  type HistoryStream,
-  type PartitionRun,
-} from './history-reading.js';
+import type { HistoryEntry, HistoryReading, HistoryStream, PartitionRun, Position } from './history.js';
+import { ENTRIES_PER_PAGE, pages } from './history-reading.js';
 import { APPEND_ORDER, ROW_COLUMNS } from './history-rows.js';
 import { searchTerm } from './search-terms.js';
 

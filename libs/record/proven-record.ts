@@ -22,6 +22,8 @@ interface EpochTree {
   readonly tree: MerkleTree;
 }
 
+const WEEK_MS = 7 * 24 * 60 * 60 * 1000;
+
 const EPOCH_OF = `
   SELECT epoch FROM record.epoch_leaves WHERE topic = $1 AND "partition" = $2 AND next > $3 ORDER BY next LIMIT 1`;
 
@@ -40,6 +42,13 @@ export class ProvenRecord {
     this.#record = new RecordConnection(options, 'writer');
     this.checkpoints = new Checkpoints(this.#record);
     this.stored = new StoredRecord(this.#record.query);
+  }
+
+  /** Creates the partitions of now and of the week to come, so that no append has to wait for one. */
+  async prepareMonths(now: number): Promise<void> {
+    for (const moment of [now, now + WEEK_MS]) {
+      await this.#record.query('SELECT record.ensure_month($1)', [new Date(moment)]);
+    }
   }
 
   /** Checks everything that is stored. `publicKey`: the one that signed the first checkpoint. */
@@ -70,6 +79,11 @@ export class ProvenRecord {
       index,
       path: tree.path(index).map(hexOf),
     };
+  }
+
+  /** The keys that entries are sealed with; destroyed ones are left out. */
+  keysWithIds(ids: readonly string[]): Promise<ReadonlyMap<string, Buffer>> {
+    return ids.length === 0 ? Promise.resolve(new Map()) : this.#record.intentKeys.withIds(this.#record.query, ids);
   }
 
   async close(): Promise<void> {

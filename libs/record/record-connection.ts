@@ -43,17 +43,12 @@ export class RecordConnection {
 
   /** Work in one transaction, which sees one moment of the record. */
   snapshot<Result>(work: (query: Query) => Promise<Result>): Promise<Result> {
-    return this.session(async (runner, query) => {
-      await runner.startTransaction('REPEATABLE READ');
-      try {
-        const result = await work(query);
-        await runner.commitTransaction();
-        return result;
-      } catch (error) {
-        if (runner.isTransactionActive) await runner.rollbackTransaction().catch(() => undefined);
-        throw error;
-      }
-    });
+    return this.#inTransaction('REPEATABLE READ', work);
+  }
+
+  /** Work in one transaction, whose statements each see what is committed by then. */
+  transaction<Result>(work: (query: Query) => Promise<Result>): Promise<Result> {
+    return this.#inTransaction('READ COMMITTED', work);
   }
 
   async with<Result>(work: (source: DataSource) => Promise<Result>): Promise<Result> {
@@ -70,6 +65,23 @@ export class RecordConnection {
     // What never opened needs no closing; whoever tried has been told.
     const source = await opening?.catch(() => undefined);
     await source?.destroy();
+  }
+
+  #inTransaction<Result>(
+    isolation: 'READ COMMITTED' | 'REPEATABLE READ',
+    work: (query: Query) => Promise<Result>,
+  ): Promise<Result> {
+    return this.session(async (runner, query) => {
+      await runner.startTransaction(isolation);
+      try {
+        const result = await work(query);
+        await runner.commitTransaction();
+        return result;
+      } catch (error) {
+        if (runner.isTransactionActive) await runner.rollbackTransaction().catch(() => undefined);
+        throw error;
+      }
+    });
   }
 
   #connected(): Promise<DataSource> {

@@ -1,8 +1,7 @@
 import { TOPICS } from '#contracts';
 import { gapsIn, type Gap } from '#domain';
 import { chainEventsOf } from './chain-events.js';
-import type { HistoryEntry, Position } from './history.js';
-import type { HistoryReading, HistoryStream } from './history-reading.js';
+import type { HistoryEntry, HistoryReading, HistoryStream, Position } from './history.js';
 
 /** The topics whose events must add up. */
 export const RECONCILED_TOPICS = [

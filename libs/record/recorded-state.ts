@@ -7,8 +7,7 @@ import {
   type StateAt,
 } from '#domain';
 import { agentOfPermissionEntry, charterEventIn, permissionEventIn } from './governing-events.js';
-import type { HistoryEntry } from './history.js';
-import type { HistoryReading } from './history-reading.js';
+import type { HistoryEntry, HistoryReading } from './history.js';
 
 /**
  * What was in force at a time, ms since the epoch: what an intent appended then was judged by. Like every judgement it

@@ -8,7 +8,7 @@ import {
   type CharterInForce,
 } from '#domain';
 import { agentOfPermissionEntry, charterEventIn, permissionEventIn } from './governing-events.js';
-import type { HistoryReading } from './history-reading.js';
+import type { HistoryReading } from './history.js';
 
 /** States of one agent that are kept, so that a redelivered intent, which looks a little back, costs nothing. */
 const STATES_KEPT = 32;

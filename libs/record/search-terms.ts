@@ -146,3 +146,8 @@ export function readMessage(message: Pick<RecordedMessage, 'topic' | 'key' | 'he
 export function searchTermsOf(message: Pick<RecordedMessage, 'topic' | 'key' | 'headers' | 'value'>): SearchTerms {
   return readMessage(message).terms;
 }
+
+/** The bytes that a decision has where, and only where, a rule has found something. */
+export function findingOf(rule: string): Buffer {
+  return Buffer.from(`"rule":${JSON.stringify(rule)}`);
+}

@@ -5,6 +5,8 @@ import { measurePiiQuality, readPiiCases } from '../cases/pii/pii-quality.js';
 import { figure, figureTable, type Figure } from './figure.js';
 import { measureGrants } from './grants.js';
 import { measurePolicies } from './policies.js';
+import { measureReplay } from './replay.js';
+import { measureRecord, measureRecordGrowth } from './record.js';
 import { measureThroughput } from './throughput.js';
 
 const progress = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -28,10 +30,22 @@ const GROUPS: Record<string, { about: string; measure: () => Promise<Figure[]> |
     measure: () => measureThroughput(loadConfig().kafkaBrokers, progress),
   },
   pii: { about: 'personal data: recall and precision on labelled cases', measure: piiQuality },
+  record: {
+    about: 'the record, beside PostgreSQL’s COPY and plain SHA-256',
+    measure: () => measureRecord(loadConfig().databaseUrl, progress),
+  },
+  'record-growth': {
+    about: 'the record as it grows, beside itself when it was small',
+    measure: () => measureRecordGrowth(loadConfig().databaseUrl, progress),
+  },
   policies: { about: 'policies, beside a plain function for each', measure: measurePolicies },
   grants: {
     about: 'temporary permissions, beside standing ones',
     measure: () => measureGrants(loadConfig().databaseUrl),
+  },
+  replay: {
+    about: 'replay of recorded decisions, beside the live pipeline that made them',
+    measure: () => measureReplay(loadConfig(), progress),
   },
   codec: { about: 'CloudEvents structured mode, beside binary mode', measure: measureCodec },
 };

@@ -61,10 +61,7 @@ export async function measureThroughput(
   const bus = new KafkaBus({ brokers, topics, replicationFactor: 1 });
   try {
     await bus.ensureTopics(topics);
-    const text = readFileSync(join(ROOT, BENCH_CHARTER), 'utf8');
-    const checked = checkCharter(text, sha256);
-    if (!checked.ok) throw new Error(`${BENCH_CHARTER} is refused: ${JSON.stringify(checked.problems)}`);
-    await activateCharter(bus, { text, charter: checked.charter, activatedBy: 'bench' });
+    await activateBenchCharter(bus);
 
     const rates = new Map<string, number[]>();
     for (let round = 1; round <= ROUNDS; round += 1) {
@@ -88,6 +85,19 @@ export async function measureThroughput(
   } finally {
     await bus.close();
   }
+}
+
+async function activateBenchCharter(bus: KafkaBus): Promise<void> {
+  const text = readFileSync(join(ROOT, BENCH_CHARTER), 'utf8');
+  const checked = checkCharter(text, sha256);
+  if (!checked.ok) throw new Error(`${BENCH_CHARTER} is refused: ${JSON.stringify(checked.problems)}`);
+  await activateCharter(bus, { text, charter: checked.charter, activatedBy: 'bench' });
+}
+
+/** Decides so many intents in one process, all layers, and returns the rate. What was decided stays on the log. */
+export async function decideLive(bus: KafkaBus, brokers: readonly string[], intents: number): Promise<number> {
+  await activateBenchCharter(bus);
+  return drain(bus, brokers, { ...VARIANTS.segment, intents });
 }
 
 /** Puts intents on the log, then starts one worker and takes the rate at which its results appear there. */

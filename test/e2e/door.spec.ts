@@ -121,8 +121,9 @@ describe('people, by the command line, through the door of a running system', ()
       const parameters = { account: 'ACC-1', note: 'fine\u001b[2J' };
       const answer = cleaner.propose({ type: 'delete', target: 'accounts', parameters }, { timeoutMs: 60_000 });
       let listed = '';
-      while (!listed.includes('hold:'))
+      for (let tries = 0; tries < 40 && !listed.includes('hold:'); tries += 1) {
         listed = (await remit('olga', 'approvals', 'list', '--agent', 'cleaner', '--json')).out;
+      }
       const { requests } = JSON.parse(listed) as { requests: [{ requestId: string; held: { actionDigest: string } }] };
       const [{ requestId, held }] = requests;
       const shown = await remit('olga', 'approvals', 'show', requestId);

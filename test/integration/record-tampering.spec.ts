@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { EVENTS, TOPICS, writeEvent } from '#contracts';
-import { type Checkpoint, type EntryFault, type RecordReport } from '#domain';
+import type { Checkpoint, RecordReport } from '#domain';
 import { PostgresHistory, ProvenRecord, type RecordedMessage } from '#record';
 import { asIntruder, createOwnDatabase, emptyRecord, type OwnDatabase } from './own-database.js';
 

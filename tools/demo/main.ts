@@ -4,7 +4,7 @@ import { KafkaBus } from '#bus';
 import { loadConfig } from '#config';
 import { TOPICS } from '#contracts';
 import { foldChain, renderChain } from '#domain';
-import { PostgresHistory } from '#record';
+import { PostgresHistory, readChainEvidence } from '#record';
 import { devToken, readDevKey } from '#service';
 import { DoorPeople, loadStories, missingFromHistory, StoryPlayer, type PlayedStep } from '#stories';
 import { howToGoOn, storyTable } from './report.js';
@@ -50,7 +50,9 @@ async function demo(json: boolean): Promise<boolean> {
       const chainId = played.find((step) => step.story === 'who is responsible?')?.chainId;
       if (chainId !== undefined) {
         process.stdout.write(`Who is responsible? \`remit chain ${chainId}\`, from the record:\n\n`);
-        process.stdout.write(`${renderChain(foldChain(chainId, await history.chain(chainId)))}\n\n`);
+        const events = await history.chain(chainId);
+        const tree = foldChain(chainId, events, await readChainEvidence(history, events));
+        process.stdout.write(`${renderChain(tree)}\n\n`);
       }
       const stored = [...(await history.count()).values()].reduce((sum, count) => sum + count, 0);
       process.stdout.write(`${howToGoOn(played, stored, missing)}\n`);

@@ -8,6 +8,7 @@ import {
   type ProofCrypto,
 } from './checkpoint.js';
 import { entryHash, type ChainedEntry, type EntryHash } from './entry-hash.js';
+import { isProven, type InclusionProof } from './evidence.js';
 import { MerkleRoot } from './merkle.js';
 
 /** A partition of a topic in the record. */
@@ -92,11 +93,7 @@ function spell(count: number, one: string, several: string): string {
  * key's holder has written anew, checkpoints that were kept elsewhere. Memory grows with the number of epochs and
  * the largest epoch of one partition, not with the record.
  */
-export async function verifyRecord(
-  source: RecordSource,
-  trust: { readonly publicKey: Uint8Array; readonly kept?: readonly Checkpoint[] },
-  crypto: ProofCrypto,
-): Promise<RecordReport> {
+export async function verifyRecord(source: RecordSource, trust: Trust, crypto: ProofCrypto): Promise<RecordReport> {
   const findings = new Findings();
   const { spans, checkpoints, last } = await readCheckpoints(source, trust, crypto, findings);
   const stored = await source.partitions();
@@ -112,40 +109,64 @@ export async function verifyRecord(
   return { faults, moreFaults: more, proven, notYetProven, dropped, checkpoints, last };
 }
 
-async function readCheckpoints(
-  source: RecordSource,
-  trust: { readonly publicKey: Uint8Array; readonly kept?: readonly Checkpoint[] },
+/** What a verifier relies on. */
+export interface Trust {
+  /** Ed25519, 32 bytes: the key that signed the first checkpoint. */
+  readonly publicKey: Uint8Array;
+  /** Checkpoints that were kept elsewhere. */
+  readonly kept?: readonly Checkpoint[];
+}
+
+/** Checkpoint after checkpoint for as long as each can be trusted; what cannot goes to `add`. */
+async function* trustedCheckpoints(
+  checkpoints: AsyncIterable<Checkpoint>,
+  trust: Trust,
   crypto: ProofCrypto,
-  findings: Findings,
-): Promise<{ spans: Map<string, Span[]>; checkpoints: number; last: RecordReport['last'] }> {
+  add: (fault: RecordFault) => void,
+): AsyncGenerator<Checkpoint> {
   const sequence = new CheckpointSequence(trust.publicKey, crypto);
   const kept = new Map((trust.kept ?? []).map((checkpoint) => [checkpoint.body.epoch, checkpoint]));
-  const spans = new Map<string, Span[]>();
   const heads = new Map<string, ChainHead>();
-  let checkpoints = 0;
-  let last: RecordReport['last'];
-  for await (const checkpoint of source.checkpoints()) {
+  for await (const checkpoint of checkpoints) {
     const { body } = checkpoint;
     const fault = sequence.accept(checkpoint);
     if (fault !== undefined) {
-      findings.add(fault);
-      break;
+      add(fault);
+      return;
     }
     const torn = body.heads.find((head) => head.from !== (heads.get(nameOf(head))?.next ?? 0) || head.next < head.from);
     if (torn !== undefined) {
       const what = `it does not begin where the one before ended: ${nameOf(torn)}, offset ${String(torn.from)}`;
-      findings.add({ kind: 'checkpoint-altered', epoch: body.epoch, what });
-      break;
+      add({ kind: 'checkpoint-altered', epoch: body.epoch, what });
+      return;
     }
     for (const head of body.heads) heads.set(nameOf(head), head);
     const anchor = kept.get(body.epoch);
-    if (anchor !== undefined) {
-      kept.delete(body.epoch);
-      if (!isSameCheckpoint(anchor.body, body)) {
-        for (const found of differencesFrom(anchor, heads)) findings.add(found);
-        break;
-      }
+    kept.delete(body.epoch);
+    if (anchor !== undefined && !isSameCheckpoint(anchor.body, body)) {
+      for (const found of differencesFrom(anchor, heads)) add(found);
+      return;
     }
+    yield checkpoint;
+  }
+  if (kept.size === 0) return;
+  const epoch = Math.min(...kept.keys());
+  const what = `a checkpoint kept elsewhere is for epoch ${String(epoch)}: the record has been cut off before it`;
+  add({ kind: 'checkpoint-missing', epoch, what });
+}
+
+async function readCheckpoints(
+  source: RecordSource,
+  trust: Trust,
+  crypto: ProofCrypto,
+  findings: Findings,
+): Promise<{ spans: Map<string, Span[]>; checkpoints: number; last: RecordReport['last'] }> {
+  const spans = new Map<string, Span[]>();
+  let checkpoints = 0;
+  let last: RecordReport['last'];
+  const add = (fault: RecordFault): void => findings.add(fault);
+  for await (const checkpoint of trustedCheckpoints(source.checkpoints(), trust, crypto, add)) {
+    const { body } = checkpoint;
     const digests = await authenticLeaves(source, checkpoint, crypto);
     if (digests === undefined) {
       const what = 'the list of hashes under it was altered; its entries are checked by their chain alone';
@@ -159,13 +180,43 @@ async function readCheckpoints(
     checkpoints += 1;
     last = { epoch: body.epoch, closedAt: body.closedAt };
   }
-  const unmet = [...kept.values()].filter(({ body }) => body.epoch > (last?.epoch ?? 0));
-  if (unmet.length > 0 && findings.faults.length === 0) {
-    const epoch = Math.min(...unmet.map(({ body }) => body.epoch));
-    const what = `a checkpoint kept elsewhere is for epoch ${String(epoch)}: the record has been cut off before it`;
-    findings.add({ kind: 'checkpoint-missing', epoch, what });
-  }
   return { spans, checkpoints, last };
+}
+
+/**
+ * Verifies single entries by their proofs. It says that each was in the record, not that nothing was left out: that
+ * only all of the record can show.
+ */
+export async function verifyProofs(
+  source: { checkpoints(): AsyncIterable<Checkpoint>; proofs(): AsyncIterable<InclusionProof> },
+  trust: Trust,
+  crypto: ProofCrypto,
+): Promise<RecordReport> {
+  const findings = new Findings();
+  const byEpoch = new Map<number, Checkpoint>();
+  let last: RecordReport['last'];
+  const add = (fault: RecordFault): void => findings.add(fault);
+  for await (const checkpoint of trustedCheckpoints(source.checkpoints(), trust, crypto, add)) {
+    const { epoch, closedAt } = checkpoint.body;
+    byEpoch.set(epoch, checkpoint);
+    last = { epoch, closedAt };
+  }
+  for await (const proof of source.proofs()) {
+    const checkpoint = byEpoch.get(proof.epoch);
+    if (checkpoint !== undefined && isProven(proof, checkpoint, crypto.sha256, crypto)) {
+      findings.proven += 1;
+      continue;
+    }
+    const { topic, partition, offset, gapUntil } = proof.entry;
+    const what =
+      checkpoint === undefined
+        ? 'its checkpoint is not there, or cannot be trusted'
+        : 'the entry and its proof do not lead to the root of the checkpoint';
+    const until = gapUntil ?? offset + 1;
+    findings.add({ kind: 'entry-altered', topic, partition, offset, until, epoch: proof.epoch, what });
+  }
+  const { faults, more, proven, notYetProven, dropped } = findings;
+  return { faults, moreFaults: more, proven, notYetProven, dropped, checkpoints: byEpoch.size, last };
 }
 
 /** Says in which partitions history is not the one that a checkpoint kept elsewhere was made of. */

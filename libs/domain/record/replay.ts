@@ -31,10 +31,12 @@ export interface RecordedDecision {
 }
 
 /**
- * Which facts of a decision the record has not kept. `intent-unreadable`: erased, or no intent that this version can
- * read. `views-behind`: a layer judged without the charter of that moment, and what it had read instead is on no record.
+ * Which facts of a decision the record has not kept. `erased`: its key was destroyed. `intent-unreadable`: no intent
+ * that this version can read. `views-behind`: a layer judged without the charter of that moment, and what it had read
+ * instead is on no record.
  */
 export const missingFactsSchema = z.enum([
+  'erased',
   'intent-not-in-record',
   'intent-unreadable',
   'charter-events-missing',

@@ -194,14 +194,14 @@ export interface RolloutAt {
 export function rolloutAt({ charter }: StateAt): RolloutAt[] {
   if (charter === undefined) return [];
   const { inForce, putBy } = charter;
-  const { document, requirements, modeOf } = inForce.charter;
+  const { charter: rules } = inForce;
   const named = [
-    ...requirements.map(({ rule }) => rule),
+    ...rules.requirements.map(({ rule }) => rule),
     ...ROLLED_OUT_RULES,
-    ...document.policies.map(({ id }) => id),
+    ...rules.document.policies.map(({ id }) => id),
   ];
   return [
-    ...document.boundaries.map(({ id }): RolloutAt => ({ rule: id, mode: 'always', putBy })),
-    ...named.map((rule): RolloutAt => ({ rule, mode: modeOf(rule), putBy })),
+    ...rules.document.boundaries.map(({ id }): RolloutAt => ({ rule: id, mode: 'always', putBy })),
+    ...named.map((rule): RolloutAt => ({ rule, mode: rules.modeOf(rule), putBy })),
   ];
 }

@@ -260,11 +260,11 @@ async function playAndRecord(
     else {
       world.now += one.tick;
       const intentId = intentIdOf(index);
-      actions.set(intentId, one.action as Action);
+      actions.set(intentId, one.action);
       await world.put(EVENTS.intent, TOPICS.agentActions.name, one.agentId, {
         intentId,
         agentId: one.agentId,
-        action: one.action as Action,
+        action: one.action,
         ...(one.onBehalfOf === undefined ? {} : { onBehalfOf: one.onBehalfOf }),
         ...(one.caused ? { cause: { agentId: 'ann', intentId: intentIdOf(0) } } : {}),
       });

@@ -117,7 +117,8 @@ describe('a kept history', () => {
   });
 
   it('shows what a candidate charter would change, denials that become allowances by themselves', async () => {
-    const text = String(messages.map((message) => eventOf(message)?.data['text']).findLast((one) => one !== undefined));
+    const activations = messages.filter(({ topic }) => topic === TOPICS.charterEvents.name);
+    const { text } = eventOf(activations.at(-1) as RecordedMessage)?.data as { text: string };
     const permissive = text.replace('stage: enforce', 'stage: observe');
     const checked = checkCharter(permissive, sha256);
     if (!checked.ok) throw new Error(JSON.stringify(checked.problems));
@@ -151,5 +152,7 @@ describe('a twin of the history in which', () => {
     const found = await findings(mutated(mutation));
     const wanted = 'differs' in mutation.expect ? mutation.expect.differs : mutation.expect.missing;
     expect(found).toEqual(expect.arrayContaining(wanted));
+    const report = await replayRecord(await historyOf(mutated(mutation)), {}, { engine: ENGINE, sha256 });
+    expect(report.identical).toBeLessThan(report.decisions);
   });
 });

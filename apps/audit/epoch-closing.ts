@@ -1,0 +1,74 @@
+import { appendFile } from 'node:fs/promises';
+import type { Bus } from '#bus';
+import { EVENTS, TOPICS, writeEvent } from '#contracts';
+import type { Checkpoint } from '#domain';
+import type { Projections, ProvenRecord } from '#record';
+
+export interface EpochClosingOptions {
+  readonly epochMs: number;
+  /** Every checkpoint this process signs is added here, one JSON object a line: for an auditor to keep elsewhere. */
+  readonly file: string;
+  /** The clock of this process, ms since the epoch. It says when an epoch was closed, and decides nothing. */
+  readonly now: () => number;
+  readonly onFailure: (error: unknown) => void;
+}
+
+/**
+ * Signs again and again what the record has got, puts the checkpoints on the log, prepares the coming month and keeps
+ * the projections up to date. Any number of replicas may do so at once. What fails is tried again.
+ */
+export class EpochClosing {
+  #timer: NodeJS.Timeout | undefined;
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly record: ProvenRecord,
+    private readonly projections: Projections,
+    private readonly bus: Pick<Bus, 'publish'>,
+    private readonly options: EpochClosingOptions,
+  ) {}
+
+  start(): void {
+    const round = (): void => {
+      this.#running = this.round()
+        .catch(this.options.onFailure)
+        .finally(() => {
+          if (this.#timer !== undefined) this.#timer = setTimeout(round, this.options.epochMs);
+        });
+    };
+    this.#timer = setTimeout(round, this.options.epochMs);
+  }
+
+  /** Closes the epoch in hand, and ends. */
+  async stop(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    await this.#running;
+  }
+
+  /** One round. */
+  async round(): Promise<void> {
+    await this.record.prepareMonths(this.options.now());
+    const closed = await this.record.checkpoints.closeEpoch({
+      now: this.options.now(),
+      notForItself: [TOPICS.auditCheckpoints.name],
+    });
+    if (closed !== undefined) await appendFile(this.options.file, `${JSON.stringify(closed)}\n`);
+    for (const checkpoint of await this.record.checkpoints.unpublished()) {
+      await this.bus.publish([checkpointMessage(checkpoint)]);
+      await this.record.checkpoints.markPublished(checkpoint);
+    }
+    await this.projections.advance();
+  }
+}
+
+function checkpointMessage(checkpoint: Checkpoint) {
+  const { record, epoch } = checkpoint.body;
+  const event = writeEvent(EVENTS.checkpoint, {
+    id: `${record}/${String(epoch)}`,
+    source: '/remit/audit',
+    subject: record,
+    data: checkpoint,
+  });
+  return { topic: TOPICS.auditCheckpoints.name, key: null, ...event };
+}

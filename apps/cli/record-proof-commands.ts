@@ -1,0 +1,221 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import type { Command } from 'commander';
+import {
+  checkpointSchema,
+  proofDocumentSchema,
+  verifyProofs,
+  type Checkpoint,
+  type RecordFault,
+  type RecordReport,
+  type Trust,
+} from '#domain';
+import { parsePublicKey, proofCrypto, publicKeyPem, verifyPack } from '#record';
+import { CommandFailure, fail } from './command-failure.js';
+import { withProvenRecord } from './open-proven-record.js';
+import { printJson, tableOf } from './printing.js';
+import { announceReading } from './record-access.js';
+
+interface VerifyOptions {
+  readonly export?: string;
+  readonly proof?: string;
+  readonly key?: string;
+  readonly checkpoint?: string;
+  readonly json?: boolean;
+}
+
+/** `remit audit verify`, `prove`, `checkpoint`, `public-key` and `rotate-key`. */
+export function addRecordProofCommands(audit: Command): void {
+  audit
+    .command('verify')
+    .description(
+      'Has anyone touched the record? Finds and locates whatever was altered, deleted, put in or moved before the last\n' +
+        'checkpoint. With --export or --proof it needs neither database nor broker. Exits with 1 if anything is wrong.',
+    )
+    .option('--export <folder>', 'verify an export instead of the database')
+    .option('--proof <file>', 'verify what `remit audit prove` printed')
+    .option('--key <file>', 'the public key you were given (PEM); offline it must be named')
+    .option('--checkpoint <file>', 'checkpoints that you kept: then its key’s holder cannot have rewritten history')
+    .option('--json', 'the report as one JSON object')
+    .action(verify);
+
+  audit
+    .command('prove')
+    .description('Print a proof that an event is in the record, which `remit audit verify --proof` accepts on its own.')
+    .argument('<event-id>', 'CloudEvents id of the event, or topic/partition/offset')
+    .action(prove);
+
+  audit
+    .command('checkpoint')
+    .description(
+      'Sign everything that is stored now, and print the checkpoint: keep it where nobody else can reach it.',
+    )
+    .option('--out <file>', 'write it there instead')
+    .action(async (options: { out?: string }) => {
+      const checkpoint = await withProvenRecord(({ checkpoints }) =>
+        checkpoints.closeEpoch({ now: Date.now(), complete: true }),
+      );
+      if (checkpoint === undefined) fail('REMIT_RECORD_BUSY: another process is closing an epoch; try again');
+      await printOrWrite(`${JSON.stringify(checkpoint)}\n`, options.out);
+    });
+
+  audit
+    .command('public-key')
+    .description('Print the key that verifies the record. Give it to your auditors when the record begins.')
+    .option('--out <file>', 'write it there instead')
+    .action(async (options: { out?: string }) => {
+      const key = await withProvenRecord(({ checkpoints }) => checkpoints.firstPublicKey());
+      await printOrWrite(publicKeyPem(key), options.out);
+    });
+
+  audit
+    .command('rotate-key')
+    .description('Make another signing key. The checkpoint that announces it is signed by the one before.')
+    .action(async () => {
+      const checkpoint = await withProvenRecord(({ checkpoints }) => checkpoints.rotateKey(Date.now()));
+      if (checkpoint === undefined) fail('REMIT_RECORD_BUSY: another process is closing an epoch; try again');
+      const { epoch, nextKey } = checkpoint.body;
+      process.stdout.write(`Checkpoint ${String(epoch)} announces the key ${String(nextKey)}; it signs from now on.\n`);
+    });
+}
+
+async function printOrWrite(text: string, file: string | undefined): Promise<void> {
+  if (file === undefined) process.stdout.write(text);
+  else await writeFile(file, text);
+}
+
+async function verify(options: VerifyOptions): Promise<void> {
+  if (options.export !== undefined && options.proof !== undefined) fail('REMIT_CLI_OPTIONS: give --export or --proof');
+  const isOffline = options.export !== undefined || options.proof !== undefined;
+  if (isOffline && options.key === undefined) {
+    fail('REMIT_CLI_OPTIONS: --key is needed: without a key that you were given, anybody could have signed it');
+  }
+  const publicKey = options.key === undefined ? undefined : parsePublicKey(await textOf(options.key));
+  const kept = options.checkpoint === undefined ? [] : await checkpointsIn(options.checkpoint);
+  if (publicKey !== undefined && options.export !== undefined) {
+    const report = await verifyPack(options.export, { publicKey, kept });
+    print(report, options, [
+      report.manifest.holds === 'everything'
+        ? 'The export claims to hold everything: what is missing from it was looked for.'
+        : 'The export is a selection: each entry is proven by itself; whether all were selected, it cannot show.',
+      ...(report.opened > 0 ? [`${count(report.opened, 'event reads', 'events read')} as the sealed entry says.`] : []),
+      ...report.unfounded.map((file) => `UNFOUNDED  ${file} is not what the proven entries hold`),
+    ]);
+    if (report.unfounded.length > 0) throw new CommandFailure();
+    return;
+  }
+  if (publicKey !== undefined && options.proof !== undefined) {
+    print(await verifyProofFile(options.proof, { publicKey, kept }), options, []);
+    return;
+  }
+  const report = await withProvenRecord(async (record) =>
+    record.verify(publicKey ?? (await record.checkpoints.firstPublicKey()), kept),
+  );
+  print(
+    report,
+    options,
+    publicKey === undefined ? ['The key is the record’s own; with --key you trust the one you were given.'] : [],
+  );
+}
+
+async function verifyProofFile(file: string, trust: Trust): Promise<RecordReport> {
+  const document = proofDocumentSchema.safeParse(jsonOf(file, await textOf(file)));
+  if (!document.success) return fail(`REMIT_CLI_FILE: ${file} holds no proof as remit audit prove prints it`);
+  const { proof, checkpoints } = document.data;
+  const each = async function* <Value>(values: readonly Value[]): AsyncGenerator<Value> {
+    for (const value of values) yield await Promise.resolve(value);
+  };
+  return verifyProofs({ checkpoints: () => each(checkpoints), proofs: () => each([proof]) }, trust, proofCrypto);
+}
+
+async function prove(eventId: string): Promise<void> {
+  await announceReading('prove', { eventId });
+  const document = await withProvenRecord(async (record) => {
+    const place = /^(.+)\/(\d+)\/(\d+)$/.exec(eventId);
+    const found = await record.stored.withEventId(eventId);
+    const [entry] =
+      found.length > 0 || place === null
+        ? found
+        : await record.stored.at([{ topic: place[1] ?? '', partition: Number(place[2]), offset: Number(place[3]) }]);
+    if (entry === undefined) return fail(`REMIT_RECORD_NO_EVENT: the record holds no event ${JSON.stringify(eventId)}`);
+    if (found.length > 1) {
+      const places = found.map(({ topic, partition, offset }) => `${topic}/${String(partition)}/${String(offset)}`);
+      process.stderr.write(`(the first of ${String(found.length)} with this id: ${places.join(', ')})\n`);
+    }
+    let proof = await record.prove(entry);
+    if (proof === undefined) {
+      await record.checkpoints.closeEpoch({ now: Date.now() });
+      proof = await record.prove(entry);
+    }
+    if (proof === undefined)
+      return fail('REMIT_RECORD_ALTERED: no checkpoint bears this event out; run remit audit verify');
+    const checkpoints: Checkpoint[] = [];
+    for await (const checkpoint of record.stored.checkpoints()) checkpoints.push(checkpoint);
+    return { format: 'remit.proof/1', proof, checkpoints };
+  });
+  printJson(document);
+}
+
+function print(report: RecordReport, options: VerifyOptions, remarks: readonly string[]): void {
+  if (options.json === true) {
+    printJson(report);
+  } else {
+    if (report.faults.length > 0) {
+      process.stdout.write(
+        tableOf(
+          ['what', 'where', 'epoch', ''],
+          report.faults.map((fault) => [fault.kind, placeOf(fault), String(fault.epoch ?? 'unsigned'), fault.what]),
+        ),
+      );
+      if (report.moreFaults > 0) process.stdout.write(`… and ${String(report.moreFaults)} more\n`);
+    }
+    const { last, proven, notYetProven, dropped, checkpoints } = report;
+    const until = last === undefined ? '' : `, the last of ${last.closedAt}`;
+    process.stdout.write(
+      `${count(proven, 'entry is', 'entries are')} proven by ${count(checkpoints, 'checkpoint', 'checkpoints')}${until}.\n`,
+    );
+    if (notYetProven > 0) {
+      process.stdout.write(
+        `${count(notYetProven, 'entry is', 'entries are')} not yet proven: no checkpoint covers them.\n`,
+      );
+    }
+    if (dropped > 0)
+      process.stdout.write(`${count(dropped, 'entry was', 'entries were')} dropped when their time had come.\n`);
+    for (const remark of remarks) process.stdout.write(`${remark}\n`);
+    process.stdout.write(report.faults.length === 0 ? 'Nobody has touched it.\n' : 'THE RECORD HAS BEEN TOUCHED.\n');
+  }
+  if (report.faults.length > 0) throw new CommandFailure();
+}
+
+function placeOf(fault: RecordFault): string {
+  if (!('topic' in fault)) return 'checkpoint';
+  const { topic, partition, offset, until } = fault;
+  const place = `${topic}/${String(partition)}/${String(offset)}`;
+  return until > offset + 1 ? `${place} … ${String(until - 1)}` : place;
+}
+
+function count(number: number, one: string, several: string): string {
+  return `${number.toLocaleString('en')} ${number === 1 ? one : several}`;
+}
+
+function textOf(file: string): Promise<string> {
+  return readFile(file, 'utf8').catch((error: unknown) =>
+    fail(`REMIT_CLI_FILE: cannot read ${file}: ${error instanceof Error ? error.message : String(error)}`),
+  );
+}
+
+function jsonOf(file: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return fail(`REMIT_CLI_FILE: ${file} is not JSON`);
+  }
+}
+
+/** One JSON object a line, as `remit audit checkpoint` and the audit service write them. */
+async function checkpointsIn(file: string): Promise<readonly Checkpoint[]> {
+  const lines = (await textOf(file)).split('\n').filter((line) => line.trim() !== '');
+  return lines.map((line) => {
+    const checkpoint = checkpointSchema.safeParse(jsonOf(file, line));
+    return checkpoint.success ? checkpoint.data : fail(`REMIT_CLI_FILE: ${file} holds something that is no checkpoint`);
+  });
+}

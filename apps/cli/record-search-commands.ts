@@ -1,0 +1,212 @@
+import { readdir } from 'node:fs/promises';
+import type { Command } from 'commander';
+import { loadConfig } from '#config';
+import { ocsfEventOf } from '#domain';
+import {
+  exportEverything,
+  exportSelection,
+  PostgresHistory,
+  type HistoryCursor,
+  type HistoryEntry,
+  type HistorySearch,
+} from '#record';
+import { fail } from './command-failure.js';
+import { withProjections, withProvenRecord } from './open-proven-record.js';
+import { printJson, tableOf } from './printing.js';
+import { announceReading } from './record-access.js';
+import { timeOf } from './times.js';
+
+interface Selection {
+  readonly agent?: string;
+  readonly from?: string;
+  readonly to?: string;
+  readonly outcome?: string;
+  readonly action?: string;
+  readonly target?: string;
+  readonly chain?: string;
+  readonly trace?: string;
+  readonly rule?: string;
+}
+
+interface SearchOptions extends Selection {
+  readonly limit: string;
+  readonly after?: string;
+  readonly json?: boolean;
+}
+
+interface ExportOptions extends Selection {
+  readonly out?: string;
+  readonly all?: boolean;
+  readonly sealed?: boolean;
+  readonly ocsf?: boolean;
+}
+
+function selectable(command: Command): Command {
+  return command
+    .option('--agent <id>', 'of this agent')
+    .option('--from <time>', 'appended from then on')
+    .option('--to <time>', 'appended before then')
+    .option('--outcome <outcome>', 'allow, deny, hold; executed, failed, rolled-back')
+    .option('--action <verb>', 'with this action type')
+    .option('--target <system>', 'on this system')
+    .option('--chain <id>', 'of this chain')
+    .option('--trace <id>', 'of this trace')
+    .option('--rule <id>', 'decisions that this rule found something against');
+}
+
+/** `remit audit search`, `export` and `agents`. Each says on the log who asked for what, before it answers. */
+export function addRecordSearchCommands(audit: Command): void {
+  selectable(audit.command('search'))
+    .description('Find events in the record, oldest first, a page at a time.')
+    .option('--limit <n>', 'events a page', '50')
+    .option('--after <cursor>', 'the page behind this place, as printed at the end of a page')
+    .option('--json', 'one JSON object per event; the last line has the cursor of the next page')
+    .action(search);
+
+  selectable(audit.command('export'))
+    .description(
+      'Write an evidence pack: what was asked for, each event with its proof, and how to verify it without us.\n' +
+        'With --all: everything, sealed as it is stored. With --ocsf: JSON lines for a SIEM instead, on stdout.',
+    )
+    .option('--out <folder>', 'a new or empty folder')
+    .option('--all', 'all of the record, so that completeness can be verified too')
+    .option('--sealed', 'leave out keys and readable texts: proofs only')
+    .option('--ocsf', 'OCSF 1.5.0, class API Activity')
+    .action(exportPack);
+
+  audit
+    .command('agents')
+    .description('What each agent did, day by day (UTC).')
+    .argument('[agent]', 'this one only')
+    .option('--json', 'one JSON object per agent and day')
+    .action(async (agent: string | undefined, options: { json?: boolean }) => {
+      await announceReading('search', { agentDays: agent ?? 'all' });
+      const days = await withProjections(async (projections) => {
+        await projections.advance();
+        return projections.agentDays(agent);
+      });
+      if (options.json === true) return days.forEach(printJson);
+      process.stdout.write(
+        tableOf(
+          ['day', 'agent', 'intents', 'allowed', 'denied', 'held', 'executed', 'failed', 'rolled back'],
+          days.map((day) => [
+            day.day,
+            day.agentId,
+            ...[day.intents, day.allowed, day.denied, day.held, day.executed, day.failed, day.rolledBack].map(String),
+          ]),
+        ),
+      );
+    });
+}
+
+function searchOf(options: Selection): Omit<HistorySearch, 'limit' | 'after'> {
+  const now = Date.now();
+  return {
+    agentId: options.agent,
+    from: options.from === undefined ? undefined : timeOf(options.from, now),
+    to: options.to === undefined ? undefined : timeOf(options.to, now),
+    outcome: options.outcome,
+    actionType: options.action,
+    target: options.target,
+    chainId: options.chain,
+    traceId: options.trace,
+    rule: options.rule,
+  };
+}
+
+async function search(options: SearchOptions): Promise<void> {
+  const limit = Number(options.limit);
+  if (!Number.isInteger(limit) || limit < 1 || limit > 10_000) fail('REMIT_CLI_OPTIONS: --limit is 1 to 10000');
+  const after = options.after === undefined ? undefined : cursorOf(options.after);
+  const wanted = searchOf(options);
+  await announceReading('search', { ...wanted, limit, after: options.after });
+  const history = await PostgresHistory.open(loadConfig().databaseUrl);
+  try {
+    const page = await history.search({ ...wanted, limit, after });
+    const last = page.length === limit ? page.at(-1) : undefined;
+    if (options.json === true) {
+      for (const entry of page) printJson(shown(entry));
+      if (last !== undefined) printJson({ after: cursorText(last) });
+      return;
+    }
+    process.stdout.write(
+      tableOf(
+        ['appended', 'agent', 'action', 'target', 'outcome', 'chain', 'place'],
+        page.map((entry) => [
+          new Date(entry.appendTime).toISOString(),
+          entry.agentId ?? '',
+          entry.actionType ?? entry.eventType ?? '(unreadable)',
+          entry.target ?? '',
+          entry.erased === true ? `${entry.outcome ?? ''} (erased)` : (entry.outcome ?? ''),
+          entry.chainId ?? '',
+          placeOf(entry),
+        ]),
+      ),
+    );
+    if (last !== undefined) process.stdout.write(`next page: --after ${cursorText(last)}\n`);
+  } finally {
+    await history.close();
+  }
+}
+
+function shown(entry: HistoryEntry): object {
+  const { key: _key, headers: _headers, value, appendTime, ...rest } = entry;
+  return { ...rest, appendTime: new Date(appendTime).toISOString(), value: value?.toString('utf8') ?? null };
+}
+
+function placeOf({ topic, partition, offset }: HistoryCursor): string {
+  return `${topic}/${String(partition)}/${String(offset)}`;
+}
+
+function cursorText(entry: HistoryCursor): string {
+  return `${String(entry.appendTime)}/${placeOf(entry)}`;
+}
+
+function cursorOf(text: string): HistoryCursor {
+  const [, appendTime, topic, partition, offset] = /^(\d+)\/(.+)\/(\d+)\/(\d+)$/.exec(text) ?? [];
+  if (topic === undefined) return fail(`REMIT_CLI_OPTIONS: ${JSON.stringify(text)} is no cursor, as a page ends with`);
+  return { appendTime: Number(appendTime), topic, partition: Number(partition), offset: Number(offset) };
+}
+
+async function exportPack(options: ExportOptions): Promise<void> {
+  const wanted = searchOf(options);
+  const isSelected = Object.values(wanted).some((value) => value !== undefined);
+  if (options.all === true && (isSelected || options.ocsf === true)) {
+    fail('REMIT_CLI_OPTIONS: --all is everything, as an evidence pack: leave the other options out');
+  }
+  if (options.ocsf === true) {
+    await announceReading('export', { ...wanted, ocsf: true });
+    return exportOcsf(wanted);
+  }
+  if (options.all !== true && !isSelected) fail('REMIT_CLI_OPTIONS: say what to export, or --all');
+  const folder = options.out ?? fail('REMIT_CLI_OPTIONS: --out FOLDER is needed');
+  if ((await readdir(folder).catch(() => [])).length > 0) fail(`REMIT_CLI_FILE: ${folder} is not empty`);
+  await announceReading('export', options.all === true ? { everything: true } : { ...wanted, sealed: options.sealed });
+  const manifest = await withProvenRecord(async (record) => {
+    const now = Date.now();
+    await record.checkpoints.closeEpoch({ now });
+    if (options.all === true) return exportEverything(record, { folder, now });
+    const history = await PostgresHistory.open(loadConfig().databaseUrl);
+    try {
+      return await exportSelection(record, history, wanted, { folder, now, opened: options.sealed !== true });
+    } finally {
+      await history.close();
+    }
+  });
+  process.stdout.write(`${folder}: ${String(manifest.entries)} entries. How to verify them is in README.md there.\n`);
+}
+
+async function exportOcsf(wanted: Omit<HistorySearch, 'limit' | 'after'>): Promise<void> {
+  const PAGE = 500;
+  const history = await PostgresHistory.open(loadConfig().databaseUrl);
+  try {
+    for (let after: HistoryEntry | undefined; ;) {
+      const page = await history.search({ ...wanted, limit: PAGE, after });
+      for (const entry of page) printJson(ocsfEventOf(entry));
+      after = page.at(-1);
+      if (page.length < PAGE) return;
+    }
+  } finally {
+    await history.close();
+  }
+}
