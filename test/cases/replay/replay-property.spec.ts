@@ -344,7 +344,8 @@ describe('judging again from the recorded facts', () => {
           expect([report.identical, report.differing]).toEqual([decisions.length, 0]);
         },
       ),
-      { numRuns: 60 },
+      // one seed, so that what has been seen is the same in every run
+      { numRuns: 60, seed: 1 },
     );
     expect([...seen].sort()).toEqual(['1 allow', '1 deny', '1 hold', '2 allow', '2 deny']);
   });
