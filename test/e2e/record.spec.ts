@@ -9,13 +9,15 @@ import { KafkaBus, type ReceivedMessage } from '#bus';
 import { EVENTS, readEvent, sha256, TOPICS } from '#contracts';
 import { checkCharter } from '#domain';
 import { activateCharter } from '#service';
-import { requireKafka, startApp, untilReady, type RunningApp } from '#testing';
+import { startApp, untilReady, type RunningApp } from '#testing';
+import { startOwnBroker, type OwnBroker } from '../integration/own-broker.js';
 import { createOwnDatabase, type OwnDatabase } from '../integration/own-database.js';
 
 const ROOT = join(import.meta.dirname, '../..');
 const PERSON = 'maria@shop.example';
 
 let folder: string;
+let broker: OwnBroker;
 let database: OwnDatabase;
 let bus: KafkaBus;
 let app: RunningApp;
@@ -28,7 +30,9 @@ const said: ReceivedMessage[] = [];
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'remit-record-'));
   database = await createOwnDatabase();
-  const brokers = requireKafka();
+  // its own: what it consumes must not be missing in the database of another spec
+  broker = await startOwnBroker();
+  const brokers = [broker.address];
   bus = new KafkaBus({ brokers, topics: Object.values(TOPICS), replicationFactor: 1 });
   await bus.ensureTopics(Object.values(TOPICS));
   await bus.follow({ topics: [TOPICS.auditCheckpoints.name, TOPICS.auditAccess.name], from: 'end' }, (messages) => {
@@ -48,6 +52,7 @@ afterAll(async () => {
   await app.stop();
   await bus.close();
   await database.drop();
+  await broker.remove();
   rmSync(folder, { recursive: true });
 }, 60_000);
 
@@ -60,7 +65,7 @@ function remit(...args: string[]): { status: number | null; stdout: string } {
   const { status, stdout, stderr } = spawnSync(process.execPath, [join(ROOT, 'dist/apps/cli/main.js'), ...args], {
     cwd: folder,
     encoding: 'utf8',
-    env: { KAFKA_BROKERS: requireKafka().join(','), DATABASE_URL: database.url, ...environment() },
+    env: { KAFKA_BROKERS: broker.address, DATABASE_URL: database.url, ...environment() },
   });
   return { status, stdout: stdout + stderr };
 }
