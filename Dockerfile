@@ -20,6 +20,8 @@ COPY --from=build /remit/dist dist
 COPY charters charters
 # a volume mounted here belongs to whoever runs the process
 RUN mkdir /var/lib/remit && chown node:node /var/lib/remit && chmod 700 /var/lib/remit
+# a volume that is mounted here belongs to the user of the processes
+RUN install -d -o node -g node -m 700 /var/lib/remit/record-keys
 USER node
 EXPOSE 8080
 HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=12 \

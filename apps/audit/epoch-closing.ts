@@ -39,7 +39,7 @@ export class EpochClosing {
     this.#timer = setTimeout(round, this.options.epochMs);
   }
 
-  /** Closes the epoch in hand, and ends. */
+  /** Finishes the round in hand, and ends. What it has not signed, the next process will. */
   async stop(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;

@@ -49,6 +49,14 @@ describe('the configuration', () => {
     expect(() => config.databaseUrl).toThrow('REMIT_CONFIG_MISSING: DATABASE_URL');
   });
 
+  it('wants to be told where the keys of the record are, unless its database is on this machine', () => {
+    const near = { DATABASE_URL: 'postgres://remit:secret@127.0.0.1:5432/remit' };
+    const far = { DATABASE_URL: 'postgres://remit:secret@db.example:5432/remit' };
+    expect(readConfig(near).recordKeys).toBe('.remit/record-keys');
+    expect(() => readConfig(far).recordKeys).toThrow('REMIT_RECORD_KEYS');
+    expect(readConfig({ ...far, REMIT_RECORD_KEYS: '/keys' }).recordKeys).toBe('/keys');
+  });
+
   it('treats an empty variable as one that is not set', () => {
     const config = readConfig({ KAFKA_BROKERS: '', PORT: '' });
     expect(config.port).toBe(8080);

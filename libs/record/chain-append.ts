@@ -1,25 +1,12 @@
 import type { QueryRunner } from 'typeorm';
 import { entryHash, NOTHING_BEFORE, type ChainedEntry, type StoredEntry } from '#domain';
+import { copyRows } from './copy-rows.js';
 import type { RecordedMessage } from './history.js';
 import { sha256Bytes } from './proof-crypto.js';
 import { scopeOf, type IntentKeys, type Query, type Sealable } from './intent-keys.js';
 import { isSealed, sealContent } from './sealing.js';
 import { readMessage } from './search-terms.js';
 import { headersToText } from './stored-headers.js';
-
-const ROWS_PER_INSERT = 500;
-const BYTES_PER_INSERT = 4 * 1024 * 1024;
-
-const INSERT = `
-  INSERT INTO record.history (topic, "partition", "offset", append_time, gap_until, key_id, key, headers, value,
-    event_type, event_id, agent_id, intent_id, chain_id, action_type, target, outcome, trace_id, hash)
-  SELECT topic, "partition", "offset", to_timestamp(append_ms / 1000.0), gap_until, key_id, key, headers, value,
-    event_type, event_id, agent_id, intent_id, chain_id, action_type, target, outcome, trace_id, hash
-  FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::bigint[], $5::bigint[], $6::uuid[], $7::bytea[],
-    $8::text[], $9::bytea[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[],
-    $16::text[], $17::text[], $18::text[], $19::bytea[])
-    AS entry (topic, "partition", "offset", append_ms, gap_until, key_id, key, headers, value, event_type, event_id,
-      agent_id, intent_id, chain_id, action_type, target, outcome, trace_id, hash)`;
 
 const LOCK_HEADS = `
   SELECT topic, "partition", next, hash FROM record.chain_head
@@ -59,12 +46,17 @@ function nameOf({ topic, partition }: { readonly topic: string; readonly partiti
 }
 
 /** Messages as they will be stored: read for search, sealed where that is due. */
-async function sealed(messages: readonly RecordedMessage[], keys: IntentKeys, query: Query): Promise<Unhashed[]> {
+async function sealed(
+  runner: QueryRunner,
+  messages: readonly RecordedMessage[],
+  keys: IntentKeys,
+  query: Query,
+): Promise<Unhashed[]> {
   const read = messages.map((message) => ({ message, ...readMessage(message) }));
   const sealables: Sealable[] = read.flatMap(({ message, subject }) =>
     isSealed(message.topic) ? [{ scope: scopeOf(subject, message), subject }] : [],
   );
-  const found = sealables.length === 0 ? undefined : await keys.forScopes(query, sealables);
+  const found = sealables.length === 0 ? undefined : await committed(runner, () => keys.forScopes(query, sealables));
   return read.map(({ message, terms, subject }) => {
     const { topic, partition, offset, appendTime, key } = message;
     const headers = headersToText(message.headers);
@@ -137,47 +129,6 @@ async function lockHeads(runner: QueryRunner, runs: readonly PartitionRun[]): Pr
   return new Map(rows.map((row) => [nameOf(row), { ...row, next: Number(row.next) }]));
 }
 
-/** Runs of entries small enough for one statement each. */
-function* insertable(entries: readonly ChainedEntry[]): Generator<readonly ChainedEntry[]> {
-  let from = 0;
-  let bytes = 0;
-  for (let i = 0; i < entries.length; i += 1) {
-    const size = entries[i]?.value?.length ?? 0;
-    if (i > from && (i - from === ROWS_PER_INSERT || bytes + size > BYTES_PER_INSERT)) {
-      yield entries.slice(from, i);
-      from = i;
-      bytes = 0;
-    }
-    bytes += size;
-  }
-  if (entries.length > from) yield entries.slice(from);
-}
-
-function insertParameters(entries: readonly ChainedEntry[]): unknown[][] {
-  const column = <Value>(of: (entry: ChainedEntry) => Value): Value[] => entries.map(of);
-  return [
-    column(({ topic }) => topic),
-    column(({ partition }) => partition),
-    column(({ offset }) => offset),
-    column(({ appendTime }) => appendTime),
-    column(({ gapUntil }) => gapUntil),
-    column(({ keyId }) => keyId),
-    column(({ key }) => key),
-    column(({ headers }) => headers),
-    column(({ value }) => value),
-    column(({ eventType }) => eventType),
-    column(({ eventId }) => eventId),
-    column(({ agentId }) => agentId),
-    column(({ intentId }) => intentId),
-    column(({ chainId }) => chainId),
-    column(({ actionType }) => actionType),
-    column(({ target }) => target),
-    column(({ outcome }) => outcome),
-    column(({ traceId }) => traceId),
-    column(({ hash }) => hash),
-  ];
-}
-
 /**
  * Appends what is not stored yet, in one transaction, and returns how many messages that was. `messages` are in the
  * order of positions. Of replicas that have the same messages, one appends them: the others wait for its chain heads
@@ -189,51 +140,56 @@ export async function appendToChains(
   keys: IntentKeys,
 ): Promise<number> {
   const query: Query = async (sql, parameters) => (await runner.query(sql, [...parameters])) as never;
-  const runs = runsOf(await sealed(messages, keys, query));
+  const runs = runsOf(await sealed(runner, messages, keys, query));
+  const attempt = (): Promise<number | undefined> => committed(runner, () => storeRuns(runner, runs));
+  const stored = await attempt();
+  if (stored !== undefined) return stored;
+  await query(CREATE_HEADS, [
+    runs.map(({ topic }) => topic),
+    runs.map(({ partition }) => partition),
+    Buffer.from(NOTHING_BEFORE),
+  ]);
+  return (await attempt()) ?? 0;
+}
+
+/** Work in a transaction of its own. */
+async function committed<Result>(runner: QueryRunner, work: () => Promise<Result>): Promise<Result> {
   await runner.startTransaction('READ COMMITTED');
   try {
-    let heads = await lockHeads(runner, runs);
-    if (heads.size < runs.length) {
-      await runner.rollbackTransaction();
-      await query(CREATE_HEADS, [
-        runs.map(({ topic }) => topic),
-        runs.map(({ partition }) => partition),
-        Buffer.from(NOTHING_BEFORE),
-      ]);
-      await runner.startTransaction('READ COMMITTED');
-      heads = await lockHeads(runner, runs);
-    }
-    const done: (Head & { entries: number })[] = [];
-    let stored = 0;
-    for (const run of runs) {
-      const head = heads.get(nameOf(run));
-      if (head === undefined) throw new Error(`there is no chain head for ${nameOf(run)}`);
-      const { entries, messages: fresh } = chained(run, head);
-      const last = entries.at(-1);
-      if (last === undefined) continue;
-      for (const some of insertable(entries)) await runner.query(INSERT, insertParameters(some));
-      done.push({
-        topic: run.topic,
-        partition: run.partition,
-        next: last.offset + 1,
-        hash: last.hash,
-        entries: entries.length,
-      });
-      stored += fresh;
-    }
-    if (done.length > 0) {
-      await runner.query(ADVANCE_HEADS, [
-        done.map(({ topic }) => topic),
-        done.map(({ partition }) => partition),
-        done.map(({ next }) => next),
-        done.map(({ entries }) => entries),
-        done.map(({ hash }) => hash),
-      ]);
-    }
+    const result = await work();
     await runner.commitTransaction();
-    return stored;
+    return result;
   } catch (error) {
     if (runner.isTransactionActive) await runner.rollbackTransaction().catch(() => undefined);
     throw error;
   }
+}
+
+/** `undefined`: a partition has no chain head yet. */
+async function storeRuns(runner: QueryRunner, runs: readonly PartitionRun[]): Promise<number | undefined> {
+  const heads = await lockHeads(runner, runs);
+  if (heads.size < runs.length) return undefined;
+  const done: (Head & { entries: number })[] = [];
+  let stored = 0;
+  for (const run of runs) {
+    const head = heads.get(nameOf(run));
+    if (head === undefined) throw new Error(`there is no chain head for ${nameOf(run)}`);
+    const { entries, messages } = chained(run, head);
+    const last = entries.at(-1);
+    if (last === undefined) continue;
+    await copyRows(runner, entries);
+    const { topic, partition } = run;
+    done.push({ topic, partition, next: last.offset + 1, hash: last.hash, entries: entries.length });
+    stored += messages;
+  }
+  if (done.length > 0) {
+    await runner.query(ADVANCE_HEADS, [
+      done.map(({ topic }) => topic),
+      done.map(({ partition }) => partition),
+      done.map(({ next }) => next),
+      done.map(({ entries }) => entries),
+      done.map(({ hash }) => hash),
+    ]);
+  }
+  return stored;
 }

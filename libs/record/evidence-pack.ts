@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import { createReadStream, createWriteStream, type WriteStream } from 'node:fs';
 import { access, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { once } from 'node:events';
@@ -28,7 +29,7 @@ import { packInstructions } from './pack-instructions.js';
 import { proofCrypto } from './proof-crypto.js';
 import type { ProvenRecord } from './proven-record.js';
 import { RecordError } from './record-error.js';
-import { openContent } from './sealing.js';
+import { openContent, secretKey } from './sealing.js';
 import { headersFromText } from './stored-headers.js';
 
 /*
@@ -296,7 +297,7 @@ class SelectionPack {
     for (const [id, key] of await this.record.keysWithIds(stored.flatMap(({ keyId }) => keyId ?? []))) {
       if (this.#keysWritten.has(id)) continue;
       this.#keysWritten.add(id);
-      await this.#keys.add({ id, key: key.toString('base64') });
+      await this.#keys.add({ id, key: key.export().toString('base64') });
     }
   }
 }
@@ -400,11 +401,11 @@ async function verifyReadable(
   manifest: PackManifest,
   proofs: AsyncIterable<InclusionProof>,
 ): Promise<Pick<PackReport, 'opened' | 'unfounded'>> {
-  const keys = new Map<string, Buffer>();
+  const keys = new Map<string, KeyObject>();
   const readable = new Map<string, string>();
   if (manifest.opened) {
     for await (const { id, key } of linesOf(join(folder, 'keys.jsonl'), keySchema))
-      keys.set(id, Buffer.from(key, 'base64'));
+      keys.set(id, secretKey(Buffer.from(key, 'base64')));
     for await (const event of linesOf(join(folder, 'events.jsonl'), readableSchema)) {
       readable.set(nameOf(event), JSON.stringify(event));
     }
@@ -440,7 +441,7 @@ function bufferOf(base64: string | null): Buffer | null {
 /** What an entry holds; `undefined`: sealed, and its key is not here. Throws `REMIT_RECORD_ALTERED` for a wrong key. */
 function contentOf(
   entry: ChainedEntry,
-  keys: ReadonlyMap<string, Buffer>,
+  keys: ReadonlyMap<string, KeyObject>,
 ): Pick<HistoryEntry, 'headers' | 'value'> | undefined {
   const value = entry.value === null ? null : Buffer.from(entry.value);
   if (entry.keyId === null) return { headers: headersFromText(entry.headers ?? '[]'), value };

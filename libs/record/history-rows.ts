@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import type { HistoryEntry } from './history.js';
 import type { IntentKeys, Query } from './intent-keys.js';
 import { openContent } from './sealing.js';
@@ -33,7 +34,7 @@ export const APPEND_ORDER = 'append_time, topic, "partition", "offset"';
 
 function contentOf(
   row: HistoryRow,
-  keys: ReadonlyMap<string, Buffer>,
+  keys: ReadonlyMap<string, KeyObject>,
 ): Pick<HistoryEntry, 'headers' | 'value' | 'erased'> {
   if (row.key_id === null) return { headers: headersFromText(row.headers ?? '[]'), value: row.value };
   const key = keys.get(row.key_id);
@@ -49,7 +50,7 @@ export async function openRows(
   query: Query,
 ): Promise<readonly HistoryEntry[]> {
   const ids = rows.flatMap(({ key_id }) => key_id ?? []);
-  const found = ids.length === 0 ? new Map<string, Buffer>() : await keys.withIds(query, ids);
+  const found = ids.length === 0 ? new Map<string, KeyObject>() : await keys.withIds(query, ids);
   return rows.map((row) => ({
     topic: row.topic,
     partition: row.partition,

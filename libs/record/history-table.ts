@@ -51,7 +51,6 @@ const TABLES = `
     destroyed_at timestamptz
   );
   CREATE UNIQUE INDEX intent_key_in_use ON record.intent_key (scope) WHERE wrapped IS NOT NULL;
-  CREATE INDEX intent_key_by_agent ON record.intent_key (agent_id) WHERE wrapped IS NOT NULL;
   CREATE TABLE record.key_person (
     person bytea NOT NULL,
     key_id uuid  NOT NULL,

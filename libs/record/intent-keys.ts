@@ -1,9 +1,10 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID, type KeyObject } from 'node:crypto';
+import { v7 as uuidv7 } from 'uuid';
 import { ExpiringMap } from './expiring-map.js';
 import type { Position } from './history.js';
 import type { MasterKey, RecordKeys } from './record-keys.js';
 import { RecordError } from './record-error.js';
-import { KEY_BYTES, unwrapKey, wrapKey } from './sealing.js';
+import { freshBytes, KEY_BYTES, secretKey, unwrapKey, wrapKey } from './sealing.js';
 import type { Subject } from './search-terms.js';
 
 /** Runs one statement on the record's database. */
@@ -11,7 +12,7 @@ export type Query = <Row>(sql: string, parameters: readonly unknown[]) => Promis
 
 export interface IntentKey {
   readonly id: string;
-  readonly key: Buffer;
+  readonly key: KeyObject;
 }
 
 const MOST_REMEMBERED = 20_000;
@@ -21,7 +22,8 @@ const REMEMBERED_MS = 30_000;
 const CREATE = `
   INSERT INTO record.intent_key (id, scope, agent_id, intent_id, wrapped)
   SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[])
-  ON CONFLICT (scope) WHERE wrapped IS NOT NULL DO NOTHING`;
+  ON CONFLICT (scope) WHERE wrapped IS NOT NULL DO NOTHING
+  RETURNING id`;
 
 const FIND = 'SELECT id, scope, wrapped FROM record.intent_key WHERE scope = ANY($1::text[]) AND wrapped IS NOT NULL';
 
@@ -34,11 +36,15 @@ const OPEN = 'SELECT id, wrapped FROM record.intent_key WHERE id = ANY($1::uuid[
 const IDENTIFY = 'INSERT INTO record.identity (id, master_key_id) VALUES ($1, $2) ON CONFLICT DO NOTHING';
 const IDENTITY = 'SELECT id, master_key_id AS "masterKeyId" FROM record.identity';
 
+function intentScope({ agentId, intentId }: { readonly agentId: string; readonly intentId: string }): string {
+  return `intent ${agentId}/${intentId}`;
+}
+
 /** What shares a key: everything that holds the content of one intent; else each message has its own. */
 export function scopeOf(subject: Subject, at: Position): string {
   return subject.intent === undefined
-    ? `message ${at.topic}/${String(at.partition)}/${String(at.offset)}`
-    : `intent ${subject.intent.agentId}/${subject.intent.intentId}`;
+    ? `message ${subject.agentId ?? ''} ${at.topic}/${String(at.partition)}/${String(at.offset)}`
+    : intentScope(subject.intent);
 }
 
 /** A message to be sealed. */
@@ -51,8 +57,9 @@ export interface Sealable {
 export class IntentKeys {
   readonly #keys: RecordKeys;
   readonly #byScope = new ExpiringMap<IntentKey>(MOST_REMEMBERED, REMEMBERED_MS);
-  readonly #byId = new ExpiringMap<Buffer>(MOST_REMEMBERED, REMEMBERED_MS);
+  readonly #byId = new ExpiringMap<KeyObject>(MOST_REMEMBERED, REMEMBERED_MS);
   readonly #personsNamed = new ExpiringMap<true>(MOST_REMEMBERED, REMEMBERED_MS);
+  readonly #tags = new ExpiringMap<Buffer>(MOST_REMEMBERED, REMEMBERED_MS);
   #recordId: string | undefined;
 
   constructor(keys: RecordKeys) {
@@ -75,30 +82,32 @@ export class IntentKeys {
     if (wanted.size > 0) {
       // One order for all replicas, so that no two wait for each other in a circle.
       const scopes = [...wanted.keys()].sort();
-      const fresh = scopes.map((scope) => ({ scope, id: randomUUID(), key: randomBytes(KEY_BYTES) }));
-      await query(CREATE, [
+      const fresh = scopes.map((scope) => ({ scope, id: uuidv7(), bytes: freshBytes(KEY_BYTES) }));
+      const kept = await query<{ id: string }>(CREATE, [
         fresh.map(({ id }) => id),
         scopes,
         scopes.map((scope) => wanted.get(scope)?.agentId ?? null),
         scopes.map((scope) => wanted.get(scope)?.intent?.intentId ?? null),
-        fresh.map(({ id, key }) => wrapKey(master, id, key)),
+        fresh.map(({ id, bytes }) => wrapKey(master, id, bytes)),
       ]);
-      const made = new Map<string, Buffer>(fresh.map(({ id, key }) => [id, key]));
-      for (const { id, scope, wrapped } of await query<{ id: string; scope: string; wrapped: Buffer }>(FIND, [
-        scopes,
-      ])) {
-        const key = { id, key: made.get(id) ?? unwrapKey(master, id, wrapped) };
+      const made = new Set(kept.map(({ id }) => id));
+      const remember = (scope: string, key: IntentKey): void => {
         this.#byScope.set(scope, key);
         found.set(scope, key);
-      }
+      };
+      for (const { scope, id, bytes } of fresh) if (made.has(id)) remember(scope, { id, key: secretKey(bytes) });
+      const others = scopes.filter((scope) => !found.has(scope));
+      const rows =
+        others.length === 0 ? [] : await query<{ id: string; scope: string; wrapped: Buffer }>(FIND, [others]);
+      for (const { id, scope, wrapped } of rows) remember(scope, { id, key: unwrapKey(master, id, wrapped) });
     }
     await this.#namePersons(query, master, sealables, found);
     return found;
   }
 
   /** The keys with these ids; destroyed ones are left out. */
-  async withIds(query: Query, ids: readonly string[]): Promise<ReadonlyMap<string, Buffer>> {
-    const found = new Map<string, Buffer>();
+  async withIds(query: Query, ids: readonly string[]): Promise<ReadonlyMap<string, KeyObject>> {
+    const found = new Map<string, KeyObject>();
     const wanted: string[] = [];
     for (const id of new Set(ids)) {
       const known = this.#byId.get(id);
@@ -121,6 +130,7 @@ export class IntentKeys {
     this.#byScope.clear();
     this.#byId.clear();
     this.#personsNamed.clear();
+    this.#tags.clear();
     this.#recordId = undefined;
   }
 
@@ -163,11 +173,19 @@ export class IntentKeys {
       if (subject.person === null || key === undefined) continue;
       const name = `${key.id} ${subject.person}`;
       if (named.has(name) || this.#personsNamed.get(name) === true) continue;
-      named.set(name, [master.personTag(subject.person), key.id]);
+      named.set(name, [this.#tagOf(master, subject.person), key.id]);
     }
     if (named.size === 0) return;
     const rows = [...named.values()].sort(([a], [b]) => Buffer.compare(a, b));
     await query(NAME_PERSONS, [rows.map(([tag]) => tag), rows.map(([, id]) => id)]);
     for (const name of named.keys()) this.#personsNamed.set(name, true);
+  }
+
+  #tagOf(master: MasterKey, person: string): Buffer {
+    const known = this.#tags.get(person);
+    if (known !== undefined) return known;
+    const tag = master.personTag(person);
+    this.#tags.set(person, tag);
+    return tag;
   }
 }

@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import {
   DIGEST_BYTES,
   documentOfEntry,
@@ -82,7 +83,7 @@ export class ProvenRecord {
   }
 
   /** The keys that entries are sealed with; destroyed ones are left out. */
-  keysWithIds(ids: readonly string[]): Promise<ReadonlyMap<string, Buffer>> {
+  keysWithIds(ids: readonly string[]): Promise<ReadonlyMap<string, KeyObject>> {
     return ids.length === 0 ? Promise.resolve(new Map()) : this.#record.intentKeys.withIds(this.#record.query, ids);
   }
 

@@ -23,11 +23,13 @@ export interface Erasure {
 
 const DESTROY = (where: string): string => `
   UPDATE record.intent_key SET wrapped = NULL, destroyed_at = now()
-  WHERE wrapped IS NOT NULL AND ${where} RETURNING id, intent_id AS "intentId"`;
+  WHERE wrapped IS NOT NULL AND (${where}) RETURNING id, intent_id AS "intentId"`;
 
+/** Scopes begin with whose they are, so the one index over them leads to the keys of an agent, too. */
 const DESTROY_OF = {
-  intent: DESTROY('intent_id = $1'),
-  agent: DESTROY('agent_id = $1'),
+  intent: DESTROY(`scope IN (SELECT DISTINCT 'intent ' || agent_id || '/' || intent_id FROM record.history
+    WHERE intent_id = $1 AND agent_id IS NOT NULL)`),
+  agent: DESTROY(`agent_id = $1 AND (scope ^@ ('intent ' || $1 || '/') OR scope ^@ ('message ' || $1 || ' '))`),
   person: DESTROY('id IN (SELECT key_id FROM record.key_person WHERE person = $1)'),
 };
 

@@ -2,6 +2,7 @@ import {
   createHmac,
   createPrivateKey,
   createPublicKey,
+  createSecretKey,
   generateKeyPairSync,
   hash,
   hkdfSync,
@@ -18,7 +19,7 @@ import { RecordError } from './record-error.js';
 export interface MasterKey {
   /** Names the key without giving it away. */
   readonly id: string;
-  readonly wrapping: Buffer;
+  readonly wrapping: KeyObject;
   /** The form in which a person is looked up: the same person, the same tag, and no way back. */
   personTag(person: string): Buffer;
 }
@@ -34,6 +35,7 @@ const OTHERS = 0o077;
 const MASTER_FILE = 'master.key';
 const FIRST_SIGNING_FILE = 'signing.pem';
 const MASTER_BYTES = 32;
+const TAG_BYTES = 16;
 /** An Ed25519 key in SPKI form is these bytes and the key's own 32. */
 const SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex');
 
@@ -74,15 +76,15 @@ async function ensureSecret(folder: string, name: string, make: () => string): P
 }
 
 function masterKeyOf(file: string, text: string): MasterKey {
-  const wrapping = Buffer.from(text.trim(), 'base64');
-  if (wrapping.length !== MASTER_BYTES) {
+  const bytes = Buffer.from(text.trim(), 'base64');
+  if (bytes.length !== MASTER_BYTES) {
     throw new RecordError('REMIT_RECORD_KEY_UNREADABLE', `${file} must hold ${String(MASTER_BYTES)} bytes in base64`);
   }
-  const tagging = Buffer.from(hkdfSync('sha256', wrapping, '', 'remit.person-tag/1', MASTER_BYTES));
+  const tagging = createSecretKey(Buffer.from(hkdfSync('sha256', bytes, '', 'remit.person-tag/1', MASTER_BYTES)));
   return {
-    id: hash('sha256', Buffer.concat([Buffer.from('remit.master-key/1'), wrapping]), 'hex').slice(0, 32),
-    wrapping,
-    personTag: (person) => createHmac('sha256', tagging).update(person).digest(),
+    id: hash('sha256', Buffer.concat([Buffer.from('remit.master-key/1'), bytes]), 'hex').slice(0, 32),
+    wrapping: createSecretKey(bytes),
+    personTag: (person) => createHmac('sha256', tagging).update(person).digest().subarray(0, TAG_BYTES),
   };
 }
 

@@ -103,6 +103,33 @@ export const HISTORY_PROMISES: readonly HistoryPromise[] = [
     },
   },
   {
+    promise: 'storing goes on behind what is stored: what was left out on the way stays out',
+    async keptBy(history) {
+      strictEqual(await history.append([message(), message({ offset: 2 })]), 2);
+      strictEqual(await history.append([message({ offset: 1 }), message({ offset: 3 })]), 1);
+      deepStrictEqual(
+        await found(history, {}),
+        [0, 2, 3].map((offset) => `agent.actions/0/${String(offset)}`),
+      );
+      deepStrictEqual(Object.fromEntries(await history.positions()), { [agentActions.name]: [4] });
+    },
+  },
+  {
+    promise: 'decisions are found by a rule that has found something, and not by one that was satisfied',
+    async keptBy(history) {
+      const decision = (rule: string, passed: string, offset: number): RecordedMessage =>
+        saying(
+          EVENTS.decision.type,
+          { agentId: 'payer', verdicts: [{ findings: [{ rule, reason: '"rule":"quoted"' }], passed: [passed] }] },
+          { topic: agentDecisions.name, offset },
+        );
+      await history.append([decision('payment-limit', 'time-window', 0), decision('time-window', 'payment-limit', 1)]);
+      deepStrictEqual(await found(history, { rule: 'payment-limit' }), ['agent.decisions/0/0']);
+      deepStrictEqual(await found(history, { rule: 'quoted' }), []);
+      deepStrictEqual(await found(history, { rule: 'payment-limit', agentId: 'reader' }), []);
+    },
+  },
+  {
     promise: 'nothing to store is stored as nothing',
     async keptBy(history) {
       strictEqual(await history.append([]), 0);

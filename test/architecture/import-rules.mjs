@@ -126,7 +126,7 @@ export default {
       comment: 'TypeORM and pg are imported in libs/event-store and libs/record only.',
       severity: 'error',
       from: { path: '^(apps|libs|tools)/', pathNot: ['^libs/(event-store|record)/', '^tools/backends/', SPEC] },
-      to: { path: packages(['typeorm', 'pg', '@nestjs/typeorm']) },
+      to: { path: packages(['typeorm', 'pg', 'pg-copy-streams', '@nestjs/typeorm']) },
     },
     {
       name: 'no-cycles',

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { join } from 'node:path';
 import { build } from '../setup/build.mjs';
 import { NODE_OPTIONS } from '../system.mjs';
 import { readEnvironment } from './backends.mjs';
@@ -9,7 +10,8 @@ export async function cli({ root, args, untilInterrupted }) {
   await build(root);
   const tool = spawn(process.execPath, [...NODE_OPTIONS, built(root, 'apps', 'cli', 'main.js'), ...args], {
     stdio: 'inherit',
-    env: { ...readEnvironment(root), ...process.env },
+    // the keys that the processes of this checkout use, wherever the command is run
+    env: { REMIT_RECORD_KEYS: join(root, '.remit', 'record-keys'), ...readEnvironment(root), ...process.env },
   });
   void untilInterrupted().then(() => tool.kill());
   return new Promise((resolve) => {

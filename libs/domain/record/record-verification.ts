@@ -102,7 +102,12 @@ export async function verifyRecord(source: RecordSource, trust: Trust, crypto: P
   const hash = entryHash(crypto.sha256);
   for (const [name, partition] of known) {
     const walk = new PartitionWalk(partition, spans.get(name) ?? [], source, hash, crypto, findings);
-    for await (const page of source.entries(partition)) for (const entry of page) await walk.take(entry);
+    for await (const page of source.entries(partition)) {
+      for (const entry of page) {
+        if (walk.endsBefore(entry)) await walk.openSpanOf(entry);
+        walk.take(entry);
+      }
+    }
     await walk.end();
   }
   const { faults, more, proven, notYetProven, dropped } = findings;
@@ -303,12 +308,18 @@ class PartitionWalk {
     this.#keptFrom = Math.max(0, ...spans.map(({ head }) => head.keptFrom ?? 0));
   }
 
-  async take(entry: ChainedEntry): Promise<void> {
-    while (this.#span < this.#spans.length) {
-      const span = this.#spans[this.#span];
-      if (span !== undefined && entry.offset < span.head.next) break;
-      await this.#openNextSpan();
-    }
+  /** Whether the entry belongs to a later span than the one in hand. */
+  endsBefore(entry: ChainedEntry): boolean {
+    const span = this.#spans[this.#span];
+    return span === undefined ? this.#span < this.#spans.length : entry.offset >= span.head.next;
+  }
+
+  async openSpanOf(entry: ChainedEntry): Promise<void> {
+    while (this.endsBefore(entry)) await this.#openNextSpan();
+  }
+
+  /** The next entry of the span that is open. */
+  take(entry: ChainedEntry): void {
     const span = this.#spans[this.#span];
     if (span === undefined) this.#takeUnproven(entry);
     else if (this.#leaves !== undefined) this.#takeUnderLeaves(entry, span, this.#leaves);
