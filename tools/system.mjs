@@ -12,9 +12,7 @@ const READY_TIMEOUT_MS = 60_000;
 export const NODE_OPTIONS = ['--enable-source-maps'];
 
 /** The charter to begin with, when none is in force: it allows and denies at any hour, as the example to paste shows. */
-export function firstCharter(root) {
-  return ['charters/cloud-operations.yaml'].find((file) => existsSync(join(root, file)));
-}
+const FIRST_CHARTER = 'charters/cloud-operations.yaml';
 
 /** The process with the door for people. */
 const hasDoor = (name) => name === 'standalone' || name === 'permission';
@@ -107,12 +105,13 @@ function lacksOnlyCharter(states) {
 }
 
 async function activateFirstCharter(run, addresses) {
-  const file = firstCharter(run.root);
-  if (file === undefined) throw new SetupFailure('REMIT_SETUP_NO_CHARTER', 'charters/ holds no charter to begin with');
+  if (!existsSync(join(run.root, FIRST_CHARTER))) {
+    throw new SetupFailure('REMIT_SETUP_NO_CHARTER', `${FIRST_CHARTER} is missing: it is the charter to begin with`);
+  }
   const activation = run.start({
     name: 'charter',
     command: process.execPath,
-    args: [...NODE_OPTIONS, join(run.root, 'dist', 'apps', 'cli', 'main.js'), 'charter', 'activate', file],
+    args: [...NODE_OPTIONS, join(run.root, 'dist', 'apps', 'cli', 'main.js'), 'charter', 'activate', FIRST_CHARTER],
     cwd: run.root,
     env: { ...process.env, ...addresses },
     log: 'charter.log',
@@ -122,8 +121,8 @@ async function activateFirstCharter(run, addresses) {
   if (code !== 0) {
     throw new SetupFailure(
       'REMIT_SETUP_CHARTER_REFUSED',
-      `${file} could not be activated; the end of ${activation.log}:\n${lastLines(activation.log)}`,
+      `${FIRST_CHARTER} could not be activated; the end of ${activation.log}:\n${lastLines(activation.log)}`,
     );
   }
-  say(`Charter: ${file} is in force`);
+  say(`Charter: ${FIRST_CHARTER} is in force`);
 }

@@ -1,4 +1,4 @@
-import type { ChainEvent } from '#domain';
+import type { ChainEvent, EntryTerms } from '#domain';
 
 /** Header values by name; a repeated name has an array. */
 export type StoredHeaders = Readonly<Record<string, Buffer | readonly Buffer[]>>;
@@ -18,22 +18,8 @@ export interface RecordedMessage extends Position {
   readonly value: Buffer | null;
 }
 
-/** What a message can be found by. `null`: the message says nothing about it, or could not be read. */
-export interface SearchTerms {
-  /** CloudEvents type. */
-  readonly eventType: string | null;
-  /** CloudEvents id. */
-  readonly eventId: string | null;
-  readonly agentId: string | null;
-  readonly intentId: string | null;
-  readonly chainId: string | null;
-  readonly actionType: string | null;
-  readonly target: string | null;
-  /** `allow`, `deny` or `hold` of a decision; `executed`, `failed` or `rolled-back` of an outcome report. */
-  readonly outcome: string | null;
-  /** 32 hex digits, from `traceparent`. */
-  readonly traceId: string | null;
-}
+/** What a message can be found by: the same terms that its entry is hashed with. */
+export type SearchTerms = EntryTerms;
 
 /** A message in history with its search terms. */
 export interface HistoryEntry extends RecordedMessage, SearchTerms {

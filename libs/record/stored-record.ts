@@ -3,13 +3,14 @@ import {
   checkpointBodySchema,
   type ChainedEntry,
   type Checkpoint,
+  type EntryTerms,
   type PartitionName,
   type RecordSource,
 } from '#domain';
 import type { Query } from './intent-keys.js';
 
 /** A row with every column exactly as it is stored: times to the microsecond, nothing opened. */
-interface StoredRow {
+interface StoredRow extends EntryTerms {
   readonly topic: string;
   readonly partition: number;
   readonly offset: string;
@@ -19,15 +20,6 @@ interface StoredRow {
   readonly key: Buffer | null;
   readonly headers: string | null;
   readonly value: Buffer | null;
-  readonly eventType: string | null;
-  readonly eventId: string | null;
-  readonly agentId: string | null;
-  readonly intentId: string | null;
-  readonly chainId: string | null;
-  readonly actionType: string | null;
-  readonly target: string | null;
-  readonly outcome: string | null;
-  readonly traceId: string | null;
   readonly hash: Buffer;
 }
 

@@ -1,16 +1,20 @@
 import type { BytesHash } from './bytes.js';
 import { DIGEST_BYTES } from './bytes.js';
 
-/** What the record can find a message by. `null`: the message says nothing about it. */
+/** What the record can find a message by. `null`: the message says nothing about it, or could not be read. */
 export interface EntryTerms {
+  /** CloudEvents type. */
   readonly eventType: string | null;
+  /** CloudEvents id. */
   readonly eventId: string | null;
   readonly agentId: string | null;
   readonly intentId: string | null;
   readonly chainId: string | null;
   readonly actionType: string | null;
   readonly target: string | null;
+  /** `allow`, `deny` or `hold` of a decision; `executed`, `failed` or `rolled-back` of an outcome report. */
   readonly outcome: string | null;
+  /** 32 hex digits, from `traceparent`. */
   readonly traceId: string | null;
 }
 
