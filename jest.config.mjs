@@ -1,9 +1,15 @@
+import { readFileSync } from 'node:fs';
+
+// packages have # names of their own
+const { imports } = JSON.parse(readFileSync(new URL('package.json', import.meta.url), 'utf8'));
+const ours = Object.keys(imports).map((name) => name.slice(1));
+
 /** @type {import('jest').Config} */
 const shared = {
   extensionsToTreatAsEsm: ['.ts'],
   transform: { '^.+\\.ts$': ['@swc/jest'] },
   moduleNameMapper: {
-    '^#([a-z-]+)$': '<rootDir>/libs/$1/index.ts',
+    [`^#(${ours.join('|')})$`]: '<rootDir>/libs/$1/index.ts',
     '^(\\.{1,2}/.*)(?<!\\.json)\\.js$': '$1',
   },
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.remit/'],

@@ -22,7 +22,17 @@ import { BatchTransport, type Batch, type BatchHandler, type BatchResult, type B
 import type { Config } from '#config';
 import { TOPICS } from '#contracts';
 import type { Views } from '#segment';
-import { BUS, CONFIG, PERMISSION_STORE, RequiredPermissionStoreModule, VIEWS, type ReadinessCheck } from '#service';
+import {
+  BUS,
+  CONFIG,
+  PERMISSION_STORE,
+  RequiredPermissionStoreModule,
+  TRACING,
+  TracingModule,
+  VIEWS,
+  type ReadinessCheck,
+} from '#service';
+import type { Tracing } from '#telemetry';
 
 /** Injection tokens and Nest transport ids of what feeds the runtime of authority. */
 export const COMMANDS = Symbol('remit.permission-commands');
@@ -118,18 +128,19 @@ export class AuthorityModule {
   static of(judging: DynamicModule): DynamicModule {
     return {
       module: AuthorityModule,
-      imports: [judging, RequiredPermissionStoreModule],
+      imports: [judging, RequiredPermissionStoreModule, TracingModule],
       controllers: [AuthorityController],
       providers: [
         {
           provide: RUNTIME,
-          inject: [BUS, PERMISSION_STORE, VIEWS, CONFIG],
-          useFactory: (bus: Bus, store: PermissionStore, views: Views, { viewWaitMs }: Config): AuthorityRuntime => ({
-            bus,
-            store,
-            views,
-            viewWaitMs,
-          }),
+          inject: [BUS, PERMISSION_STORE, VIEWS, CONFIG, TRACING],
+          useFactory: (
+            bus: Bus,
+            store: PermissionStore,
+            views: Views,
+            { viewWaitMs }: Config,
+            tracing: Tracing | undefined,
+          ): AuthorityRuntime => ({ bus, store, views, viewWaitMs, tracing }),
         },
         ...AUTHORITY_TRANSPORTS.map(transport),
         {

@@ -1,4 +1,5 @@
 import type { Action, Decision } from '#domain';
+import type { TraceHeaders } from '#telemetry';
 
 /** Why an agent must not act although Remit has not said no. */
 export type AgentCode =
@@ -8,13 +9,6 @@ export type AgentCode =
   | 'REMIT_AGENT_STILL_HELD'
   | 'REMIT_AGENT_ON_HOLD_FAILED'
   | 'REMIT_AGENT_CLOSED';
-
-/** The W3C trace context that an intent and its outcome carry. */
-export interface TraceHeaders {
-  readonly traceparent?: string;
-  readonly tracestate?: string;
-  readonly baggage?: string;
-}
 
 /** What an agent may do with the action it proposed. */
 export interface Answer {
@@ -35,6 +29,7 @@ export interface Answer {
   readonly action: Action;
   /** SHA-256 over the RFC 8785 form of `action`; empty with `REMIT_AGENT_INTENT_INVALID`. */
   readonly actionDigest: string;
+  /** The trace context to hand to whoever acts because of this; it also goes with the outcome. */
   readonly trace: TraceHeaders;
   /** From publishing the intent to this answer. */
   readonly waitedMs: number;

@@ -1,9 +1,10 @@
 import { v7 as uuidv7 } from 'uuid';
 import { type EventDeclaration, EVENTS, TRACE_HEADERS, readEvent, sha256, writeEvent } from '#contracts';
 import { type Action, type Cause, type Intent, type Trigger, canonicalJson, digestOf } from '#domain';
-import type { Answer, TraceHeaders } from './answer.js';
+import type { TraceHeaders } from '#telemetry';
+import type { Answer } from './answer.js';
 
-/** What an intent says besides the action. */
+/** What an intent says besides the action. Its trace is the active one, else what is handed in here, else the cause's. */
 export interface IntentOptions extends TraceHeaders {
   /** The person the agent acts for. */
   readonly onBehalfOf?: string;
@@ -31,7 +32,6 @@ export function writeAgentMessage<Data extends { agentId: string }>(
   declaration: EventDeclaration<Data>,
   id: string,
   data: Data,
-  trace: TraceHeaders,
 ):
   | { readonly ok: true; readonly message: AgentMessage; readonly data: Data }
   | { readonly ok: false; readonly reason: string } {
@@ -50,7 +50,7 @@ export function writeAgentMessage<Data extends { agentId: string }>(
   if (!reading.ok) return { ok: false, reason: reading.reason };
   return {
     ok: true,
-    message: { value: written.value, headers: { ...written.headers, ...trace } },
+    message: written,
     data: reading.event.data,
   };
 }
@@ -72,7 +72,7 @@ export function prepareIntent(agentId: string, action: Action, options: IntentOp
     ...(options.precedingActions === undefined ? {} : { precedingActions: [...options.precedingActions] }),
     ...(chainId === undefined ? {} : { chainId }),
   };
-  const written = writeAgentMessage(EVENTS.intent, intent.intentId, intent, traceOf(options));
+  const written = writeAgentMessage(EVENTS.intent, intent.intentId, intent);
   if (!written.ok) return { ok: false, intent, reason: written.reason };
   try {
     if (canonicalJson(action) !== canonicalJson(written.data.action)) {

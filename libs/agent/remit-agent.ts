@@ -11,8 +11,10 @@ import {
   isFinal,
   isVoid,
 } from '#domain';
+import { ATTRIBUTES as NAMES, intentAttributes, type SpanContext, spanContextOf, type TraceHeaders } from '#telemetry';
+import { beginExecution, beginSending, beginTurn, inTurn, type Turn } from './agent-trace.js';
 import { type AgentCode, type Answer, reasonsOf, startStopwatch, validForMs } from './answer.js';
-import { type IntentOptions, messageOf, prepareIntent, traceOf, writeAgentMessage } from './intent.js';
+import { type IntentOptions, messageOf, prepareIntent, writeAgentMessage } from './intent.js';
 
 /** How an agent reaches Remit: the brokers' addresses, or a bus it already has and closes itself. */
 export type ConnectOptions = {
@@ -56,8 +58,14 @@ export class RemitAgentError extends Error {
 interface Proposal {
   readonly actionDigest: string;
   held(decision: Decision): void;
-  decided(decision: Decision): void;
+  decided(decision: Decision, decidedIn: SpanContext | undefined): void;
   refused(code: AgentCode, reason: string): void;
+}
+
+/** What came back, and the span of the decision in it. */
+interface Answered {
+  readonly answer: Answer;
+  readonly decidedIn?: SpanContext | undefined;
 }
 
 const DEFAULT_TIMEOUT_MS = 30_000;
@@ -115,10 +123,23 @@ export class RemitAgent {
   }
 
   /**
+   * One turn of this agent: whatever `work` proposes and does hangs under one `invoke_agent` span, in the trace that is
+   * active or handed in. Without it, every proposal is a turn of its own. Rejects as `work` does.
+   */
+  async invoke<Result>(work: () => Promise<Result>, options: TraceHeaders = {}): Promise<Result> {
+    return inTurn(beginTurn(this.agentId, options, undefined), work);
+  }
+
+  /**
    * Publishes an intent and waits for its effective decision. Never rejects: an invalid action, a bus that fails,
    * a time-out or `close()` come back as a denial with a code.
    */
   async propose(action: Action, options: ProposeOptions = {}): Promise<Answer> {
+    const turn = beginTurn(this.agentId, options, traceOfCause(options));
+    return inTurn(turn, async () => (await this.#propose(action, options, turn)).answer);
+  }
+
+  async #propose(action: Action, options: ProposeOptions, turn: Turn): Promise<Answered> {
     const prepared = prepareIntent(this.agentId, action, options);
     const { intent } = prepared;
     const stopwatch = startStopwatch();
@@ -129,21 +150,23 @@ export class RemitAgent {
       chainId: chainIdOf(intent),
       action: intent.action,
       actionDigest: prepared.ok ? prepared.actionDigest : '',
-      trace: traceOf(options),
+      trace: turn.headers,
       waitedMs: stopwatch.elapsedMs(),
       mayActNow: () => stopwatch.elapsedMs() < mayActForMs,
     });
-    const refusal = (code: AgentCode, reason: string): Answer =>
-      answer({ outcome: 'deny', code, because: [reason] }, 0);
+    const refusal = (code: AgentCode, reason: string): Answered => ({
+      answer: answer({ outcome: 'deny', code, because: [reason] }, 0),
+    });
 
     if (this.#closed) return refusal('REMIT_AGENT_CLOSED', 'the agent has been closed; connect again');
     if (!prepared.ok) return refusal('REMIT_AGENT_INTENT_INVALID', prepared.reason);
+    const { message, actionDigest } = prepared;
 
-    return new Promise<Answer>((resolve) => {
+    return new Promise<Answered>((resolve) => {
       const timeoutMs = Math.min(options.timeoutMs ?? this.timeoutMs, MAX_TIMEOUT_MS);
       let appendedAt: number | undefined;
       let held = false;
-      const settle = (result: Answer): void => {
+      const settle = (result: Answered): void => {
         clearTimeout(timer);
         this.#proposals.delete(intent.intentId);
         resolve(result);
@@ -154,7 +177,7 @@ export class RemitAgent {
         else refused('REMIT_AGENT_NO_DECISION', `no decision within ${timeoutMs} ms; is Remit running?`);
       }, timeoutMs);
       this.#proposals.set(intent.intentId, {
-        actionDigest: prepared.actionDigest,
+        actionDigest,
         held: (decision) => {
           if (held) return;
           held = true;
@@ -165,16 +188,24 @@ export class RemitAgent {
             refused('REMIT_AGENT_ON_HOLD_FAILED', messageOf(error));
           }
         },
-        decided: (decision) => {
+        decided: (decision, decidedIn) => {
           const outcome = decision.outcome === 'allow' ? 'allow' : 'deny';
           const mayActForMs = outcome === 'allow' ? validForMs(decision, appendedAt) : 0;
-          settle(answer({ outcome, because: reasonsOf(decision), decision }, mayActForMs));
+          settle({ answer: answer({ outcome, because: reasonsOf(decision), decision }, mayActForMs), decidedIn });
         },
         refused,
       });
-      this.bus.publish([{ topic: TOPICS.agentActions.name, key: this.agentId, ...prepared.message }]).then(
-        ([published]) => (appendedAt ??= published?.appendTime),
-        (error: unknown) => refused('REMIT_AGENT_PUBLISH_FAILED', messageOf(error)),
+      const sending = beginSending('sendIntent', turn.headers, intentAttributes(intent, actionDigest, 1));
+      const headers = { ...sending.headers, ...message.headers };
+      this.bus.publish([{ topic: TOPICS.agentActions.name, key: this.agentId, value: message.value, headers }]).then(
+        ([published]) => {
+          sending.sent(published);
+          appendedAt ??= published?.appendTime;
+        },
+        (error: unknown) => {
+          sending.failed(error);
+          refused('REMIT_AGENT_PUBLISH_FAILED', messageOf(error));
+        },
       );
     });
   }
@@ -209,9 +240,18 @@ export class RemitAgent {
       chainId: answer.chainId,
       ...(detail === undefined ? {} : { detail: detail.slice(0, MAX_DETAIL) }),
     };
-    const written = writeAgentMessage(EVENTS.outcome, uuidv7(), data, answer.trace);
+    const written = writeAgentMessage(EVENTS.outcome, uuidv7(), data);
     if (!written.ok) throw new RemitAgentError('REMIT_AGENT_OUTCOME_INVALID', written.reason);
-    await this.bus.publish([{ topic: TOPICS.agentOutcomes.name, key: this.agentId, ...written.message }]);
+    const { value, headers } = written.message;
+    const sending = beginSending('sendOutcome', answer.trace, outcomeAttributes(data));
+    const message = { value, headers: { ...sending.headers, ...headers } };
+    try {
+      const [published] = await this.bus.publish([{ topic: TOPICS.agentOutcomes.name, key: this.agentId, ...message }]);
+      sending.sent(published);
+    } catch (error) {
+      sending.failed(error);
+      throw error;
+    }
   }
 
   /**
@@ -223,20 +263,34 @@ export class RemitAgent {
     execute: (action: Action, answer: Answer) => Promise<Result> | Result,
     options: ProposeOptions = {},
   ): Promise<Act<Result>> {
-    const answer = await this.propose(action, options);
+    const turn = beginTurn(this.agentId, options, traceOfCause(options));
+    return inTurn(turn, async () => this.#act(await this.#propose(action, options, turn), execute, turn));
+  }
+
+  async #act<Result>(
+    { answer, decidedIn }: Answered,
+    execute: (action: Action, answer: Answer) => Promise<Result> | Result,
+    turn: Turn,
+  ): Promise<Act<Result>> {
     if (answer.outcome !== 'allow') return { status: 'not-allowed', answer };
     if (!answer.mayActNow()) {
-      return {
-        status: 'too-late',
-        answer,
-        ...(await this.#tryReport(answer, 'failed', 'allowed, but too late to begin')),
-      };
+      const reported = await this.#tryReport(answer, 'failed', 'allowed, but too late to begin');
+      return { status: 'too-late', answer, ...reported };
     }
+    const { action, actionDigest, intentId, chainId } = answer;
+    const attributes = intentAttributes(
+      { agentId: this.agentId, intentId, chainId, action },
+      actionDigest,
+      answer.decision?.round ?? 1,
+    );
+    const execution = beginExecution(turn, action.type, attributes, decidedIn);
+    const executing: Answer = { ...answer, trace: execution.headers };
     try {
-      const result = await execute(answer.action, answer);
-      return { status: 'executed', answer, result, ...(await this.#tryReport(answer, 'executed')) };
+      const result = await inTurn(execution, async () => execute(action, executing));
+      return { status: 'executed', answer: executing, result, ...(await this.#tryReport(executing, 'executed')) };
     } catch (error) {
-      return { status: 'failed', answer, error, ...(await this.#tryReport(answer, 'failed', messageOf(error))) };
+      const reported = await this.#tryReport(executing, 'failed', messageOf(error));
+      return { status: 'failed', answer: executing, error, ...reported };
     }
   }
 
@@ -275,8 +329,23 @@ export class RemitAgent {
       const proposal = this.#proposals.get(decision.intentId);
       if (proposal === undefined || decision.agentId !== this.agentId) continue;
       if (decision.action.digest !== proposal.actionDigest || isVoid(appended)) continue;
-      if (isFinal(appended)) proposal.decided(decision);
+      if (isFinal(appended)) proposal.decided(decision, spanContextOf(message.headers));
       else proposal.held(decision);
     }
   }
+}
+
+/** The context of an answer that led here, of whichever agent. */
+function traceOfCause({ cause }: ProposeOptions): TraceHeaders | undefined {
+  return cause !== undefined && 'trace' in cause ? cause.trace : undefined;
+}
+
+function outcomeAttributes({ agentId, intentId, chainId, decisionId, status }: OutcomeReport): Record<string, string> {
+  return {
+    [NAMES.agentId.name]: agentId,
+    [NAMES.chainId.name]: chainId,
+    [NAMES.intentId.name]: intentId,
+    [NAMES.decisionId.name]: decisionId,
+    [NAMES.outcomeStatus.name]: status,
+  };
 }

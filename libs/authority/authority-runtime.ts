@@ -3,6 +3,7 @@ import type { Bus } from '#bus';
 import { EVENTS, sha256, TOPICS, writeEvent } from '#contracts';
 import { authorityDecider, commandDigestOf, type PermissionEvent, type PlacedCommand } from '#domain';
 import type { Views } from '#segment';
+import type { Tracing } from '#telemetry';
 import type { PermissionStore } from './permission-store.js';
 
 /** What everything in here works with. */
@@ -12,6 +13,8 @@ export interface AuthorityRuntime {
   readonly views: Views;
   /** How long to wait for the views to read as far as a message needs, ms; then the message waits. */
   readonly viewWaitMs: number;
+  /** Traces holds and second rounds. */
+  readonly tracing?: Tracing | undefined;
 }
 
 /** The message cannot be handled now; it comes again later. */

@@ -18,6 +18,7 @@ import {
   type PermissionCommand,
 } from '#domain';
 import { CHARTER_KEY } from '#segment';
+import { traceHold } from './approval-trace.js';
 import { AuthorityError, order, type AuthorityRuntime } from './authority-runtime.js';
 
 /** So many permissions a request may name; needs beyond it stay open and deny in the second round. */
@@ -67,7 +68,7 @@ export function requestOfHold(decision: Decision, charter: Charter): PermissionC
  * intent settles its uses and later ones find nothing to settle.
  */
 export function createDecisionHandler(runtime: AuthorityRuntime): BatchHandler {
-  const { store, views, viewWaitMs } = runtime;
+  const { store, views, viewWaitMs, tracing } = runtime;
 
   async function charterThatHeld({ stamp }: Decision): Promise<Charter | undefined> {
     if (!(await views.charter.waitUntil([stamp.charter.position], viewWaitMs))) {
@@ -126,7 +127,10 @@ export function createDecisionHandler(runtime: AuthorityRuntime): BatchHandler {
   async function handle(message: ReceivedMessage, decision: Decision): Promise<void> {
     const { appendTime, offset, logTime } = message;
     const tooLate = isVoid({ decision, appendTime, offset });
-    if (decision.outcome === 'hold' && !tooLate) await openRequest(decision, logTime);
+    if (decision.outcome === 'hold' && !tooLate) {
+      const span = traceHold(tracing, message, decision);
+      await openRequest(decision, logTime).finally(() => span?.end());
+    }
     await settleUses(decision, tooLate, logTime);
   }
 

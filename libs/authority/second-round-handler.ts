@@ -10,13 +10,14 @@ import {
   type HeldRequest,
   type Intent,
 } from '#domain';
+import { traceSecondRound } from './approval-trace.js';
 import { AuthorityError, type AuthorityRuntime } from './authority-runtime.js';
 
 /** An approval counts for intents of later milliseconds than its own. */
 const MILLISECOND_OVER_MS = 2;
 
 type ReadBack =
-  | { readonly ok: true; readonly intent: Intent }
+  | { readonly ok: true; readonly intent: Intent; readonly message: ReceivedMessage }
   | { readonly ok: false; readonly code: string; readonly reason: string };
 
 /** The held intent, parameters and all: from where it lies, and nothing but what was held. */
@@ -35,7 +36,7 @@ async function readBack(bus: Bus, agentId: string, held: HeldIntent): Promise<Re
     intent.agentId === agentId &&
     intent.intentId === held.intentId &&
     actionDigestOf(intent.action, sha256) === held.actionDigest;
-  if (same) return { ok: true, intent };
+  if (same) return { ok: true, intent, message };
   return { ok: false, code: 'REMIT_HOLD_INTENT_DIFFERS', reason: `at ${where} lies another intent than the one held` };
 }
 
@@ -44,19 +45,31 @@ async function readBack(bus: Bus, agentId: string, held: HeldIntent): Promise<Re
  * appended to `agent.actions` again, for its second round. May happen more than once; the second rounds are alike and
  * the first decision counts. Also keeps `permission.state`, a snapshot per agent.
  */
-export function createSecondRoundHandler({ bus, views, viewWaitMs }: Omit<AuthorityRuntime, 'store'>): BatchHandler {
+export function createSecondRoundHandler({
+  bus,
+  views,
+  viewWaitMs,
+  tracing,
+}: Omit<AuthorityRuntime, 'store'>): BatchHandler {
   /** Appended in a later millisecond than the end of the request, or it would be judged without it. */
-  async function appendAfter(end: number, agentId: string, intent: Intent, requestId: string): Promise<void> {
+  async function appendAfter(
+    end: number,
+    agentId: string,
+    { intent, message }: Extract<ReadBack, { ok: true }>,
+    requestId: string,
+  ): Promise<void> {
     const event = writeEvent(EVENTS.resubmittedIntent, {
       id: `${intent.intentId}/2`,
       source: '/remit/permission',
       subject: agentId,
       data: { intent, round: 2, requestId },
     });
+    const headers = { ...traceSecondRound(tracing, message, intent, requestId), ...event.headers };
+    const again = { topic: TOPICS.agentActions.name, key: agentId, value: event.value, headers };
     let wait = MILLISECOND_OVER_MS;
     for (;;) {
       await sleep(wait);
-      const [published] = await bus.publish([{ topic: TOPICS.agentActions.name, key: agentId, ...event }]);
+      const [published] = await bus.publish([again]);
       if (published === undefined || published.appendTime > end) return;
       wait = Math.max(MILLISECOND_OVER_MS, end - published.appendTime + 1);
     }
@@ -70,7 +83,7 @@ export function createSecondRoundHandler({ bus, views, viewWaitMs }: Omit<Author
     const found = await readBack(bus, agentId, request.held);
     if (!found.ok) return [{ message, code: found.code, reason: found.reason }];
     try {
-      await appendAfter(message.logTime, agentId, found.intent, request.requestId);
+      await appendAfter(message.logTime, agentId, found, request.requestId);
       return [];
     } catch (error) {
       if (codeOf(error) !== 'REMIT_BUS_MESSAGE_TOO_LARGE') throw error;

@@ -1,2 +1,4 @@
+export * from './judged.js';
+export * from './judging-trace.js';
 export * from './segment.js';
 export * from './views.js';

@@ -13,10 +13,10 @@ import {
   roundOf,
   type AgentAuthority,
   type Charter,
+  type Decision,
   type JudgedIntent,
   type Layer,
   type Stamp,
-  type Verdict,
   type WhyNot,
 } from '#domain';
 import { EVENTS, readEvent, sha256, TOPICS, traceHeadersOf, writeEvent } from '#contracts';
@@ -25,11 +25,13 @@ import {
   type Batch,
   type BatchHandler,
   type BatchResult,
+  type OutgoingHeaders,
   type ReceivedMessage,
   type ResultMessage,
   type Unreadable,
 } from '#bus';
 import { arrivalOf, type Refusal } from './arrival.js';
+import type { Judged, JudgedLayer, JudgingWatch } from './judged.js';
 import { CHARTER_KEY, type Views } from './views.js';
 
 /** A run of neighbouring layers in one process. */
@@ -42,6 +44,10 @@ export interface SegmentOptions {
   readonly viewWaitMs: number;
   /** Without it, grants with counted uses authorise nothing here. */
   readonly reserve?: ReserveUse | undefined;
+  /** Who is told of every intent judged. */
+  readonly watches?: readonly JudgingWatch[];
+  /** Told what a watch has thrown. */
+  readonly onWatchFault?: (error: unknown) => void;
 }
 
 /** One use of a grant with counted uses, which an intent is about to rest on. */
@@ -124,14 +130,14 @@ export function createSegment(options: SegmentOptions, views: Views): BatchHandl
   const stamps = first === LAYERS[0];
   const decides = last === LAYERS.at(-1);
   const source = `/remit/${options.layers.length === 1 ? last : 'segment'}`;
+  const { watches = [] } = options;
 
   function judgeLayers(
     subject: JudgedIntent,
     charter: Charter | undefined,
     behind: boolean,
     unavailable?: ReadonlyMap<string, WhyNot>,
-  ): Verdict[] {
-    const verdicts = [...subject.verdicts];
+  ): JudgedLayer[] {
     const { intent, actionDigest, stamp, secondRound } = subject;
     const input = charter && {
       intent,
@@ -142,31 +148,35 @@ export function createSegment(options: SegmentOptions, views: Views): BatchHandl
       unavailable,
       secondRound,
     };
-    for (const layer of options.layers) {
-      if (behind) verdicts.push(judgeBehindViews(layer));
-      else verdicts.push(input ? judge(layer, input) : judgeWithoutCharter(layer));
-    }
-    return verdicts;
+    let began = performance.now();
+    return options.layers.map((layer) => {
+      const verdict = behind ? judgeBehindViews(layer) : input ? judge(layer, input) : judgeWithoutCharter(layer);
+      const ended = performance.now();
+      const ms = ended - began;
+      began = ended;
+      return { layer, verdict, ms };
+    });
   }
 
   /** The grants whose uses must be set aside before these verdicts may leave. */
-  function usesToReserve(subject: JudgedIntent, verdicts: readonly Verdict[], charter: Charter): readonly string[] {
-    const limited = limitedGrantsOf(verdicts.slice(subject.verdicts.length));
+  function usesToReserve(subject: JudgedIntent, layers: readonly JudgedLayer[], charter: Charter): readonly string[] {
+    const verdicts = layers.map(({ verdict }) => verdict);
+    const limited = limitedGrantsOf(verdicts);
     if (limited.length === 0 || charter.stage === 'observe') return NOTHING_TO_RESERVE;
-    const { outcome } = foldVerdicts(verdicts);
+    const { outcome } = foldVerdicts([...subject.verdicts, ...verdicts]);
     // what is denied needs no use; what is held asks for it in its second round
     return outcome === 'deny' || (decides && outcome === 'hold') ? NOTHING_TO_RESERVE : limited;
   }
 
   /** A grant that gives no use counts as if it were not there, and another may take its place, until nothing is open. */
-  async function judgeWithUses({ subject, charter }: Waiting): Promise<Verdict[]> {
+  async function judgeWithUses({ subject, charter }: Waiting): Promise<JudgedLayer[]> {
     const { intent, actionDigest, stamp } = subject;
     const reserved = new Set<string>();
     const unavailable = new Map<string, WhyNot>();
     for (;;) {
-      const verdicts = judgeLayers(subject, charter, false, unavailable);
-      const open = usesToReserve(subject, verdicts, charter).filter((grantId) => !reserved.has(grantId));
-      if (open.length === 0) return verdicts;
+      const layers = judgeLayers(subject, charter, false, unavailable);
+      const open = usesToReserve(subject, layers, charter).filter((grantId) => !reserved.has(grantId));
+      if (open.length === 0) return layers;
       for (const grantId of open) {
         const why = await reserve({
           agentId: intent.agentId,
@@ -186,67 +196,96 @@ export function createSegment(options: SegmentOptions, views: Views): BatchHandl
 
   /** Judges at once whatever rests on no counted use; the rest after it, in order. */
   class Results {
-    readonly publish: ResultMessage[] = [];
+    readonly #results: (ResultMessage | undefined)[] = [];
     readonly #waiting: Waiting[] = [];
+    readonly #judged: Judged[] = [];
+
+    constructor(private readonly batch: Batch) {}
 
     add(message: ReceivedMessage, subject: JudgedIntent, charter: Charter | undefined, behind: boolean): void {
-      const verdicts = judgeLayers(subject, charter, behind);
-      if (!behind && charter !== undefined && usesToReserve(subject, verdicts, charter).length > 0) {
-        this.#waiting.push({ place: this.publish.length, message, subject, charter });
-      }
-      this.publish.push(resultOf(message, { ...subject, verdicts }, charter));
+      const began = now();
+      const layers = judgeLayers(subject, charter, behind);
+      const place = this.#results.length;
+      if (!behind && charter !== undefined && usesToReserve(subject, layers, charter).length > 0) {
+        this.#waiting.push({ place, message, subject, charter });
+        this.#results.push(undefined);
+      } else this.#results.push(this.#resultOf(message, subject, layers, charter, began));
     }
 
-    async settle(batch: Batch): Promise<void> {
+    async settle(): Promise<ResultMessage[]> {
       for (const waiting of this.#waiting) {
-        const verdicts = await judgeWithUses(waiting);
-        const judged = { ...waiting.subject, verdicts };
-        this.publish[waiting.place] = resultOf(waiting.message, judged, waiting.charter);
-        await batch.heartbeat();
+        const { place, message, subject, charter } = waiting;
+        const began = now();
+        this.#results[place] = this.#resultOf(message, subject, await judgeWithUses(waiting), charter, began);
+        await this.batch.heartbeat();
+      }
+      tell((watch) => watch.finished?.(this.batch, this.#judged));
+      return this.#results.filter((result) => result !== undefined);
+    }
+
+    #resultOf(
+      message: ReceivedMessage,
+      arrived: JudgedIntent,
+      layers: readonly JudgedLayer[],
+      charter: Charter | undefined,
+      began: number,
+    ): ResultMessage {
+      const subject = { ...arrived, verdicts: [...arrived.verdicts, ...layers.map(({ verdict }) => verdict)] };
+      const decision = decides ? decisionOn(subject, charter) : undefined;
+      const event = decision === undefined ? passedOn(subject) : decided(decision);
+      let trace: OutgoingHeaders | undefined;
+      if (watches.length > 0) {
+        const judged = { batch: this.batch, message, subject, layers, charter, decision, began, ended: now() };
+        this.#judged.push(judged);
+        tell((watch) => (trace = watch.judged(judged) ?? trace));
+      }
+      return {
+        source: message,
+        topic: OUTPUT[last],
+        key: subject.intent.agentId,
+        value: event.value,
+        headers: { ...(trace ?? traceHeadersOf(message.headers)), ...event.headers },
+      };
+    }
+  }
+
+  function tell(what: (watch: JudgingWatch) => void): void {
+    for (const watch of watches) {
+      try {
+        what(watch);
+      } catch (error) {
+        options.onWatchFault?.(error);
       }
     }
   }
 
-  function resultOf(message: ReceivedMessage, subject: JudgedIntent, charter: Charter | undefined): ResultMessage {
-    const { intent, actionDigest, stamp } = subject;
-    const round = roundOf(subject);
-    const event = decides ? decisionEvent(subject, charter) : passedOnEvent(subject);
-    return {
-      source: message,
-      topic: OUTPUT[last],
-      key: intent.agentId,
-      value: event.value,
-      headers: { ...traceHeadersOf(message.headers), ...event.headers },
-    };
+  function passedOn(data: JudgedIntent): ReturnType<typeof writeEvent> {
+    const { intent, stamp } = data;
+    const round = roundOf(data);
+    return writeEvent(EVENTS.judgedIntent, {
+      id: round === 1 ? `${intent.intentId}/${last}` : `${intent.intentId}/${last}/${round}`,
+      source,
+      subject: intent.agentId,
+      time: stamp.judgedAt,
+      data,
+    });
+  }
 
-    function passedOnEvent(data: JudgedIntent): ReturnType<typeof writeEvent> {
-      return writeEvent(EVENTS.judgedIntent, {
-        id: round === 1 ? `${intent.intentId}/${last}` : `${intent.intentId}/${last}/${round}`,
-        source,
-        subject: intent.agentId,
-        time: stamp.judgedAt,
-        data,
-      });
-    }
+  function decisionOn(subject: JudgedIntent, charter: Charter | undefined): Decision {
+    const { intent, actionDigest } = subject;
+    const { agentId, intentId } = intent;
+    return decide({
+      ...subject,
+      decisionId: decisionIdOf({ agentId, intentId, actionDigest, round: roundOf(subject) }, sha256),
+      stage: charter?.stage,
+      decisionTtlMs: charter?.decisionTtlMs,
+      engine: options.engine,
+    });
+  }
 
-    function decisionEvent(data: JudgedIntent, inForce: Charter | undefined): ReturnType<typeof writeEvent> {
-      const { agentId, intentId } = intent;
-      const decisionId = decisionIdOf({ agentId, intentId, actionDigest, round }, sha256);
-      const decision = decide({
-        ...data,
-        decisionId,
-        stage: inForce?.stage,
-        decisionTtlMs: inForce?.decisionTtlMs,
-        engine: options.engine,
-      });
-      return writeEvent(EVENTS.decision, {
-        id: decisionId,
-        source,
-        subject: intent.agentId,
-        time: stamp.judgedAt,
-        data: decision,
-      });
-    }
+  function decided(data: Decision): ReturnType<typeof writeEvent> {
+    const { decisionId, agentId, stamp } = data;
+    return writeEvent(EVENTS.decision, { id: decisionId, source, subject: agentId, time: stamp.judgedAt, data });
   }
 
   /** What makes an intent's second round none. While the views are behind it cannot be known: the batch waits. */
@@ -270,7 +309,7 @@ export function createSegment(options: SegmentOptions, views: Views): BatchHandl
 
   async function judgeIntents(batch: Batch): Promise<BatchResult> {
     const behind = !(await views.catchUp(options.viewWaitMs));
-    const results = new Results();
+    const results = new Results(batch);
     const unreadable: Unreadable[] = [];
     for (const message of batch.messages) {
       const arrival = arrivalOf(message);
@@ -300,8 +339,7 @@ export function createSegment(options: SegmentOptions, views: Views): BatchHandl
       if (problem === undefined) results.add(message, subject, charter, behind);
       else unreadable.push({ message, ...problem });
     }
-    await results.settle(batch);
-    return { publish: results.publish, unreadable };
+    return { publish: await results.settle(), unreadable };
   }
 
   async function judgeStamped(batch: Batch): Promise<BatchResult> {
@@ -313,7 +351,7 @@ export function createSegment(options: SegmentOptions, views: Views): BatchHandl
       else unreadable.push({ message, code: reading.code, reason: reading.reason });
     }
     await waitForStamps(arrived.map(({ subject }) => subject));
-    const results = new Results();
+    const results = new Results(batch);
     for (const { message, subject } of arrived) {
       const { stamp, intent } = subject;
       const charter = views.charter.at(CHARTER_KEY, stamp.charter.position)?.charter;
@@ -324,8 +362,7 @@ export function createSegment(options: SegmentOptions, views: Views): BatchHandl
         (charter?.digest ?? null) !== stamp.charter.digest;
       results.add(message, subject, charter, behind);
     }
-    await results.settle(batch);
-    return { publish: results.publish, unreadable };
+    return { publish: await results.settle(), unreadable };
   }
 
   async function waitForStamps(subjects: readonly JudgedIntent[]): Promise<void> {
@@ -343,6 +380,11 @@ export function createSegment(options: SegmentOptions, views: Views): BatchHandl
   }
 
   return stamps ? judgeIntents : judgeStamped;
+}
+
+/** This process's clock, ms since the epoch, finer than a millisecond. It only says when; nothing is judged by it. */
+function now(): number {
+  return performance.timeOrigin + performance.now();
 }
 
 function agentPartition(agentId: string): number {

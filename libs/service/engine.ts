@@ -3,3 +3,6 @@
  * replay demands equal decisions of equal engines.
  */
 export const ENGINE = 'remit/1';
+
+/** Version of this software, as package.json has it. */
+export const VERSION = '0.1.0';

@@ -5,5 +5,8 @@ export * from './engine.js';
 export * from './health.js';
 export * from './http-adapter.js';
 export * from './judging.module.js';
+export * from './nest-logger.js';
 export * from './permission-store.module.js';
 export * from './run-service.js';
+export * from './service-identity.js';
+export * from './tracing.module.js';

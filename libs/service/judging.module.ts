@@ -1,13 +1,15 @@
-import { Inject, Injectable, Module, type DynamicModule, type OnModuleInit } from '@nestjs/common';
+import { Inject, Injectable, Logger, Module, type DynamicModule, type OnModuleInit } from '@nestjs/common';
 import { BatchTransport, type Bus } from '#bus';
 import { reserveUses, type PermissionStore } from '#authority';
 import type { Config } from '#config';
 import type { Layer } from '#domain';
-import { CHARTER_KEY, createSegment, createViews, type Views } from '#segment';
+import { CHARTER_KEY, createSegment, createViews, traceJudging, type Views } from '#segment';
+import type { Tracing } from '#telemetry';
 import { BUS, BusModule, CONFIG } from './bus.module.js';
 import { ENGINE } from './engine.js';
 import type { ReadinessCheck } from './health.js';
 import { COUNTING_STORE, PermissionStoreModule } from './permission-store.module.js';
+import { TRACING, TracingModule } from './tracing.module.js';
 
 /** Injection token of the process's {@link Views}. */
 export const VIEWS = Symbol('remit.views');
@@ -56,25 +58,44 @@ function judgingChecks(views: Views, transport: BatchTransport): readonly Readin
 @Module({})
 export class JudgingModule {
   static of(layers: readonly [Layer, ...Layer[]]): DynamicModule {
+    const group = `remit.${layers[0]}`;
+    const log = new Logger('judging');
     return {
       module: JudgingModule,
-      imports: layers.some((layer) => layer !== 'boundary') ? [BusModule, PermissionStoreModule] : [BusModule],
+      imports: [
+        BusModule,
+        TracingModule,
+        ...(layers.some((layer) => layer !== 'boundary') ? [PermissionStoreModule] : []),
+      ],
       providers: [
         { provide: VIEWS, inject: [BUS], useFactory: (bus: Bus): Views => createViews(bus) },
         {
           provide: SEGMENT,
           // the boundary layer alone rests on no grant, so it counts none
-          inject: [VIEWS, CONFIG, BUS, { token: COUNTING_STORE, optional: true }],
-          useFactory: (views: Views, { viewWaitMs }: Config, bus: Bus, store: PermissionStore | undefined) =>
+          inject: [VIEWS, CONFIG, BUS, TRACING, { token: COUNTING_STORE, optional: true }],
+          useFactory: (
+            views: Views,
+            { viewWaitMs }: Config,
+            bus: Bus,
+            tracing: Tracing | undefined,
+            store: PermissionStore | undefined,
+          ) =>
             createSegment(
-              { layers, engine: ENGINE, viewWaitMs, reserve: store && reserveUses({ bus, store, views }) },
+              {
+                layers,
+                engine: ENGINE,
+                viewWaitMs,
+                reserve: store && reserveUses({ bus, store, views }),
+                watches: tracing === undefined ? [] : [traceJudging(tracing, group)],
+                onWatchFault: (error) => log.error(`an intent was judged, but not traced: ${String(error)}`),
+              },
               views,
             ),
         },
         {
           provide: JUDGING,
           inject: [BUS],
-          useFactory: (bus: Bus) => new BatchTransport({ bus, group: `remit.${layers[0]}`, transportId: JUDGING }),
+          useFactory: (bus: Bus) => new BatchTransport({ bus, group, transportId: JUDGING }),
         },
         { provide: JUDGING_CHECKS, inject: [VIEWS, JUDGING], useFactory: judgingChecks },
         ViewsLifetime,

@@ -12,7 +12,7 @@ const LIBS = {
   bus: ['contracts', 'domain', 'telemetry'],
   'event-store': ['contracts', 'domain'],
   record: ['config', 'contracts', 'domain'],
-  agent: ['bus', 'contracts', 'domain'],
+  agent: ['bus', 'contracts', 'domain', 'telemetry'],
   segment: ['bus', 'config', 'contracts', 'domain', 'telemetry'],
   authority: ['bus', 'contracts', 'domain', 'event-store', 'segment', 'telemetry'],
   service: ['authority', 'bus', 'config', 'contracts', 'domain', 'event-store', 'record', 'segment', 'telemetry'],
@@ -127,6 +127,14 @@ export default {
       severity: 'error',
       from: { path: '^(apps|libs|tools)/', pathNot: ['^libs/(event-store|record)/', '^tools/backends/', SPEC] },
       to: { path: packages(['typeorm', 'pg', 'pg-copy-streams', '@nestjs/typeorm']) },
+    },
+    {
+      name: 'opentelemetry-behind-its-lib',
+      comment:
+        'OpenTelemetry is imported in libs/telemetry, where its names are, and in libs/agent, which uses the API.',
+      severity: 'error',
+      from: { path: '^(apps|libs|tools)/', pathNot: ['^libs/(telemetry|agent)/', '^libs/testing/', SPEC] },
+      to: { path: packages(['@opentelemetry/[^/]+']) },
     },
     {
       name: 'no-cycles',

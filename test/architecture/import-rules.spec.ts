@@ -26,12 +26,12 @@ const LAWFUL: Record<string, string> = {
         { types: `./libs/${lib}/index.ts`, default: `./dist/${lib}.js` },
       ]),
     ),
-    dependencies: { zod: '1', kafkajs: '1', typeorm: '1', express: '1' },
+    dependencies: { zod: '1', kafkajs: '1', typeorm: '1', express: '1', '@opentelemetry/api': '1' },
     devDependencies: { 'fast-check': '1' },
   }),
   'tsconfig.json': JSON.stringify({ compilerOptions: { module: 'nodenext', target: 'es2023' } }),
   ...Object.fromEntries(
-    ['zod', 'kafkajs', 'typeorm', 'express', 'fast-check'].flatMap((name) => [
+    ['zod', 'kafkajs', 'typeorm', 'express', '@opentelemetry/api', 'fast-check'].flatMap((name) => [
       [`node_modules/${name}/package.json`, JSON.stringify({ name, version: '1.0.0', main: 'index.js' })],
       [`node_modules/${name}/index.js`, 'module.exports = {};'],
     ]),
@@ -46,6 +46,7 @@ const LAWFUL: Record<string, string> = {
   'libs/domain/pure.spec.ts': `import 'fast-check'; import 'node:fs';`,
   'libs/contracts/lawful.ts': `import '#domain'; import 'node:crypto';`,
   'libs/bus/lawful.ts': `import '#contracts'; import 'kafkajs';`,
+  'libs/telemetry/lawful.ts': `import '#domain'; import '@opentelemetry/api';`,
   'libs/record/lawful.ts': `import '#domain'; import 'typeorm';`,
   'libs/testing/lawful.ts': `import '#agent'; import 'fast-check';`,
   'apps/standalone/lawful.ts': `import '#service'; import '../audit/main.js';`,
@@ -136,6 +137,11 @@ const PLANTED: Record<string, { file: string; text: string; to: string }> = {
     file: 'apps/audit/uses-typeorm.ts',
     text: `import type {} from 'typeorm';`,
     to: 'node_modules/typeorm/index.js',
+  },
+  'opentelemetry-behind-its-lib': {
+    file: 'apps/audit/uses-opentelemetry.ts',
+    text: `import '@opentelemetry/api';`,
+    to: 'node_modules/@opentelemetry/api/index.js',
   },
   'no-cycles': { file: 'apps/audit/ring-a.ts', text: `import './ring-b.js';`, to: 'apps/audit/ring-b.ts' },
   'imports-resolve': { file: 'apps/audit/lost.ts', text: `import './nowhere.js';`, to: './nowhere.js' },

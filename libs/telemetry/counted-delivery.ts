@@ -1,0 +1,105 @@
+import type { Context } from '@opentelemetry/api';
+import { ExportResultCode, type ExportResult } from '@opentelemetry/core';
+import {
+  BatchSpanProcessor,
+  type ReadableSpan,
+  type Span,
+  type SpanExporter,
+  type SpanProcessor,
+} from '@opentelemetry/sdk-trace';
+
+/** What became of the spans of this process since it started. */
+export interface SpanCounts {
+  readonly ended: number;
+  /** The collector has taken them. */
+  readonly exported: number;
+  /** Sent, and not taken. */
+  readonly failed: number;
+  /** Never sent: too many were waiting, or the process ended. */
+  readonly dropped: number;
+}
+
+export interface DeliveryOptions {
+  /** Spans that may wait at most, in the queue and on their way; what comes on top is dropped. */
+  readonly mostWaiting: number;
+  readonly batchSize: number;
+  /** How long a span waits for others before it is sent, ms. */
+  readonly delayMs: number;
+  /** How long one sending may take, ms. */
+  readonly sendMs: number;
+}
+
+/**
+ * Sends spans in batches, with bounded memory, and knows what became of every one: the SDK's own processor drops
+ * without telling, and waits without bound when it is shut down.
+ */
+export class CountedDelivery implements SpanProcessor {
+  readonly #batches: BatchSpanProcessor;
+  #ended = 0;
+  #exported = 0;
+  #failed = 0;
+  #dropped = 0;
+
+  constructor(
+    exporter: SpanExporter,
+    private readonly options: DeliveryOptions,
+  ) {
+    this.#batches = new BatchSpanProcessor({
+      exporter: this.#counting(exporter),
+      // admission is decided here: the SDK's queue is never full
+      maxQueueSize: options.mostWaiting,
+      maxExportBatchSize: options.batchSize,
+      scheduledDelayMillis: options.delayMs,
+      exportTimeoutMillis: options.sendMs,
+    });
+  }
+
+  counts(): SpanCounts {
+    return { ended: this.#ended, exported: this.#exported, failed: this.#failed, dropped: this.#dropped };
+  }
+
+  get #waiting(): number {
+    return this.#ended - this.#exported - this.#failed - this.#dropped;
+  }
+
+  onStart(span: Span, parentContext: Context): void {
+    this.#batches.onStart(span, parentContext);
+  }
+
+  onEnd(span: ReadableSpan): void {
+    this.#ended += 1;
+    if (this.#waiting > this.options.mostWaiting) this.#dropped += 1;
+    else this.#batches.onEnd(span);
+  }
+
+  async forceFlush(): Promise<void> {
+    await this.#batches.forceFlush();
+  }
+
+  async shutdown(): Promise<void> {
+    await this.#batches.shutdown();
+  }
+
+  /** Sends what is waiting, for at most `withinMs`; what is not sent by then is dropped, and counted so. Never rejects. */
+  async end(withinMs: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const over = new Promise<void>((resolve) => (timer = setTimeout(resolve, withinMs)));
+    await Promise.race([this.shutdown().catch(() => undefined), over]);
+    clearTimeout(timer);
+    this.#dropped += this.#waiting;
+  }
+
+  #counting(exporter: SpanExporter): SpanExporter {
+    return {
+      export: (spans, done) => {
+        exporter.export(spans, (result: ExportResult) => {
+          if (result.code === ExportResultCode.SUCCESS) this.#exported += spans.length;
+          else this.#failed += spans.length;
+          done(result);
+        });
+      },
+      forceFlush: () => exporter.forceFlush?.() ?? Promise.resolve(),
+      shutdown: () => exporter.shutdown(),
+    };
+  }
+}

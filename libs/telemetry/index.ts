@@ -1,0 +1,11 @@
+export type { Span, SpanContext } from '@opentelemetry/api';
+export * from './chain-sampling.js';
+export * from './decision-attributes.js';
+export { Log, type LogEntry, type LogLevel, type LogOptions } from './log.js';
+export type { LogDestination } from './log-destination.js';
+export { LOG_FIELDS } from './log-redaction.js';
+export * from './message-attributes.js';
+export * from './span-table.js';
+export * from './trace-context.js';
+export * from './tracing.js';
+export type { SpanCounts } from './counted-delivery.js';
