@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { RemitAgent, type Answer } from '#agent';
+import { RemitAgent, type Answer, type ProposeOptions } from '#agent';
 import type { Bus, ReceivedMessage } from '#bus';
 import { EVENTS, readEvent, sha256, TOPICS } from '#contracts';
 import { checkCharter, durationMs, type Action, type DeadLetter, type Decision } from '#domain';
@@ -55,9 +55,9 @@ type Expectation = StoryProposal['expect'];
 /** A proposal on its way: `first` is its answer, or the hold that comes before it. */
 interface Proposed {
   readonly step: StoryProposal;
-  readonly first: Promise<{ readonly hold: Decision } | { readonly answer: Answer }>;
+  readonly first: Promise<({ readonly hold: Decision } | { readonly answer: Answer }) & { readonly ms: number }>;
+  /** Once it has acted, if it does. */
   readonly final: Promise<Answer>;
-  readonly began: number;
 }
 
 const ANSWER_WITHIN_MS = 15_000;
@@ -124,7 +124,7 @@ export class StoryPlayer {
     const cause = step.caused_by === undefined ? undefined : await earlier(proposed, step.caused_by).final;
     const began = performance.now();
     const { promise: held, resolve: onHold } = Promise.withResolvers<Decision>();
-    const final = agent.propose(step.action as Action, {
+    const final = answerOf(agent, step, {
       timeoutMs: ANSWER_WITHIN_MS,
       onHold,
       ...(step.trigger ? { trigger: step.trigger } : {}),
@@ -132,18 +132,17 @@ export class StoryPlayer {
       ...(cause ? { cause } : {}),
       ...(story.chain === undefined ? {} : { chainId: `${story.chain}-${this.#run}` }),
     });
-    const first = Promise.race([held.then((hold) => ({ hold })), final.then((answer) => ({ answer }))]);
-    return { step, first, final, began };
+    const first = Promise.race([
+      held.then((hold) => ({ hold, ms: performance.now() - began })),
+      final.then((answer) => ({ answer, ms: answer.waitedMs })),
+    ]);
+    return { step, first, final };
   }
 
-  async #decided(story: Story, { step, first, began }: Proposed): Promise<PlayedStep> {
+  async #decided(story: Story, { step, first }: Proposed): Promise<PlayedStep> {
     const given = await first;
-    const ms = performance.now() - began;
-    if ('hold' in given) return this.#played(story, step.step, step, given.hold, undefined, ms);
-    if (step.then !== undefined && given.answer.outcome === 'allow') {
-      await (await this.#agent(step.agent)).report(given.answer, step.then);
-    }
-    return this.#played(story, step.step, step, given.answer.decision, given.answer, ms);
+    if ('hold' in given) return this.#played(story, step.step, step, given.hold, undefined, given.ms);
+    return this.#played(story, step.step, step, given.answer.decision, given.answer, given.ms);
   }
 
   async #settled(story: Story, step: { step: string; expect: Expectation }, held: Proposed): Promise<PlayedStep> {
@@ -238,6 +237,21 @@ export class StoryPlayer {
     const reading = readEvent(EVENTS.deadLetter, message);
     if (reading.ok) this.#deadLetters.push(reading.event.data);
   }
+}
+
+/** Proposes, and acts where the story says so. */
+async function answerOf(agent: RemitAgent, step: StoryProposal, options: ProposeOptions): Promise<Answer> {
+  const action = step.action as Action;
+  if (step.then === undefined) return agent.propose(action, options);
+  const act = await agent.act(
+    action,
+    () => {
+      if (step.then === 'failed') throw new Error('it failed, as the story says');
+    },
+    options,
+  );
+  if ('reportError' in act) throw new Error(`${step.step}: the outcome is not on record: ${String(act.reportError)}`);
+  return act.answer;
 }
 
 function earlier(proposed: ReadonlyMap<string, Proposed>, step: string): Proposed {

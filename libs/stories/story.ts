@@ -22,8 +22,8 @@ const proposalSchema = z.strictObject({
   on_behalf_of: z.string().optional(),
   /** An earlier step of the same story. */
   caused_by: z.string().optional(),
-  /** What the agent reports after an allow. */
-  then: z.enum(['executed', 'failed', 'rolled-back']).optional(),
+  /** Once allowed, the agent acts, with this result. Without it, it does nothing. */
+  then: z.enum(['executed', 'failed']).optional(),
   expect: expectationSchema,
 });
 
