@@ -8,8 +8,15 @@ import { constraintText, printAnswer, printMany } from './permission-commands.js
 import { printJson, span, tableOf } from './printing.js';
 
 const AGENT = ['--agent <agent>', 'whose request, where two agents have one of this id'] as const;
-const REASON = ['--reason <text>', 'why, for the record'] as const;
+const REASON = ['--reason <text>', 'why, for the record; must be given'] as const;
 const JSON_OPTION = ['--json', 'one JSON object'] as const;
+const REQUEST = ['<request>', 'its id, as `remit approvals list` shows it'] as const;
+
+/** What ends a request without granting anything. */
+const ENDINGS = [
+  { ending: 'reject', description: 'Reject a request: one rejection ends it, and the agent is told no.' },
+  { ending: 'cancel', description: 'Take back a request of your own, before anybody has to decide it.' },
+] as const;
 
 interface Deciding {
   readonly agent?: string;
@@ -20,7 +27,14 @@ interface Deciding {
 
 /** `remit approvals …`: held actions and requests that wait for a person. */
 export function addApprovalCommands(program: Command): void {
-  const approvals = program.command('approvals').description('Held actions and requests that wait for a person.');
+  const approvals = program
+    .command('approvals')
+    .description('Held actions and requests that wait for a person.')
+    .addHelpText(
+      'after',
+      '\nThe usual way:\n  remit approvals list\n  remit approvals show hold:3f…                              prints the command that approves it\n' +
+        '  remit approvals approve hold:3f… --digest 9c… --reason "seen, ticket 4711"',
+    );
 
   approvals
     .command('list')
@@ -38,7 +52,7 @@ export function addApprovalCommands(program: Command): void {
   approvals
     .command('show')
     .description('One request, with exactly what would be executed.')
-    .argument('<request>')
+    .argument(...REQUEST)
     .option(...AGENT)
     .option(...JSON_OPTION)
     .action(async (request: string, { agent, json }: { agent?: string; json?: boolean }) => {
@@ -50,8 +64,10 @@ export function addApprovalCommands(program: Command): void {
 
   approvals
     .command('approve')
+    .summary('Approve exactly what `show` shows.')
     .description(
-      'Approve exactly what `show` shows: give its digest. Several alike requests at once, each with its digest.',
+      'Approve exactly what `show` shows. A held action is approved by its digest, so that nothing else can be executed ' +
+        'in its place. Several alike requests at once, each with its digest. Nobody approves their own request.',
     )
     .argument('<request...>', 'REQUEST, or REQUEST=DIGEST for a held action')
     .option(...AGENT)
@@ -60,7 +76,8 @@ export function addApprovalCommands(program: Command): void {
     .option(...JSON_OPTION)
     .addHelpText(
       'after',
-      '\nExample:\n  remit approvals approve hold:3f…=9c… hold:7a…=1b… --reason "the nightly batch"',
+      '\nExamples:\n  remit approvals approve hold:3f… --digest 9c… --reason "seen, ticket 4711"\n' +
+        '  remit approvals approve hold:3f…=9c… hold:7a…=1b… --reason "the nightly batch"',
     )
     .action(async (requests: string[], options: Deciding) => {
       const { agent, reason, json } = options;
@@ -86,31 +103,20 @@ export function addApprovalCommands(program: Command): void {
       if (json !== true) await printWhatIsLeft(door, request, agent);
     });
 
-  approvals
-    .command('reject')
-    .description('Reject a request: one rejection ends it.')
-    .argument('<request>')
-    .option(...AGENT)
-    .requiredOption(...REASON)
-    .option(...JSON_OPTION)
-    .action(async (request: string, { agent, reason, json }: Deciding) => {
-      const door = await openDoorClient(loadConfig());
-      const body = { reason, ...(agent === undefined ? {} : { agent }) };
-      printAnswer(await door('reject', { params: { request }, body }), json);
-    });
-
-  approvals
-    .command('cancel')
-    .description('Take back a request of your own.')
-    .argument('<request>')
-    .option(...AGENT)
-    .requiredOption(...REASON)
-    .option(...JSON_OPTION)
-    .action(async (request: string, { agent, reason, json }: Deciding) => {
-      const door = await openDoorClient(loadConfig());
-      const body = { reason, ...(agent === undefined ? {} : { agent }) };
-      printAnswer(await door('cancel', { params: { request }, body }), json);
-    });
+  for (const { ending, description } of ENDINGS) {
+    approvals
+      .command(ending)
+      .description(description)
+      .argument(...REQUEST)
+      .option(...AGENT)
+      .requiredOption(...REASON)
+      .option(...JSON_OPTION)
+      .action(async (request: string, { agent, reason, json }: Deciding) => {
+        const door = await openDoorClient(loadConfig());
+        const body = { reason, ...(agent === undefined ? {} : { agent }) };
+        printAnswer(await door(ending, { params: { request }, body }), json);
+      });
+  }
 }
 
 function seen(text: string, { agent, digest }: Deciding): { request: string; agent?: string; actionDigest?: string } {

@@ -1,31 +1,44 @@
 import { Argument, type Command } from 'commander';
 import { agentsAt, charterAt, inertText, permissionsAt, rolloutAt, type PutBy, type StateAt } from '#domain';
 import { stateOfRecordAt } from '#record';
-import { withRecord } from './open-record.js';
+import { withHistory } from './open-record.js';
 import { printJson, span, tableOf } from './printing.js';
-import { timeOf } from './times.js';
+import { isoOf, timeOf } from './times.js';
 
 const SUBJECTS = ['agents', 'permissions', 'charter', 'rollout'] as const;
 type Subject = (typeof SUBJECTS)[number];
+
+const EXAMPLES = `
+agents        every agent: standing, owner, scope
+permissions   what each agent held, by the charter or by a grant: time and uses left, who approved
+charter       its digest and its text
+rollout       each rule: off, shadow or enforce, for what share of the agents, and what says so
+
+Examples:
+  remit at 2026-11-03T12:00:00Z agents
+  remit at now rollout --json`;
 
 /** `remit at`: what was in force at a time, and which event put it there. */
 export function addAtCommand(program: Command): void {
   program
     .command('at')
     .description(
-      'Show what was in force at a time, folded from the record: what an intent appended then was judged by, each with\n' +
-        'the event that put it there.',
+      'Show what was in force at a time: what an intent appended then was judged by, each with the event that put it ' +
+        'there. Folded from the record.',
     )
+    .summary('What was in force at a time.')
     .argument('<time>', '2026-11-03, 2026-11-03T12:00:00Z or now')
     .addArgument(new Argument('<subject>').choices(SUBJECTS))
     .option('--json', 'one JSON value')
-    .action((text: string, subject: Subject, options: { json?: boolean }) =>
-      withRecord(async (history) => {
-        const state = await stateOfRecordAt(history, timeOf(text, Date.now()));
-        if (options.json === true) printJson(VIEWS[subject].of(state) ?? null);
-        else process.stdout.write(VIEWS[subject].print(state));
-      }),
-    );
+    .addHelpText('after', EXAMPLES)
+    .action(async (text: string, subject: Subject, options: { json?: boolean }) => {
+      const time = timeOf(text, Date.now());
+      const state = await withHistory({ how: 'at', selection: { time: isoOf(time), subject } }, (history) =>
+        stateOfRecordAt(history, time),
+      );
+      if (options.json === true) printJson(VIEWS[subject].of(state) ?? null);
+      else process.stdout.write(VIEWS[subject].print(state));
+    });
 }
 
 function sourceOf(putBy: PutBy | null): string {
@@ -74,11 +87,27 @@ function printPermissions(state: StateAt): string {
 }
 
 function printRollout(state: StateAt): string {
-  const stage = charterAt(state)?.stage;
-  const note = stage === 'observe' ? 'Stage observe: everything was judged, nothing was blocked.\n' : '';
-  const rows = rolloutAt(state).map(({ rule, mode, putBy }) => [rule, mode, sourceOf(putBy)]);
-  return `${note}${tableOf(['rule', 'mode', 'put there by'], rows)}`;
+  const charter = charterAt(state);
+  if (charter === undefined) return 'No charter was in force, so no rule was: everything was denied.\n';
+  const note =
+    charter.stage === 'observe'
+      ? 'Stage observe: every rule was judged, none blocked anything, whatever its mode.\n'
+      : '';
+  const rows = rolloutAt(state).map(({ rule, mode, percent, because, putBy }) => [
+    rule,
+    mode,
+    `${String(percent)} %`,
+    because === null ? DEFAULT_MODE[mode === 'always' ? 'boundary' : 'rule'] : `rollout: ${because}`,
+    sourceOf(putBy),
+  ]);
+  const head = ['rule', 'mode', 'of the agents', 'because', 'put there by'];
+  return `${note}${tableOf(head, rows)}Modes come with the charter here: the event is its activation.\n`;
 }
+
+const DEFAULT_MODE = {
+  boundary: 'a boundary: never in shadow, never off',
+  rule: 'not in the rollout',
+} as const;
 
 const VIEWS: Record<Subject, { of: (state: StateAt) => unknown; print: (state: StateAt) => string }> = {
   agents: { of: agentsAt, print: printAgents },

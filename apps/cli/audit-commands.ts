@@ -8,7 +8,14 @@ import { addRecordSearchCommands } from './record-search-commands.js';
 export function addAuditCommands(program: Command): void {
   const audit = program
     .command('audit')
-    .description('The record: what does not add up, who did what, and whether anyone has touched it.');
+    .description('The record: what does not add up, who did what, and whether anyone has touched it.')
+    .addHelpText(
+      'after',
+      `
+Whoever reads the record is on record: what is asked, and by whom, goes to the topic audit.access before anything is
+read, and where that cannot be said, nothing is. So these commands need KAFKA_BROKERS beside DATABASE_URL; verifying an
+export or a proof needs neither.`,
+    );
   addGapsCommand(audit);
   addRecordSearchCommands(audit);
   addRecordProofCommands(audit);

@@ -1,8 +1,10 @@
 import type { Command } from 'commander';
+import { loadConfig } from '#config';
 import { foldChain, renderChain, type ChainTree } from '#domain';
 import { readChainEvidence, type History } from '#record';
+import { readChainTraces, traceLines, type ChainTrace } from './chain-traces.js';
 import { fail } from './command-failure.js';
-import { withRecord } from './open-record.js';
+import { withHistory } from './open-record.js';
 import { printJson } from './printing.js';
 
 const TRACE_ID = /^[0-9a-f]{32}$/i;
@@ -12,22 +14,41 @@ const ENTRIES_OF_TRACE = 1000;
 export function addChainCommand(program: Command): void {
   program
     .command('chain')
+    .summary('Who did what, because of whom, under whose authority.')
     .description(
-      'Show a decision chain from the record: agents, the authority each had and who approved it, causes (proven or\n' +
-        'only claimed), verdicts, outcomes. Of a trace, every chain it is part of.',
+      'Show a decision chain from the record: agents, the authority each had and who approved it, causes (proven or ' +
+        'only claimed), verdicts, outcomes, and the traces it is part of. Of a trace, every chain it ran through.',
     )
     .argument('<chain>', 'chain id, the id of the first intent, or a trace id (32 hex digits)')
-    .option('--json', 'each tree as one JSON object on its own line')
-    .action((id: string, options: { json?: boolean }) =>
-      withRecord(async (history) => {
-        const trees = await treesOf(history, id);
-        if (trees.length === 0) fail(`REMIT_CHAIN_UNKNOWN: the record holds no chain ${JSON.stringify(id)}`);
-        for (const tree of trees) {
-          if (options.json === true) printJson(tree);
-          else process.stdout.write(`${renderChain(tree)}\n`);
-        }
-      }),
-    );
+    .option('--json', 'each tree as one JSON object on its own line, with its traces')
+    .addHelpText('after', EXAMPLES)
+    .action((id: string, options: { json?: boolean }) => show(id, options.json === true));
+}
+
+const EXAMPLES = `
+Needs no span: it reads the record. With REMIT_JAEGER_URL, such as http://127.0.0.1:16686, each trace is a link.
+
+Examples:
+  remit chain incident-42
+  remit chain 4bf92f3577b34da6a3ce929d0e0e4736
+  remit chain incident-42 --json | jq '.actions[] | {agentId, outcome}'`;
+
+async function show(id: string, json: boolean): Promise<void> {
+  const { jaegerUrl } = loadConfig();
+  const chains = await withHistory({ how: 'chain', selection: { chainOrTrace: id } }, async (history) => {
+    const trees = await treesOf(history, id);
+    const found: { readonly tree: ChainTree; readonly traces: readonly ChainTrace[] }[] = [];
+    for (const tree of trees) found.push({ tree, traces: await readChainTraces(history, tree, jaegerUrl) });
+    return found;
+  });
+  if (chains.length === 0) fail(`REMIT_CHAIN_UNKNOWN: the record holds no chain ${JSON.stringify(id)}`);
+  for (const { tree, traces } of chains) {
+    if (json) printJson({ ...tree, traces });
+    else process.stdout.write(`${renderChain(tree)}\n${traceLines(traces)}`);
+  }
+  const unlinked = chains.some(({ traces }) => traces.some(({ url }) => url === null));
+  if (unlinked && !json)
+    process.stderr.write('(set REMIT_JAEGER_URL, such as http://127.0.0.1:16686, for links to traces)\n');
 }
 
 async function treesOf(history: History, id: string): Promise<ChainTree[]> {

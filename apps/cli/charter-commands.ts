@@ -10,7 +10,9 @@ import { printJson } from './printing.js';
 
 /** `remit charter …`: the governing document. */
 export function addCharterCommands(program: Command): void {
-  const charter = program.command('charter').description('The governing document: check it, put it in force.');
+  const charter = program
+    .command('charter')
+    .description('The governing document: check it, try it on cases, put it in force, see what is.');
   addCharterTestCommand(charter);
 
   charter
@@ -33,7 +35,12 @@ export function addCharterCommands(program: Command): void {
 
   charter
     .command('activate')
-    .description('Put a charter in force, through the door: every intent appended from now on is judged by it.')
+    .summary('Put a charter in force.')
+    .description(
+      'Put a charter in force, through the door: every intent appended from now on is judged by it, whole and at once. ' +
+        'One with problems is refused, and the one before stays. Administrators only. ' +
+        '`remit replay --charter FILE` shows before what it would change.',
+    )
     .argument('<file>', 'the charter, YAML')
     .option('--json', 'one JSON object')
     .action(async (file: string, options: { json?: boolean }) => {

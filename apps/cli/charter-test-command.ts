@@ -12,9 +12,10 @@ import { junitOf } from './junit.js';
 export function addCharterTestCommand(charter: Command): void {
   charter
     .command('test')
+    .summary('Judge the cases beside a charter.')
     .description(
-      'Judge every case beside a charter (NAME.cases.yaml, NAME.*.cases.yaml) and list the rules that no case has broken.\n' +
-        'Exits with 1 if a decision is not as its case says.',
+      'Judge every case beside a charter (NAME.cases.yaml, NAME.*.cases.yaml) and list the rules that no case has ' +
+        'broken. Exits with 1 if a decision is not as its case says. Needs no running system.',
     )
     .argument('<file>', 'the charter, YAML')
     .option('--json', 'one JSON object: results, rules')

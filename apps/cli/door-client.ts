@@ -19,6 +19,8 @@ export interface Sending {
 
 const ANSWER_WITHIN_MS = 60_000;
 const TRIES = 3;
+/** For a question on the way to something else. */
+const ACCEPTED_WITHIN_MS = 2000;
 
 /** Goes through the door and back. What the door says against it is printed, and ends the command. */
 export type DoorClient = <Operation extends DoorOperation>(
@@ -52,6 +54,22 @@ export async function openDoorClient(config: Config): Promise<DoorClient> {
       if (problem.data.code !== 'REMIT_DOOR_NOT_CONFIRMED' || tries === TRIES) return fail(problemText(problem.data));
     }
   };
+}
+
+/** Whether the door accepts a token now. `false` as well when nobody answers. */
+export async function isAccepted({ doorUrl }: Config, token: string): Promise<boolean> {
+  // the least that any token may ask for: what waits for an agent that is not there
+  const url = addressOf(doorUrl, DOOR.requests.path, { query: { agent: 'nobody' } });
+  try {
+    const reply = await fetch(url, {
+      headers: { authorization: `Bearer ${token}` },
+      redirect: 'error',
+      signal: AbortSignal.timeout(ACCEPTED_WITHIN_MS),
+    });
+    return reply.ok && DOOR.requests.answer.safeParse(await reply.json()).success;
+  } catch {
+    return false;
+  }
 }
 
 function addressOf(door: string, path: string, { params = {}, query = {} }: Sending): URL {

@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
 import { countGaps, GAP_KINDS, type Gap, type GapKind } from '#domain';
 import { recordedGaps } from '#record';
-import { CommandFailure } from './command-failure.js';
-import { withRecord } from './open-record.js';
+import { CommandFailure, fail } from './command-failure.js';
+import { withHistory } from './open-record.js';
 import { printJson, span, tableOf } from './printing.js';
-import { durationOf, timeOf } from './times.js';
+import { durationOf, isoOf, timeOf } from './times.js';
 
 interface GapOptions {
   readonly from?: string;
@@ -27,9 +27,14 @@ const TITLES: Record<GapKind, string> = {
 export function addGapsCommand(audit: Command): void {
   audit
     .command('gaps')
+    .summary('What does not add up.')
     .description(
-      'List what does not add up: intents without a decision, allows without an outcome, outcomes without an allow or\n' +
+      'List what does not add up: intents without a decision, allows without an outcome, outcomes without an allow or ' +
         'of another action, executions after the decision had run out. Exits with 1 if there is any.',
+    )
+    .addHelpText(
+      'after',
+      '\nExamples:\n  remit audit gaps --from 2026-11-01 --agent customer-service\n  remit audit gaps --older-than 10m --json | jq .kind | sort | uniq -c',
     )
     .option('--from <time>', 'events appended from then on')
     .option('--to <time>', 'events appended before then')
@@ -37,12 +42,14 @@ export function addGapsCommand(audit: Command): void {
     .option('--older-than <duration>', 'leave younger ones out: they may yet close', '1m')
     .option('--limit <n>', 'so many of each kind are printed; all are counted', '20')
     .option('--json', 'one JSON object per gap, all of them')
-    .action((options: GapOptions) => withRecord((history) => list(history, options)));
+    .action(list);
 }
 
-async function list(history: Parameters<typeof recordedGaps>[0], options: GapOptions): Promise<void> {
+async function list(options: GapOptions): Promise<void> {
   const now = Date.now();
   const grace = durationOf(options.olderThan);
+  const limit = Number(options.limit);
+  if (!Number.isInteger(limit) || limit < 0) fail('REMIT_CLI_OPTIONS: --limit is a whole number');
   const shown = new Map<GapKind, Gap[]>(GAP_KINDS.map((kind) => [kind, []]));
   const counts = countGaps([]);
   const selection = {
@@ -50,14 +57,18 @@ async function list(history: Parameters<typeof recordedGaps>[0], options: GapOpt
     to: options.to === undefined ? undefined : timeOf(options.to, now),
     agentId: options.agent,
   };
-  for await (const page of recordedGaps(history, selection, now)) {
-    for (const gap of page) {
-      if (gap.ageMs < grace) continue;
-      counts[gap.kind] += 1;
-      if (options.json === true) printJson(gap);
-      else if (counts[gap.kind] <= Number(options.limit)) shown.get(gap.kind)?.push(gap);
+  const { from, to, agentId } = selection;
+  const asked = { from: isoOf(from), to: isoOf(to), agentId, olderThan: options.olderThan };
+  await withHistory({ how: 'gaps', selection: asked }, async (history) => {
+    for await (const page of recordedGaps(history, selection, now)) {
+      for (const gap of page) {
+        if (gap.ageMs < grace) continue;
+        counts[gap.kind] += 1;
+        if (options.json === true) printJson(gap);
+        else if (counts[gap.kind] <= limit) shown.get(gap.kind)?.push(gap);
+      }
     }
-  }
+  });
   const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
   if (options.json !== true) {
     for (const kind of GAP_KINDS) {

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { loadConfig } from '#config';
 import { durationMs, inertText } from '#domain';
 import { fail } from './command-failure.js';
-import { forgetLogin, keepLogin, makeDevToken } from './login.js';
+import { claimsOf, forgetLogin, keepLogin, makeDevToken } from './login.js';
 
 interface LoginOptions {
   readonly as?: string;
@@ -16,9 +16,10 @@ interface LoginOptions {
 export function addLoginCommands(program: Command): void {
   program
     .command('login')
+    .summary('Say who you are, for the commands that follow.')
     .description(
-      'Say who you are at the door, for the commands that follow. Kept in a file that only you can read.\n' +
-        'With an identity provider, give its token. Beside a running `npm start`, the dev key of this machine makes one.',
+      'Say who you are at the door, for the commands that follow. Kept in a file that only you can read. With an ' +
+        'identity provider, give its token. Beside a running `npm start`, the dev key of this machine makes one.',
     )
     .option(
       '--token-file <file>',
@@ -36,14 +37,15 @@ export function addLoginCommands(program: Command): void {
       const token = options.tokenFile === undefined ? await devLogin(options) : await givenToken(options.tokenFile);
       const file = await keepLogin(config, token);
       const { sub, roles, exp } = claimsOf(token);
+      const inRoles = roles === undefined ? '' : ` (${inertText(roles.join(', '))})`;
       process.stdout.write(
-        `Logged in at ${config.doorUrl} as ${inertText(sub)}${roles}, until ${exp}. Kept in ${file}\n`,
+        `Logged in at ${config.doorUrl} as ${inertText(sub)}${inRoles}, until ${exp ?? 'its end'}. Kept in ${file}\n`,
       );
     });
 
   program
     .command('logout')
-    .description('Forget who you are.')
+    .description('Forget who you are: removes the login that `remit login` keeps.')
     .action(async () => {
       await forgetLogin(loadConfig());
       process.stdout.write('Logged out.\n');
@@ -68,19 +70,4 @@ async function stdinText(): Promise<string> {
   const chunks: Buffer[] = [];
   for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk as Uint8Array));
   return Buffer.concat(chunks).toString('utf8');
-}
-
-/** For people to read: only the door checks them. */
-function claimsOf(token: string): { sub: string; roles: string; exp: string } {
-  try {
-    const text = Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8');
-    const { sub, roles, exp } = JSON.parse(text) as { sub?: unknown; roles?: unknown; exp?: unknown };
-    return {
-      sub: String(sub),
-      roles: Array.isArray(roles) ? ` (${inertText(roles.join(', '))})` : '',
-      exp: typeof exp === 'number' ? new Date(exp * 1000).toISOString() : 'its end',
-    };
-  } catch {
-    return fail('REMIT_CLI_TOKEN: that is no JSON Web Token');
-  }
 }

@@ -78,6 +78,31 @@ export async function tokenFor(config: Where): Promise<string> {
   return token;
 }
 
+/** The token that `remit login` keeps for this door, if any. */
+export async function loginKeptFor(config: Where): Promise<string | undefined> {
+  const kept = await keptLogin(credentialsFile(config));
+  return kept?.door === config.doorUrl ? kept.token : undefined;
+}
+
+/** What a token says of its bearer. Only the door can tell whether that is so. */
+export function claimsOf(token: string): {
+  sub: string;
+  roles: readonly string[] | undefined;
+  exp: string | undefined;
+} {
+  try {
+    const text = Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8');
+    const { sub, roles, exp } = JSON.parse(text) as { sub?: unknown; roles?: unknown; exp?: unknown };
+    return {
+      sub: String(sub),
+      roles: Array.isArray(roles) ? roles.map(String) : undefined,
+      exp: typeof exp === 'number' ? new Date(exp * 1000).toISOString() : undefined,
+    };
+  } catch {
+    return fail('REMIT_CLI_TOKEN: that is no JSON Web Token');
+  }
+}
+
 async function keptLogin(file: string): Promise<z.infer<typeof loginSchema> | undefined> {
   const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;

@@ -11,7 +11,11 @@ const program = new Command('remit')
   .addHelpText(
     'after',
     `
-The door for people is at REMIT_DOOR_URL, the record at DATABASE_URL; beside a running \`npm start\` both are known.
+The door for people is at REMIT_DOOR_URL, the record at DATABASE_URL, the log at KAFKA_BROKERS; beside a running
+\`npm start\` all are known. Whoever reads the record (chain, at, replay, audit) is on record themselves.
+
+The first time: remit login --as YOUR-NAME --role YOUR-ROLE, then remit charter show.
+Each command explains itself: remit approvals --help, remit audit search --help
 
 Examples:
   remit charter check charters/fintech-production.yaml     every problem, with line and hint
@@ -34,10 +38,12 @@ const isAtTheDoor = program.commands.some((command) => command.name() === proces
 if (!isAtTheDoor) (await import('./record-commands.js')).addRecordCommands(program);
 
 // `remit … | head` has read enough: that is no error
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-  process.exit();
-});
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit();
+  });
+}
 
 try {
   await program.parseAsync();

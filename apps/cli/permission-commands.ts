@@ -20,8 +20,10 @@ interface GrantOptions {
   readonly json?: boolean;
 }
 
-const REASON = ['--reason <text>', 'why, for the record'] as const;
+const REASON = ['--reason <text>', 'why, for the record; must be given'] as const;
 const JSON_OPTION = ['--json', 'one JSON object'] as const;
+const AGENT = ['<agent>', 'its id, as in the charter'] as const;
+const GRANT = 'id of the grant, as `remit permissions list` shows it';
 
 /** `remit permissions …`: what is lent to agents. */
 export function addPermissionCommands(program: Command): void {
@@ -31,9 +33,11 @@ export function addPermissionCommands(program: Command): void {
 
   permissions
     .command('list')
-    .description('What an agent holds, with time remaining; or held at any moment of the past.')
-    .argument('<agent>')
-    .option('--at <time>', 'RFC 3339, such as 2026-01-31T09:00:00Z')
+    .description(
+      'What an agent holds, by the charter and by grants, with time and uses left; or held at any moment of the past.',
+    )
+    .argument(...AGENT)
+    .option('--at <time>', 'at that moment, such as 2026-01-31T09:00:00Z; else now')
     .option(...JSON_OPTION)
     .action(async (agent: string, { at, json }: { at?: string; json?: boolean }) => {
       const door = await openDoorClient(loadConfig());
@@ -44,10 +48,14 @@ export function addPermissionCommands(program: Command): void {
 
   permissions
     .command('grant')
-    .description('Lend a permission for a time. It ends by itself.')
-    .argument('<agent>')
+    .summary('Lend a permission for a time.')
+    .description(
+      'Lend a permission for a time. It ends by itself. Everything that is said about target, destination, parameters, ' +
+        'chain and digest binds it: it counts for nothing else.',
+    )
+    .argument(...AGENT)
     .argument('<permission>', "one of the charter's")
-    .requiredOption('--for <duration>', 'such as 15m or 1h', wholeDuration)
+    .requiredOption('--for <duration>', 'how long, such as 15m or 1h; must be given', wholeDuration)
     .requiredOption(...REASON)
     .option('--uses <number>', 'how often it may be used; else as often as needed', wholeNumber)
     .option('--target <glob>', 'only on this system')
@@ -85,9 +93,9 @@ export function addPermissionCommands(program: Command): void {
 
   permissions
     .command('revoke')
-    .description('Take a grant back, or all of an agent’s: binds everything it intends from now on.')
-    .argument('<agent>')
-    .argument('[grant]', 'id of the grant')
+    .description('Take a grant back, or all of an agent’s: nothing it intends from now on is covered by it.')
+    .argument(...AGENT)
+    .argument('[grant]', `${GRANT}; or --all`)
     .option('--all', 'every grant of the agent')
     .requiredOption(...REASON)
     .option(...JSON_OPTION)
@@ -109,9 +117,9 @@ export function addPermissionCommands(program: Command): void {
 
   permissions
     .command('close-review')
-    .description('Say that you have looked at a grant past the approvals, which somebody else gave.')
-    .argument('<agent>')
-    .argument('<grant>')
+    .description('Say that you have looked at a grant that somebody else gave past the approvals (--break-glass).')
+    .argument(...AGENT)
+    .argument('<grant>', GRANT)
     .requiredOption(...REASON)
     .option(...JSON_OPTION)
     .action(async (agent: string, grant: string, { reason, json }: { reason: string; json?: boolean }) => {
@@ -121,9 +129,10 @@ export function addPermissionCommands(program: Command): void {
 
   permissions
     .command('review')
+    .summary('What to tidy up.')
     .description(
-      'What to tidy up: standing permissions, unused grants, grants about to end, constant elevation,\n' +
-        'agents without an owner or a charter, grants past the approvals that nobody has looked at.',
+      'What to tidy up: standing permissions, unused grants, grants about to end, constant elevation, agents without ' +
+        'an owner or a charter, grants past the approvals that nobody has looked at.',
     )
     .option(...JSON_OPTION)
     .action(async ({ json }: { json?: boolean }) => {
@@ -139,8 +148,16 @@ export function addAgentCommands(program: Command): void {
 
   agents
     .command('suspend')
-    .description('Deny everything an agent intends from now on. With --all: every agent. The kill switch.')
-    .argument('[agent]')
+    .description(
+      'The kill switch: deny everything an agent intends from now on. With --all: every agent. What it was allowed ' +
+        'before may still be executed until its decision runs out (validUntil).',
+    )
+    .summary('The kill switch: deny everything an agent intends from now on.')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  remit agent suspend customer-service --reason "incident 42"\n  remit agent suspend --all --reason "incident 42"',
+    )
+    .argument('[agent]', 'its id; or --all')
     .option('--all', 'every agent that the charter or the log knows')
     .requiredOption(...REASON)
     .option(...JSON_OPTION)
@@ -155,8 +172,8 @@ export function addAgentCommands(program: Command): void {
 
   agents
     .command('reinstate')
-    .description('Let a suspended agent go on.')
-    .argument('<agent>')
+    .description('Let a suspended agent go on: what it intends from now on is judged again. Administrators only.')
+    .argument(...AGENT)
     .requiredOption(...REASON)
     .option(...JSON_OPTION)
     .action(async (agent: string, { reason, json }: { reason: string; json?: boolean }) => {

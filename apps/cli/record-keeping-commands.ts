@@ -2,9 +2,9 @@ import type { Command } from 'commander';
 import { TOPICS } from '#contracts';
 import type { Erasure, ErasureOf } from '#record';
 import { CommandFailure, fail } from './command-failure.js';
-import { withKeeping, withProjections } from './open-proven-record.js';
+import { withKeeping, withProjections } from './open-record.js';
 import { printJson } from './printing.js';
-import { announceAccess, whoAmI } from './record-access.js';
+import { announceAccess } from './record-access.js';
 import { timeOf } from './times.js';
 
 interface EraseOptions {
@@ -19,22 +19,25 @@ interface EraseOptions {
 export function addRecordKeepingCommands(audit: Command): void {
   audit
     .command('erase')
+    .summary('Make content unreadable for ever.')
     .description(
-      'Destroy the keys of an intent, an agent or a person acted for: what was sealed with them can never be read\n' +
-        'again, by anybody; the record still verifies. Cannot be undone.',
+      'Destroy the keys of an intent, an agent or a person acted for: what was sealed with them can never be read ' +
+        'again, by anybody; the record still verifies. Cannot be undone. Says when the broker’s own copies end, and ' +
+        'what survives.',
     )
+    .addHelpText('after', '\nExample:\n  remit audit erase --person maria@shop.example --reason "request 4711"')
     .option('--intent <id>', 'this intent')
     .option('--agent <id>', 'everything of this agent')
     .option('--person <name>', 'every intent on behalf of this person')
-    .requiredOption('--reason <text>', 'why; it stays on record')
+    .requiredOption('--reason <text>', 'why; it stays on record; must be given')
     .option('--json', 'the result as one JSON object')
     .action(erase);
 
   audit
     .command('drop')
     .description('Drop whole months whose time has come. Their checkpoints stay, and one more says what was dropped.')
-    .requiredOption('--before <month>', 'everything before this month, such as 2026-01')
-    .requiredOption('--reason <text>', 'why; it stays on record')
+    .requiredOption('--before <month>', 'everything before this month, such as 2026-01; must be given')
+    .requiredOption('--reason <text>', 'why; it stays on record; must be given')
     .action(drop);
 
   audit
@@ -71,15 +74,7 @@ async function erase(options: EraseOptions): Promise<void> {
   const done = await withKeeping((keeping) =>
     keeping.erase(subject, async ({ of, subject: named, keys }) => {
       if (keys === 0) return;
-      await announceAccess({
-        event: 'RecordErased',
-        by: whoAmI(),
-        at: new Date(now).toISOString(),
-        reason: options.reason,
-        of,
-        subject: named,
-        keys,
-      });
+      await announceAccess({ event: 'RecordErased', reason: options.reason, of, subject: named, keys }, now);
     }),
   );
   if (options.json === true) printJson({ ...done, brokersCopiesEnd: brokersCopiesEnd(now) });
@@ -133,14 +128,8 @@ async function drop(options: { before: string; reason: string }): Promise<void> 
   if (timeOf(`${options.before}-01`, now) > now) fail('REMIT_CLI_OPTIONS: --before must not lie ahead');
   const done = await withKeeping((keeping) =>
     keeping.dropBefore(options.before, now, async ({ months, checkpoint }) => {
-      await announceAccess({
-        event: 'RecordDropped',
-        by: whoAmI(),
-        at: new Date(now).toISOString(),
-        reason: options.reason,
-        months: [...months],
-        epoch: checkpoint.body.epoch,
-      });
+      const { reason } = options;
+      await announceAccess({ event: 'RecordDropped', reason, months: [...months], epoch: checkpoint.body.epoch }, now);
     }),
   );
   const months = done.months.length === 0 ? 'no month' : done.months.join(', ');
@@ -151,11 +140,14 @@ async function drop(options: { before: string; reason: string }): Promise<void> 
 }
 
 async function rebuild(options: { replace?: boolean; json?: boolean }): Promise<void> {
-  const report = await withProjections(async (projections) => {
-    await projections.advance();
-    if (options.replace === true) await projections.replaceAgentDays();
-    return projections.rebuild();
-  });
+  const report = await withProjections(
+    { how: 'rebuild', selection: { replace: options.replace } },
+    async (projections) => {
+      await projections.advance();
+      if (options.replace === true) await projections.replaceAgentDays();
+      return projections.rebuild();
+    },
+  );
   const parts = [
     ['agents’ days', report.agentDays.days, report.agentDays.differences],
     ['chain heads', report.chainHeads.heads, report.chainHeads.differences],

@@ -11,9 +11,8 @@ import {
 } from '#domain';
 import { parsePublicKey, proofCrypto, publicKeyPem, verifyPack } from '#record';
 import { CommandFailure, fail } from './command-failure.js';
-import { withProvenRecord } from './open-proven-record.js';
+import { withCheckpoints, withProvenRecord } from './open-record.js';
 import { printJson, tableOf } from './printing.js';
-import { announceReading } from './record-access.js';
 
 interface VerifyOptions {
   readonly export?: string;
@@ -27,9 +26,16 @@ interface VerifyOptions {
 export function addRecordProofCommands(audit: Command): void {
   audit
     .command('verify')
+    .summary('Has anyone touched the record?')
     .description(
-      'Has anyone touched the record? Finds and locates whatever was altered, deleted, put in or moved before the last\n' +
-        'checkpoint. With --export or --proof it needs neither database nor broker. Exits with 1 if anything is wrong.',
+      'Has anyone touched the record? Finds and locates whatever was altered, deleted, put in or moved before the last ' +
+        'checkpoint. With --export or --proof it needs neither database nor broker, reads no record, and so tells ' +
+        'nobody. Exits with 1 if anything is wrong.',
+    )
+    .addHelpText(
+      'after',
+      '\nExamples:\n  remit audit verify --key remit-record.pem --checkpoint kept-2026-11-24.json\n' +
+        '  remit audit verify --export evidence/ --key remit-record.pem\n  remit audit verify --proof proof.json --key remit-record.pem',
     )
     .option('--export <folder>', 'verify an export instead of the database')
     .option('--proof <file>', 'verify what `remit audit prove` printed')
@@ -41,6 +47,8 @@ export function addRecordProofCommands(audit: Command): void {
   audit
     .command('prove')
     .description('Print a proof that an event is in the record, which `remit audit verify --proof` accepts on its own.')
+    .summary('A proof that an event is in the record.')
+    .addHelpText('after', '\nExample:\n  remit audit prove 019ab5a0-1111-7abc-8def-0123456789ab > proof.json')
     .argument('<event-id>', 'CloudEvents id of the event, or topic/partition/offset')
     .action(prove);
 
@@ -51,7 +59,7 @@ export function addRecordProofCommands(audit: Command): void {
     )
     .option('--out <file>', 'write it there instead')
     .action(async (options: { out?: string }) => {
-      const checkpoint = await withProvenRecord(({ checkpoints }) =>
+      const checkpoint = await withCheckpoints((checkpoints) =>
         checkpoints.closeEpoch({ now: Date.now(), complete: true }),
       );
       if (checkpoint === undefined) fail('REMIT_RECORD_BUSY: another process is closing an epoch; try again');
@@ -63,15 +71,18 @@ export function addRecordProofCommands(audit: Command): void {
     .description('Print the key that verifies the record. Give it to your auditors when the record begins.')
     .option('--out <file>', 'write it there instead')
     .action(async (options: { out?: string }) => {
-      const key = await withProvenRecord(({ checkpoints }) => checkpoints.firstPublicKey());
+      const key = await withCheckpoints((checkpoints) => checkpoints.firstPublicKey());
       await printOrWrite(publicKeyPem(key), options.out);
     });
 
   audit
     .command('rotate-key')
-    .description('Make another signing key. The checkpoint that announces it is signed by the one before.')
+    .description(
+      'Make another signing key. The checkpoint that announces it is signed by the one before: auditors go on with the ' +
+        'key they have.',
+    )
     .action(async () => {
-      const checkpoint = await withProvenRecord(({ checkpoints }) => checkpoints.rotateKey(Date.now()));
+      const checkpoint = await withCheckpoints((checkpoints) => checkpoints.rotateKey(Date.now()));
       if (checkpoint === undefined) fail('REMIT_RECORD_BUSY: another process is closing an epoch; try again');
       const { epoch, nextKey } = checkpoint.body;
       process.stdout.write(`Checkpoint ${String(epoch)} announces the key ${String(nextKey)}; it signs from now on.\n`);
@@ -107,7 +118,8 @@ async function verify(options: VerifyOptions): Promise<void> {
     print(await verifyProofFile(options.proof, { publicKey, kept }), options, []);
     return;
   }
-  const report = await withProvenRecord(async (record) =>
+  const { key, checkpoint } = options;
+  const report = await withProvenRecord({ how: 'verify', selection: { key, checkpoint } }, async (record) =>
     record.verify(publicKey ?? (await record.checkpoints.firstPublicKey()), kept),
   );
   print(
@@ -128,8 +140,7 @@ async function verifyProofFile(file: string, trust: Trust): Promise<RecordReport
 }
 
 async function prove(eventId: string): Promise<void> {
-  await announceReading('prove', { eventId });
-  const document = await withProvenRecord(async (record) => {
+  const document = await withProvenRecord({ how: 'prove', selection: { eventId } }, async (record) => {
     const place = /^(.+)\/(\d+)\/(\d+)$/.exec(eventId);
     const found = await record.stored.withEventId(eventId);
     const [entry] =

@@ -1,20 +1,12 @@
 import { readdir } from 'node:fs/promises';
 import type { Command } from 'commander';
-import { loadConfig } from '#config';
 import { ocsfEventOf } from '#domain';
-import {
-  exportEverything,
-  exportSelection,
-  PostgresHistory,
-  type HistoryCursor,
-  type HistoryEntry,
-  type HistorySearch,
-} from '#record';
+import { exportEverything, exportSelection, type HistoryCursor, type HistoryEntry, type HistorySearch } from '#record';
 import { fail } from './command-failure.js';
-import { withProjections, withProvenRecord } from './open-proven-record.js';
+import { withEvidence, withHistory, withProjections } from './open-record.js';
 import { printJson, tableOf } from './printing.js';
-import { announceReading } from './record-access.js';
-import { timeOf } from './times.js';
+import type { Reading } from './record-access.js';
+import { isoOf, timeOf } from './times.js';
 
 interface Selection {
   readonly agent?: string;
@@ -44,7 +36,7 @@ interface ExportOptions extends Selection {
 function selectable(command: Command): Command {
   return command
     .option('--agent <id>', 'of this agent')
-    .option('--from <time>', 'appended from then on')
+    .option('--from <time>', 'appended from then on: 2026-11-03, 2026-11-03T12:00:00Z or now')
     .option('--to <time>', 'appended before then')
     .option('--outcome <outcome>', 'allow, deny, hold; executed, failed, rolled-back')
     .option('--action <verb>', 'with this action type')
@@ -54,34 +46,48 @@ function selectable(command: Command): Command {
     .option('--rule <id>', 'decisions that this rule found something against');
 }
 
-/** `remit audit search`, `export` and `agents`. Each says on the log who asked for what, before it answers. */
+/** `remit audit search`, `export` and `agents`. */
 export function addRecordSearchCommands(audit: Command): void {
   selectable(audit.command('search'))
-    .description('Find events in the record, oldest first, a page at a time.')
+    .summary('Find events, a page at a time.')
+    .description(
+      'Find events in the record, oldest first, a page at a time. All conditions must hold; without any: everything.',
+    )
+    .addHelpText(
+      'after',
+      '\nExamples:\n  remit audit search --agent payer --outcome deny --from 2026-11-01\n' +
+        '  remit audit search --rule data-privacy --from 2026-11-01 --json',
+    )
     .option('--limit <n>', 'events a page', '50')
     .option('--after <cursor>', 'the page behind this place, as printed at the end of a page')
     .option('--json', 'one JSON object per event; the last line has the cursor of the next page')
     .action(search);
 
   selectable(audit.command('export'))
+    .summary('Evidence for somebody else.')
     .description(
-      'Write an evidence pack: what was asked for, each event with its proof, and how to verify it without us.\n' +
+      'Write an evidence pack: what was asked for, each event with its proof, and how to verify it without us. ' +
         'With --all: everything, sealed as it is stored. With --ocsf: JSON lines for a SIEM instead, on stdout.',
+    )
+    .addHelpText(
+      'after',
+      '\nExamples:\n  remit audit export --chain incident-42 --out evidence/\n  remit audit export --all --out everything/\n' +
+        '  remit audit export --from 2026-11-24 --ocsf >> siem.jsonl',
     )
     .option('--out <folder>', 'a new or empty folder')
     .option('--all', 'all of the record, so that completeness can be verified too')
     .option('--sealed', 'leave out keys and readable texts: proofs only')
-    .option('--ocsf', 'OCSF 1.5.0, class API Activity')
+    .option('--ocsf', 'JSON lines instead of a pack: OCSF 1.5.0, class API Activity')
     .action(exportPack);
 
   audit
     .command('agents')
-    .description('What each agent did, day by day (UTC).')
+    .description('What each agent did, day by day (UTC): intents, decisions, outcomes, counted.')
     .argument('[agent]', 'this one only')
     .option('--json', 'one JSON object per agent and day')
     .action(async (agent: string | undefined, options: { json?: boolean }) => {
-      await announceReading('search', { agentDays: agent ?? 'all' });
-      const days = await withProjections(async (projections) => {
+      const reading: Reading = { how: 'agents', selection: { agentId: agent } };
+      const days = await withProjections(reading, async (projections) => {
         await projections.advance();
         return projections.agentDays(agent);
       });
@@ -114,39 +120,41 @@ function searchOf(options: Selection): Omit<HistorySearch, 'limit' | 'after'> {
   };
 }
 
+/** What was asked for, in the words of the event that says so. */
+function selectionOf(wanted: Omit<HistorySearch, 'limit' | 'after'>): Reading['selection'] {
+  return { ...wanted, from: isoOf(wanted.from), to: isoOf(wanted.to) };
+}
+
 async function search(options: SearchOptions): Promise<void> {
   const limit = Number(options.limit);
   if (!Number.isInteger(limit) || limit < 1 || limit > 10_000) fail('REMIT_CLI_OPTIONS: --limit is 1 to 10000');
   const after = options.after === undefined ? undefined : cursorOf(options.after);
   const wanted = searchOf(options);
-  await announceReading('search', { ...wanted, limit, after: options.after });
-  const history = await PostgresHistory.open(loadConfig().databaseUrl);
-  try {
-    const page = await history.search({ ...wanted, limit, after });
-    const last = page.length === limit ? page.at(-1) : undefined;
-    if (options.json === true) {
-      for (const entry of page) printJson(shown(entry));
-      if (last !== undefined) printJson({ after: cursorText(last) });
-      return;
-    }
-    process.stdout.write(
-      tableOf(
-        ['appended', 'agent', 'action', 'target', 'outcome', 'chain', 'place'],
-        page.map((entry) => [
-          new Date(entry.appendTime).toISOString(),
-          entry.agentId ?? '',
-          entry.actionType ?? entry.eventType ?? '(unreadable)',
-          entry.target ?? '',
-          entry.erased === true ? `${entry.outcome ?? ''} (erased)` : (entry.outcome ?? ''),
-          entry.chainId ?? '',
-          placeOf(entry),
-        ]),
-      ),
-    );
-    if (last !== undefined) process.stdout.write(`next page: --after ${cursorText(last)}\n`);
-  } finally {
-    await history.close();
+  const page = await withHistory(
+    { how: 'search', selection: { ...selectionOf(wanted), limit, after: options.after } },
+    (history) => history.search({ ...wanted, limit, after }),
+  );
+  const last = page.length === limit ? page.at(-1) : undefined;
+  if (options.json === true) {
+    for (const entry of page) printJson(shown(entry));
+    if (last !== undefined) printJson({ after: cursorText(last) });
+    return;
   }
+  process.stdout.write(
+    tableOf(
+      ['appended', 'agent', 'action', 'target', 'outcome', 'chain', 'place'],
+      page.map((entry) => [
+        new Date(entry.appendTime).toISOString(),
+        entry.agentId ?? '',
+        entry.actionType ?? entry.eventType ?? '(unreadable)',
+        entry.target ?? '',
+        entry.erased === true ? `${entry.outcome ?? ''} (erased)` : (entry.outcome ?? ''),
+        entry.chainId ?? '',
+        placeOf(entry),
+      ]),
+    ),
+  );
+  if (last !== undefined) process.stdout.write(`next page: --after ${cursorText(last)}\n`);
 }
 
 function shown(entry: HistoryEntry): object {
@@ -174,39 +182,30 @@ async function exportPack(options: ExportOptions): Promise<void> {
   if (options.all === true && (isSelected || options.ocsf === true)) {
     fail('REMIT_CLI_OPTIONS: --all is everything, as an evidence pack: leave the other options out');
   }
-  if (options.ocsf === true) {
-    await announceReading('export', { ...wanted, ocsf: true });
-    return exportOcsf(wanted);
-  }
+  if (options.ocsf === true) return exportOcsf(wanted);
   if (options.all !== true && !isSelected) fail('REMIT_CLI_OPTIONS: say what to export, or --all');
   const folder = options.out ?? fail('REMIT_CLI_OPTIONS: --out FOLDER is needed');
   if ((await readdir(folder).catch(() => [])).length > 0) fail(`REMIT_CLI_FILE: ${folder} is not empty`);
-  await announceReading('export', options.all === true ? { everything: true } : { ...wanted, sealed: options.sealed });
-  const manifest = await withProvenRecord(async (record) => {
+  const selection = options.all === true ? { everything: true } : { ...selectionOf(wanted), sealed: options.sealed };
+  const manifest = await withEvidence({ how: 'export', selection }, async (record, history) => {
     const now = Date.now();
     await record.checkpoints.closeEpoch({ now });
-    if (options.all === true) return exportEverything(record, { folder, now });
-    const history = await PostgresHistory.open(loadConfig().databaseUrl);
-    try {
-      return await exportSelection(record, history, wanted, { folder, now, opened: options.sealed !== true });
-    } finally {
-      await history.close();
-    }
+    return options.all === true
+      ? exportEverything(record, { folder, now })
+      : exportSelection(record, history, wanted, { folder, now, opened: options.sealed !== true });
   });
   process.stdout.write(`${folder}: ${String(manifest.entries)} entries. How to verify them is in README.md there.\n`);
 }
 
-async function exportOcsf(wanted: Omit<HistorySearch, 'limit' | 'after'>): Promise<void> {
+function exportOcsf(wanted: Omit<HistorySearch, 'limit' | 'after'>): Promise<void> {
   const PAGE = 500;
-  const history = await PostgresHistory.open(loadConfig().databaseUrl);
-  try {
+  const selection = { ...selectionOf(wanted), ocsf: true };
+  return withHistory({ how: 'export', selection }, async (history) => {
     for (let after: HistoryEntry | undefined; ;) {
       const page = await history.search({ ...wanted, limit: PAGE, after });
       for (const entry of page) printJson(ocsfEventOf(entry));
       after = page.at(-1);
       if (page.length < PAGE) return;
     }
-  } finally {
-    await history.close();
-  }
+  });
 }

@@ -11,14 +11,14 @@ import {
   type Charter,
   type ReplayReport,
 } from '#domain';
-import { replayRecord, type History, type HistoryCursor } from '#record';
+import { replayRecord, type HistoryCursor } from '#record';
 import { ENGINE } from '#service';
 import { CommandFailure, fail } from './command-failure.js';
-import { withRecord } from './open-record.js';
+import { withHistory } from './open-record.js';
 import { printJson } from './printing.js';
 import { readCursor, writeCursor } from './replay-cursor.js';
 import { replayTable } from './replay-table.js';
-import { timeOf } from './times.js';
+import { isoOf, timeOf } from './times.js';
 
 interface ReplayCommandOptions {
   readonly from?: string;
@@ -32,15 +32,25 @@ interface ReplayCommandOptions {
 
 const PROGRESS_EVERY_MS = 1000;
 
+const EXAMPLES = `
+Times are 2026-11-03, 2026-11-03T12:00:00Z or now.
+
+Examples:
+  remit replay --from 2026-11-01 --to 2026-11-08
+  remit replay --charter next.yaml --from 2026-11-01 --fail-on deny-to-allow hold-to-allow
+  remit replay --cursor replay.json --json > report.json`;
+
 /** `remit replay`: decides history again. */
 export function addReplayCommand(program: Command): void {
   program
     .command('replay')
+    .summary('Decide history again, as it was or by another charter.')
     .description(
-      'Decide history again, from the recorded facts. Without a candidate every decision of this engine must come out\n' +
-        'as recorded: any difference is a bug or a forgery, and exits with 1. With a candidate: what it would change,\n' +
+      'Decide history again, from the recorded facts. Without a candidate every decision of this engine must come out ' +
+        'as recorded: any difference is a bug or a forgery, and exits with 1. With a candidate: what it would change, ' +
         'DENY→ALLOW first. Decisions whose facts were not kept are counted, never guessed.',
     )
+    .addHelpText('after', EXAMPLES)
     .option('--from <time>', 'decisions appended from then on')
     .option('--to <time>', 'decisions appended before then')
     .option('--agent <id>', 'of this agent only')
@@ -48,10 +58,10 @@ export function addReplayCommand(program: Command): void {
     .addOption(new Option('--fail-on <change...>', 'exit with 1 when a decision changes so').choices(CHANGES))
     .option('--cursor <file>', 'keep here how far it has come; an interrupted replay goes on from there')
     .option('--json', 'the report as one JSON object')
-    .action((options: ReplayCommandOptions) => withRecord((history) => replay(history, options)));
+    .action(replay);
 }
 
-async function replay(history: History, options: ReplayCommandOptions): Promise<void> {
+async function replay(options: ReplayCommandOptions): Promise<void> {
   const now = Date.now();
   const from = options.from === undefined ? undefined : timeOf(options.from, now);
   const to = options.to === undefined ? undefined : timeOf(options.to, now);
@@ -67,19 +77,22 @@ async function replay(history: History, options: ReplayCommandOptions): Promise<
   const report = cursor === undefined ? emptyReport() : reportFromJson(cursor.report);
   const progress = new Progress(report, { from, to: to ?? now });
   let saving = Promise.resolve();
-  await replayRecord(
-    history,
-    { from, to, agentId: options.agent, after: cursor?.after },
-    { engine: ENGINE, candidate, sha256 },
-    report,
-    (last) => {
-      progress.show(last.appendTime);
-      const { cursor: file } = options;
-      if (file === undefined) return;
-      const after = placeOf(last);
-      const state = { question, after, report: reportToJson(report) };
-      saving = saving.then(() => writeCursor(file, state));
-    },
+  const { agent: agentId, cursor: file } = options;
+  const selection = { from: isoOf(from), to: isoOf(to), agentId, candidate: candidate?.digest };
+  await withHistory({ how: 'replay', selection }, (history) =>
+    replayRecord(
+      history,
+      { from, to, agentId, after: cursor?.after },
+      { engine: ENGINE, candidate, sha256 },
+      report,
+      (last) => {
+        progress.show(last.appendTime);
+        if (file === undefined) return;
+        const after = placeOf(last);
+        const state = { question, after, report: reportToJson(report) };
+        saving = saving.then(() => writeCursor(file, state));
+      },
+    ),
   );
   await saving;
   progress.end();

@@ -13,6 +13,11 @@ export function timeOf(text: string, now: number): number {
   return time;
 }
 
+/** The moment as the record names it; `undefined` stays so. */
+export function isoOf(time: number | undefined): string | undefined {
+  return time === undefined ? undefined : new Date(time).toISOString();
+}
+
 /** A duration such as `30s`, ms. Ends the command when it is none. */
 export function durationOf(text: string): number {
   const ms = durationMs(text);

@@ -43,10 +43,33 @@ describe('the configuration', () => {
     expect(problem?.message).toBe('must be postgres://user:password@host:port/database');
   });
 
+  it('knows which of its values no log may contain, as they are written and as they are meant', () => {
+    const environment = {
+      DATABASE_URL: 'postgres://remit:p%40ss@db/remit',
+      REMIT_WEBHOOK_URL: 'https://hooks.example/x',
+      REMIT_WEBHOOK_SECRET: `whsec_${Buffer.alloc(24, 1).toString('base64')}`,
+    };
+    expect(readConfig(environment).secrets).toEqual(['p%40ss', 'p@ss', environment.REMIT_WEBHOOK_SECRET]);
+    expect(readConfig({}).secrets).toEqual([]);
+  });
+
+  it('takes the level of the log in the words of Nest and of OpenTelemetry', () => {
+    const levels = ['info', 'log', 'trace', 'verbose'].map((LOG_LEVEL) => readConfig({ LOG_LEVEL }).logLevel);
+    expect(levels).toEqual(['info', 'info', 'trace', 'trace']);
+  });
+
   it('needs a database only where one is used', () => {
     const config = readConfig({ KAFKA_BROKERS: 'localhost:9092' });
     expect(config.kafkaBrokers).toEqual(['localhost:9092']);
     expect(() => config.databaseUrl).toThrow('REMIT_CONFIG_MISSING: DATABASE_URL');
+  });
+
+  it('links traces only where it is told where Jaeger is, and only to the web', () => {
+    expect(readConfig({}).jaegerUrl).toBeUndefined();
+    expect(readConfig({ REMIT_JAEGER_URL: 'http://jaeger:16686' }).jaegerUrl).toBe('http://jaeger:16686');
+    expect(problemsOf({ REMIT_JAEGER_URL: 'javascript:alert(1)' }).map(({ variable }) => variable)).toEqual([
+      'REMIT_JAEGER_URL',
+    ]);
   });
 
   it('wants to be told where the keys of the record are, unless its database is on this machine', () => {

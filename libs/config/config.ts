@@ -3,7 +3,8 @@ import { z } from 'zod';
 /** What the environment may say. Names only: values never leave this file except as {@link Config}. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-export type LogLevel = 'fatal' | 'error' | 'warn' | 'log' | 'debug' | 'verbose';
+/** Least serious last. */
+export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
 
 /** How a process of Remit is set up. */
 export interface Config {
@@ -17,6 +18,8 @@ export interface Config {
   readonly host: string;
   readonly port: number;
   readonly logLevel: LogLevel;
+  /** Values of this configuration that no log line may contain. */
+  readonly secrets: readonly string[];
   /** How long a batch waits at most for the views to read as far as the log had come, ms; then it is denied. */
   readonly viewWaitMs: number;
   /** Copies of each topic that Remit creates. */
@@ -29,12 +32,18 @@ export interface Config {
   /** For the command line: where the door is, and the file that keeps the login. */
   readonly doorUrl: string;
   readonly credentialsFile: string | undefined;
+  /** For the command line: where Jaeger shows traces to people. Undefined: traces are named, not linked. */
+  readonly jaegerUrl: string | undefined;
   /**
    * Folder of the record's secrets: its master key and its signing keys. All processes that read or write the record
    * share it. Reading it throws `REMIT_CONFIG_MISSING` where REMIT_RECORD_KEYS is not set and the database is not on
    * this machine.
    */
   readonly recordKeys: string;
+  /** Where traces go, and which. Undefined: there are none. */
+  readonly tracing: TracingConfig | undefined;
+  /** Metrics are counted, and can be scraped. */
+  readonly exposesMetrics: boolean;
   /** How long audit collects before it closes an epoch and signs a checkpoint, ms. */
   readonly epochMs: number;
 }
@@ -63,6 +72,17 @@ export interface WebhookConfig {
   readonly secret: Uint8Array;
   /** A request still open this long after it was made is announced again, ms. */
   readonly ageingMs: number;
+}
+
+export interface TracingConfig {
+  /** Base address of an OTLP/HTTP collector. */
+  readonly endpoint: string;
+  readonly sampling: {
+    /** Share of the chains whose agents carry no trace context, 0 to 1. */
+    readonly ratio: number;
+    /** Outcomes that are traced whatever was sampled. */
+    readonly keep: ReadonlySet<'deny' | 'hold'>;
+  };
 }
 
 export type ConfigCode = 'REMIT_CONFIG_INVALID' | 'REMIT_CONFIG_MISSING';
@@ -140,15 +160,19 @@ const roleMap = z
   )
   .transform((pairs) => new Map(pairs as [string, string][]));
 
+/** The words of Nest and of OpenTelemetry alike. */
 const LOG_LEVELS = {
   fatal: 'fatal',
   error: 'error',
   warn: 'warn',
-  info: 'log',
-  log: 'log',
+  info: 'info',
+  log: 'info',
   debug: 'debug',
-  verbose: 'verbose',
+  trace: 'trace',
+  verbose: 'trace',
 } as const;
+
+const SAMPLERS = ['parentbased_always_on', 'parentbased_always_off', 'parentbased_traceidratio'] as const;
 
 /** Every variable that Remit reads. */
 const variables = z.object({
@@ -178,7 +202,22 @@ const variables = z.object({
   REMIT_DOOR_WAIT_MS: whole(1, 60_000, 5000),
   REMIT_DOOR_URL: safeUrl.optional(),
   REMIT_CREDENTIALS: z.string().optional(),
+  REMIT_JAEGER_URL: z.url({ protocol: /^https?$/, error: 'must be http://… or https://…' }).optional(),
   REMIT_RECORD_KEYS: z.string().optional(),
+  OTEL_EXPORTER_OTLP_ENDPOINT: z.url({ protocol: /^https?$/, error: 'must be http://… or https://…' }).optional(),
+  OTEL_SDK_DISABLED: z.enum(['true', 'false'], 'must be true or false').default('false'),
+  OTEL_TRACES_SAMPLER: z
+    .enum(SAMPLERS, `must be one of ${SAMPLERS.join(', ')}: agents decide for their chains`)
+    .default('parentbased_always_on'),
+  OTEL_TRACES_SAMPLER_ARG: z.coerce.number('must be a share, 0 to 1').min(0).max(1).default(1),
+  OTEL_METRICS_EXPORTER: z
+    .enum(['prometheus', 'none'], 'must be prometheus, which scrapes /metrics, or none')
+    .default('prometheus'),
+  REMIT_TRACE_KEEP: z
+    .string()
+    .default('deny,hold')
+    .transform((text) => text.split(',').map((outcome) => outcome.trim()))
+    .pipe(z.array(z.enum(['deny', 'hold', 'none'], 'must be deny, hold, both with a comma, or none'))),
   REMIT_EPOCH_MS: whole(100, 86_400_000, 60_000),
   REMIT_WEBHOOK_URL: safeUrl.optional(),
   REMIT_WEBHOOK_SECRET: z
@@ -200,6 +239,18 @@ function issuerOf(read: Variables): DoorConfig['issuer'] {
     audience: audience ?? missing('REMIT_DOOR_AUDIENCE', together),
     jwksUrl: jwksUrl ?? missing('REMIT_DOOR_JWKS_URL', together),
   };
+}
+
+function tracingOf(read: Variables): TracingConfig | undefined {
+  const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_TRACES_SAMPLER: sampler } = read;
+  if (endpoint === undefined || read.OTEL_SDK_DISABLED === 'true') return undefined;
+  const ratios = {
+    parentbased_always_on: 1,
+    parentbased_always_off: 0,
+    parentbased_traceidratio: read.OTEL_TRACES_SAMPLER_ARG,
+  };
+  const keep = new Set(read.REMIT_TRACE_KEEP.filter((outcome) => outcome !== 'none'));
+  return { endpoint, sampling: { ratio: ratios[sampler], keep } };
 }
 
 function webhookOf(read: Variables): WebhookConfig | undefined {
@@ -243,6 +294,7 @@ export function readConfig(environment: Environment): Config {
     host: HOST,
     port: PORT,
     logLevel: LOG_LEVEL,
+    secrets: secretsOf(present),
     viewWaitMs: REMIT_VIEW_WAIT_MS,
     replicationFactor: REMIT_REPLICATION_FACTOR,
     stateFolder: read.data.REMIT_STATE_DIR,
@@ -256,13 +308,31 @@ export function readConfig(environment: Environment): Config {
       waitMs: read.data.REMIT_DOOR_WAIT_MS,
     },
     webhook: webhookOf(read.data),
+    tracing: tracingOf(read.data),
+    exposesMetrics: read.data.OTEL_METRICS_EXPORTER === 'prometheus' && read.data.OTEL_SDK_DISABLED === 'false',
     doorUrl: read.data.REMIT_DOOR_URL ?? 'http://127.0.0.1:8080',
     credentialsFile: read.data.REMIT_CREDENTIALS,
+    jaegerUrl: read.data.REMIT_JAEGER_URL,
     get recordKeys() {
       return read.data.REMIT_RECORD_KEYS ?? localRecordKeys(DATABASE_URL);
     },
     epochMs: read.data.REMIT_EPOCH_MS,
   };
+}
+
+/** Passwords as they are written and as they are meant. */
+function secretsOf({ DATABASE_URL, REMIT_WEBHOOK_SECRET }: Environment): string[] {
+  const password = DATABASE_URL === undefined ? '' : new URL(DATABASE_URL).password;
+  const secrets = [password, unescaped(password), REMIT_WEBHOOK_SECRET ?? ''];
+  return [...new Set(secrets.filter((secret) => secret !== ''))];
+}
+
+function unescaped(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 /** On one machine the keys of the record need no place of their own; elsewhere they must not be made in passing. */

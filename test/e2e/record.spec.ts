@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { RemitAgent } from '#agent';
 import { KafkaBus, type ReceivedMessage } from '#bus';
 import { EVENTS, readEvent, sha256, TOPICS } from '#contracts';
-import { checkCharter } from '#domain';
+import { checkCharter, type RecordAccess } from '#domain';
 import { activateCharter } from '#service';
 import { startApp, untilReady, type RunningApp } from '#testing';
 import { startOwnBroker, type OwnBroker } from '../integration/own-broker.js';
@@ -65,9 +65,23 @@ function remit(...args: string[]): { status: number | null; stdout: string } {
   const { status, stdout, stderr } = spawnSync(process.execPath, [join(ROOT, 'dist/apps/cli/main.js'), ...args], {
     cwd: folder,
     encoding: 'utf8',
-    env: { KAFKA_BROKERS: broker.address, DATABASE_URL: database.url, ...environment() },
+    env: {
+      KAFKA_BROKERS: broker.address,
+      DATABASE_URL: database.url,
+      REMIT_DOOR_URL: `http://127.0.0.1:${String(app.port)}`,
+      ...environment(),
+    },
   });
   return { status, stdout: stdout + stderr };
+}
+
+/** Who has read the record so, and what they asked for. */
+function readings(how: string): RecordAccess[] {
+  return said.flatMap((message) => {
+    const reading = readEvent(EVENTS.recordAccess, message);
+    if (!reading.ok || reading.event.data.event !== 'RecordRead') return [];
+    return reading.event.data.how === how ? [reading.event.data] : [];
+  });
 }
 
 async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
@@ -108,20 +122,31 @@ describe('the record of a running system', () => {
     expect(status).toBe(0);
   }, 30_000);
 
-  it('is searched page by page, and says who searched it', async () => {
+  it('is searched page by page, and names the account that searched it', async () => {
     const first = remit('audit', 'search', '--chain', 'record-e2e', '--limit', '1', '--json');
     const [entry, cursor] = first.stdout.trim().split('\n');
     expect(JSON.parse(entry ?? '')).toMatchObject({ topic: 'agent.actions', intentId });
     const { after } = JSON.parse(cursor ?? '') as { after: string };
     const second = remit('audit', 'search', '--chain', 'record-e2e', '--after', after, '--json');
     expect(second.stdout).toContain('"topic":"agent.decisions"');
-    await until(() => said.filter(({ value }) => value?.includes('RecordRead')).length === 2);
-    const reading = said.find(({ value }) => value?.includes('RecordRead'));
-    expect(reading && readEvent(EVENTS.recordAccess, reading)).toMatchObject({
-      ok: true,
-      event: { data: { how: 'search', selection: { chainId: 'record-e2e' } } },
-    });
-  }, 30_000);
+    await until(() => readings('search').length === 2);
+    const [{ by, account, selection }] = readings('search') as [RecordAccess & { selection: object }];
+    expect([by, selection]).toEqual([account, { chainId: 'record-e2e', limit: '1' }]);
+    // whether anybody has touched it is a question to the record, too
+    expect(readings('verify')).toHaveLength(1);
+  }, 60_000);
+
+  it('names the person whose login the door accepts, and the account beside them', async () => {
+    expect(remit('login', '--as', 'ann', '--role', 'security').status).toBe(0);
+    const chain = remit('chain', 'record-e2e', '--json');
+    expect(chain.status).toBe(0);
+    expect(chain.stdout).not.toContain('does not confirm');
+    await until(() => readings('chain').length === 1);
+    const [access] = readings('chain');
+    expect(access).toMatchObject({ by: 'ann', selection: { chainOrTrace: 'record-e2e' } });
+    expect(access?.account).toContain('@');
+    expect(remit('logout').status).toBe(0);
+  }, 60_000);
 
   it('proves one event to someone who has nothing but the public key', () => {
     const proof = remit('audit', 'prove', intentId);
@@ -131,6 +156,7 @@ describe('the record of a running system', () => {
     const { status, stdout } = spawnSync(
       process.execPath,
       [join(ROOT, 'dist/apps/cli/main.js'), 'audit', 'verify', '--proof', file, '--key', join(folder, 'public.pem')],
+      // no record, and nobody to tell: whoever verifies a proof reads nothing
       { encoding: 'utf8', env: {} },
     );
     expect(stdout).toContain('1 entry is proven');

@@ -1,11 +1,9 @@
-import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { TOPICS } from '#contracts';
 import type { Decision } from '#domain';
-import { PostgresHistory, type RecordedMessage } from '#record';
+import type { RecordedMessage } from '#record';
 import {
   chainScriptSchema,
   eventsOfScript,
@@ -14,7 +12,7 @@ import {
   messageOfChainEvent,
 } from '#testing';
 import { readHistory } from '../histories/history-file.js';
-import { createOwnDatabase, type OwnDatabase } from './own-database.js';
+import { KeptRecord } from './kept-record.js';
 
 // A busy machine is slow; it is not wrong.
 jest.setTimeout(120_000);
@@ -26,52 +24,6 @@ const decisions = stories.filter(({ topic }) => topic === TOPICS.agentDecisions.
 
 function dataOf({ value }: RecordedMessage): Record<string, unknown> {
   return (JSON.parse(String(value)) as { data: Record<string, unknown> }).data;
-}
-
-interface Ran {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-/** A record of its own, and the command line tool beside it. */
-class KeptRecord {
-  private constructor(
-    private readonly database: OwnDatabase,
-    private readonly folder: string,
-    readonly history: PostgresHistory,
-  ) {}
-
-  static async holding(messages: readonly RecordedMessage[]): Promise<KeptRecord> {
-    const folder = mkdtempSync(join(tmpdir(), 'remit-replay-'));
-    const database = await createOwnDatabase();
-    const history = new PostgresHistory({ databaseUrl: database.url, keyFolder: folder });
-    await history.append(messages);
-    return new KeptRecord(database, folder, history);
-  }
-
-  file(name: string): string {
-    return join(this.folder, name);
-  }
-
-  remit(...args: string[]): Promise<Ran> {
-    return new Promise((resolve) => {
-      execFile(
-        process.execPath,
-        [join(ROOT, 'dist/apps/cli/main.js'), ...args],
-        { cwd: ROOT, env: { DATABASE_URL: this.database.url, REMIT_RECORD_KEYS: this.folder }, maxBuffer: 1 << 26 },
-        (error, out, err) => {
-          resolve({ code: error === null ? 0 : Number(error.code), out, err });
-        },
-      );
-    });
-  }
-
-  async drop(): Promise<void> {
-    await this.history.close();
-    await this.database.drop();
-    rmSync(this.folder, { recursive: true });
-  }
 }
 
 describe('bulk reading of history in PostgreSQL', () => {
@@ -187,7 +139,7 @@ describe('the record, asked from the command line', () => {
     const charter = await record.remit('at', during, 'charter');
     expect(charter.out).toContain('CharterActivated by ann');
     const rollout = await record.remit('at', during, 'rollout');
-    expect(rollout.out).toMatch(/data-privacy\s.*enforce/);
+    expect(rollout.out).toMatch(/data-privacy\s.*enforce.*100 %.*rollout: critical.*CharterActivated by ann/);
     const nothing = await record.remit('at', '2000-01-01', 'charter');
     expect(nothing.out).toContain('everything was denied');
   });
@@ -214,6 +166,20 @@ describe('the record, asked from the command line', () => {
     const byTrace = await record.remit('chain', TRACE_ID);
     expect(byTrace).toEqual(byChain);
     expect(byChain.out).toContain('upstream: triage');
+    expect(byChain.out).toContain(`trace ${TRACE_ID}`);
+    expect(byChain.err).toContain('REMIT_JAEGER_URL');
+    const jaeger = { REMIT_JAEGER_URL: 'http://127.0.0.1:16686' };
+    const linked = await record.remitWith(jaeger, 'chain', 'incident-42');
+    expect(linked.out).toContain(`Jaeger: http://127.0.0.1:16686/trace/${TRACE_ID}  (`);
+    const json = await record.remitWith(jaeger, 'chain', 'incident-42', '--json');
+    expect((JSON.parse(json.out) as { traces: object[] }).traces).toEqual([
+      {
+        traceId: TRACE_ID,
+        url: `http://127.0.0.1:16686/trace/${TRACE_ID}`,
+        from: new Date(Math.min(...incident.map(({ appendTime }) => appendTime))).toISOString(),
+        to: new Date(Math.max(...incident.map(({ appendTime }) => appendTime))).toISOString(),
+      },
+    ]);
     expect(await record.remit('chain', 'f'.repeat(32))).toMatchObject({
       code: 1,
       err: expect.stringContaining('REMIT_CHAIN_UNKNOWN') as unknown,

@@ -1,14 +1,25 @@
 import { z } from 'zod';
 
-const by = z.string().min(1).max(256).describe('Who.');
+const by = z
+  .string()
+  .min(1)
+  .max(256)
+  .describe('Who: the person whose login the door accepted, else the account at the terminal.');
+const account = z
+  .string()
+  .min(1)
+  .max(256)
+  .optional()
+  .describe('The account at the terminal, as the operating system knows it: account@machine.');
 const at = z.iso.datetime({ precision: 3 });
 
-/** Somebody has read the record. Written before what was read is shown. */
+/** Somebody reads the record. Written before it is opened. */
 export const recordReadSchema = z.strictObject({
   event: z.literal('RecordRead'),
   by,
+  account,
   at,
-  how: z.enum(['search', 'export', 'prove', 'chain', 'replay', 'gaps', 'at']),
+  how: z.enum(['search', 'export', 'prove', 'verify', 'chain', 'replay', 'gaps', 'at', 'agents', 'rebuild']),
   selection: z.record(z.string(), z.string()).describe('What was asked for.'),
 });
 
@@ -16,6 +27,7 @@ export const recordReadSchema = z.strictObject({
 export const recordErasedSchema = z.strictObject({
   event: z.literal('RecordErased'),
   by,
+  account,
   at,
   reason: z.string().min(1).max(1024),
   of: z.enum(['intent', 'agent', 'person']),
@@ -27,6 +39,7 @@ export const recordErasedSchema = z.strictObject({
 export const recordDroppedSchema = z.strictObject({
   event: z.literal('RecordDropped'),
   by,
+  account,
   at,
   reason: z.string().min(1).max(1024),
   months: z.array(z.string().regex(/^\d{4}-\d{2}$/)),

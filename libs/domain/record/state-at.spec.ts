@@ -153,4 +153,22 @@ describe('what was in force at a time', () => {
       ['late', 'shadow'],
     ]);
   });
+
+  it('tells of each rule for what share of the agents it counted, and which entry of the rollout says so', () => {
+    const text = textOf('enforce').replace(
+      'rollout: { non_critical: shadow }',
+      'rollout: { non_critical: shadow, pii: { mode: enforce, percent: 100, by: agent }, intended-scope: off }',
+    );
+    const state = stateOf([activation(text, 0, 'ann')], []);
+    expect(rolloutAt(state).map(({ rule, mode, percent, because }) => [rule, mode, percent, because])).toEqual([
+      ['verbs', 'always', 100, null],
+      ['required-permission:unlock', 'enforce', 100, null],
+      ['intended-scope', 'off', 100, 'intended-scope'],
+      ['integration-approval', 'enforce', 100, null],
+      ['integration-scope', 'enforce', 100, null],
+      ['pii', 'enforce', 100, 'pii'],
+      ['late', 'shadow', 100, 'non_critical'],
+    ]);
+    expect(rolloutAt(state).every(({ putBy }) => putBy.event === 'CharterActivated' && putBy.by === 'ann')).toBe(true);
+  });
 });

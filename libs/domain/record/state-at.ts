@@ -187,6 +187,11 @@ export interface RolloutAt {
   readonly rule: string;
   /** `always`: boundaries can be neither shadowed nor switched off. */
   readonly mode: RolloutMode | 'always';
+  /** For so many percent of the agents. */
+  readonly percent: number;
+  /** The entry of the charter's rollout that says so: the rule, or its severity; `null`: none, so it is enforced. */
+  readonly because: string | null;
+  /** The activation of the charter: modes come with it. */
   readonly putBy: PutBy;
 }
 
@@ -195,13 +200,17 @@ export function rolloutAt({ charter }: StateAt): RolloutAt[] {
   if (charter === undefined) return [];
   const { inForce, putBy } = charter;
   const { charter: rules } = inForce;
-  const named = [
-    ...rules.requirements.map(({ rule }) => rule),
-    ...ROLLED_OUT_RULES,
-    ...rules.document.policies.map(({ id }) => id),
-  ];
+  const { boundaries, policies, rollout } = rules.document;
+  const named = [...rules.requirements.map(({ rule }) => rule), ...ROLLED_OUT_RULES];
+  const counted = (rule: string, severity?: string): RolloutAt => {
+    const because = [rule, severity].find((key) => key !== undefined && Object.hasOwn(rollout, key)) ?? null;
+    const entry = because === null ? undefined : rollout[because];
+    const percent = (typeof entry === 'object' ? entry.percent : undefined) ?? 100;
+    return { rule, mode: rules.modeOf(rule), percent, because, putBy };
+  };
   return [
-    ...rules.document.boundaries.map(({ id }): RolloutAt => ({ rule: id, mode: 'always', putBy })),
-    ...named.map((rule): RolloutAt => ({ rule, mode: rules.modeOf(rule), putBy })),
+    ...boundaries.map(({ id }): RolloutAt => ({ rule: id, mode: 'always', percent: 100, because: null, putBy })),
+    ...named.map((rule) => counted(rule)),
+    ...policies.map(({ id, severity }) => counted(id, severity)),
   ];
 }
