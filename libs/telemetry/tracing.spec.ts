@@ -1,0 +1,96 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { ExportResultCode } from '@opentelemetry/core';
+import type { SpanExporter } from '@opentelemetry/sdk-trace';
+import { SpanKind } from '@opentelemetry/api';
+import { Tracing } from './tracing.js';
+
+const servers: Server[] = [];
+
+async function collector(behave: Parameters<typeof createServer>[1]): Promise<string> {
+  const server = createServer(behave);
+  servers.push(server);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return `http://127.0.0.1:${String((server.address() as AddressInfo).port)}`;
+}
+
+function tracingTo(endpoint: string, exporter?: SpanExporter): Tracing {
+  return new Tracing({
+    service: 'remit-test',
+    version: '1',
+    endpoint,
+    sampling: { ratio: 1, keep: new Set() },
+    ...(exporter === undefined ? {} : { exporter }),
+  });
+}
+
+function spans(tracing: Tracing, count: number): void {
+  for (let i = 0; i < count; i += 1) {
+    tracing.begin(undefined, { name: 'test', kind: SpanKind.INTERNAL, attributes: {} }).end();
+  }
+}
+
+afterEach(() => {
+  for (const server of servers.splice(0)) {
+    server.closeAllConnections();
+    server.close();
+  }
+});
+
+describe('a collector that is away', () => {
+  it.each([
+    ['refuses connections', () => Promise.resolve('http://127.0.0.1:1')],
+    ['takes everything and never answers', () => collector(() => undefined)],
+    ['answers with errors', () => collector((_, answer) => answer.writeHead(503).end())],
+  ])('hurts nobody and loses no count: it %s', async (_, start) => {
+    const tracing = tracingTo(await start());
+    spans(tracing, 3000);
+    const began = performance.now();
+    await tracing.shutdown();
+    // a promise of the product, two seconds, and not a measure of speed
+    expect(performance.now() - began).toBeLessThan(2000);
+    const { ended, exported, failed, dropped } = tracing.counts();
+    expect({ ended, exported, lost: failed + dropped }).toEqual({ ended: 3000, exported: 0, lost: 3000 });
+  });
+
+  it('costs bounded memory: what does not fit is dropped at once, and counted', () => {
+    const stuck: SpanExporter = { export: () => undefined, shutdown: () => new Promise(() => undefined) };
+    const tracing = tracingTo('http://127.0.0.1:1', stuck);
+    spans(tracing, 20_000);
+    expect(tracing.counts()).toEqual({ ended: 20_000, exported: 0, failed: 0, dropped: 20_000 - 8192 });
+  });
+
+  it('gets everything again once it is back', async () => {
+    let away = true;
+    let taken = 0;
+    const flaky: SpanExporter = {
+      export: (batch, done) => {
+        if (!away) taken += batch.length;
+        done({ code: away ? ExportResultCode.FAILED : ExportResultCode.SUCCESS });
+      },
+      shutdown: () => Promise.resolve(),
+    };
+    const tracing = tracingTo('http://127.0.0.1:1', flaky);
+    spans(tracing, 10);
+    await tracing.flush().catch(() => undefined);
+    away = false;
+    spans(tracing, 10);
+    await tracing.flush();
+    expect(taken).toBe(10);
+    expect(tracing.counts()).toEqual({ ended: 20, exported: 10, failed: 10, dropped: 0 });
+  });
+});
+
+describe('a trace', () => {
+  it('begins under the id that was chosen for it, and the next one under its own', () => {
+    const tracing = tracingTo('http://127.0.0.1:1', {
+      export: (_, done) => done({ code: ExportResultCode.SUCCESS }),
+      shutdown: () => Promise.resolve(),
+    });
+    const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
+    const beginning = { name: 'test', kind: SpanKind.INTERNAL, attributes: {} };
+    expect(tracing.begin({ traceId }, beginning).spanContext()).toMatchObject({ traceId, traceFlags: 1 });
+    expect(tracing.begin(undefined, beginning).spanContext().traceId).not.toBe(traceId);
+  });
+});
