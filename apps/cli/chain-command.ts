@@ -2,7 +2,8 @@ import type { Command } from 'commander';
 import { loadConfig } from '#config';
 import { foldChain, renderChain, type ChainTree } from '#domain';
 import { readChainEvidence, type History } from '#record';
-import { readChainTraces, traceLines, type ChainTrace } from './chain-traces.js';
+import { recordedTrace, sendRecordedTrace, TraceDeliveryError } from '#telemetry';
+import { readChainTraces, traceLines, traceUrl, type ChainTrace } from './chain-traces.js';
 import { fail } from './command-failure.js';
 import { withHistory } from './open-record.js';
 import { printJson } from './printing.js';
@@ -21,8 +22,18 @@ export function addChainCommand(program: Command): void {
     )
     .argument('<chain>', 'chain id, the id of the first intent, or a trace id (32 hex digits)')
     .option('--json', 'each tree as one JSON object on its own line, with its traces')
+    .option(
+      '--to-otlp [url]',
+      'send the chain from the record to an OTLP/HTTP collector, as one trace with the original times, for when its\n' +
+        'spans are lost or older than the trace store; without a url, to OTEL_EXPORTER_OTLP_ENDPOINT',
+    )
     .addHelpText('after', EXAMPLES)
-    .action((id: string, options: { json?: boolean }) => show(id, options.json === true));
+    .action(show);
+}
+
+interface ChainOptions {
+  readonly json?: boolean;
+  readonly toOtlp?: string | true;
 }
 
 const EXAMPLES = `
@@ -31,10 +42,15 @@ Needs no span: it reads the record. With REMIT_JAEGER_URL, such as http://127.0.
 Examples:
   remit chain incident-42
   remit chain 4bf92f3577b34da6a3ce929d0e0e4736
+  remit chain incident-42 --to-otlp http://127.0.0.1:4318
   remit chain incident-42 --json | jq '.actions[] | {agentId, outcome}'`;
 
-async function show(id: string, json: boolean): Promise<void> {
-  const { jaegerUrl } = loadConfig();
+async function show(id: string, { json = false, toOtlp }: ChainOptions): Promise<void> {
+  const { jaegerUrl, tracing } = loadConfig();
+  const collector = toOtlp === true ? tracing?.endpoint : toOtlp;
+  if (toOtlp !== undefined && (collector === undefined || !URL.canParse(collector))) {
+    fail('REMIT_CHAIN_NO_COLLECTOR: give --to-otlp an address such as http://127.0.0.1:4318');
+  }
   const chains = await withHistory({ how: 'chain', selection: { chainOrTrace: id } }, async (history) => {
     const trees = await treesOf(history, id);
     const found: { readonly tree: ChainTree; readonly traces: readonly ChainTrace[] }[] = [];
@@ -42,6 +58,7 @@ async function show(id: string, json: boolean): Promise<void> {
     return found;
   });
   if (chains.length === 0) fail(`REMIT_CHAIN_UNKNOWN: the record holds no chain ${JSON.stringify(id)}`);
+  if (collector !== undefined) return send(chains, collector, jaegerUrl);
   for (const { tree, traces } of chains) {
     if (json) printJson({ ...tree, traces });
     else process.stdout.write(`${renderChain(tree)}\n${traceLines(traces)}`);
@@ -49,6 +66,23 @@ async function show(id: string, json: boolean): Promise<void> {
   const unlinked = chains.some(({ traces }) => traces.some(({ url }) => url === null));
   if (unlinked && !json)
     process.stderr.write('(set REMIT_JAEGER_URL, such as http://127.0.0.1:16686, for links to traces)\n');
+}
+
+/** Says in one line a chain what was sent, where it can be looked at, and that it is a trace of its own. */
+async function send(
+  chains: readonly { readonly tree: ChainTree }[],
+  collector: string,
+  jaegerUrl: string | undefined,
+): Promise<void> {
+  for (const { tree } of chains) {
+    const trace = recordedTrace(tree);
+    await sendRecordedTrace(trace, collector).catch((error: unknown) => {
+      if (error instanceof TraceDeliveryError) fail(`${error.code}: ${error.message}`);
+      throw error;
+    });
+    const where = jaegerUrl === undefined ? `trace ${trace.traceId}` : `Jaeger: ${traceUrl(jaegerUrl, trace.traceId)}`;
+    process.stdout.write(`${String(trace.spans.length)} spans of ${tree.chainId}, from the record  ${where}\n`);
+  }
 }
 
 async function treesOf(history: History, id: string): Promise<ChainTree[]> {

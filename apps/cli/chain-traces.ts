@@ -39,10 +39,15 @@ export async function readChainTraces(
     .sort(([, a], [, b]) => a.from - b.from)
     .map(([traceId, { from, to }]) => ({
       traceId,
-      url: jaegerUrl === undefined ? null : `${jaegerUrl.replace(/\/+$/, '')}/trace/${traceId}`,
+      url: jaegerUrl === undefined ? null : traceUrl(jaegerUrl, traceId),
       from: new Date(from).toISOString(),
       to: new Date(to).toISOString(),
     }));
+}
+
+/** Where Jaeger shows a trace. */
+export function traceUrl(jaegerUrl: string, traceId: string): string {
+  return `${jaegerUrl.replace(/\/+$/, '')}/trace/${traceId}`;
 }
 
 /** One line for each, for people. */

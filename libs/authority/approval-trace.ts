@@ -4,6 +4,7 @@ import { actionDigestOf, chainIdOf, heldRequestId, type Decision, type Intent } 
 import {
   ATTRIBUTES as NAMES,
   decisionAttributes,
+  factsOf,
   headersUnder,
   intentAttributes,
   messageAttributes,
@@ -27,7 +28,7 @@ export function traceHold(
     attributes: {
       ...messageAttributes('process', message),
       ...intentAttributes(decision, decision.action.digest, decision.round),
-      ...decisionAttributes(decision),
+      ...decisionAttributes(factsOf(decision)),
       [NAMES.requestId.name]: heldRequestId(decision.decisionId),
     },
   });

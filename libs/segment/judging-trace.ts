@@ -4,6 +4,7 @@ import {
   ATTRIBUTES as NAMES,
   decisionAttributes,
   decisionStatus,
+  factsOf,
   headersUnder,
   intentAttributes,
   messageAttributes,
@@ -58,7 +59,7 @@ export function traceJudging(tracing: Tracing, group: string): JudgingWatch {
       kind: SPANS.judge.kind,
       startTime: began,
       links: [{ context: pollOf(one).spanContext(), attributes: { [NAMES.linkIs.name]: 'batch' } }],
-      attributes: decision === undefined ? attributes : { ...attributes, ...decisionAttributes(decision) },
+      attributes: decision === undefined ? attributes : { ...attributes, ...decisionAttributes(factsOf(decision)) },
     });
     let time = began;
     for (const { verdict, ms } of layers) {
@@ -69,7 +70,8 @@ export function traceJudging(tracing: Tracing, group: string): JudgingWatch {
       judging.end(ended);
       return headersUnder(judging.spanContext(), message.headers);
     }
-    const status = decisionStatus(decision);
+    const facts = factsOf(decision);
+    const status = decisionStatus(facts);
     const sending = tracing.begin(
       { parent: judging.spanContext() },
       {
@@ -79,7 +81,7 @@ export function traceJudging(tracing: Tracing, group: string): JudgingWatch {
         attributes: {
           ...messageAttributes('send', { topic: SPANS.sendDecision.topic }),
           ...intentAttributes(subject.intent, subject.actionDigest, roundOf(subject)),
-          ...decisionAttributes(decision),
+          ...decisionAttributes(facts),
         },
       },
     );

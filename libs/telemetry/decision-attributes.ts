@@ -2,21 +2,24 @@ import { SpanStatusCode, type Attributes, type SpanStatus } from '@opentelemetry
 import { chainIdOf, type Decision, type Finding, type Intent, type Layer, type Outcome, type Verdict } from '#domain';
 import { ATTRIBUTES as NAMES, SPAN_EVENTS } from './span-table.js';
 
-/** An event on a span. `time` in ms since the epoch. */
+/** An event on a span. */
 export interface SpanEvent {
   readonly name: string;
   readonly attributes: Attributes;
 }
 
-/** What every span about an intent says of it: enough to find it by agent and chain, and no parameters. */
+/**
+ * What every span about an intent says of it: enough to find it by agent and chain. No parameters and no persons: a
+ * trace store erases nothing on request.
+ */
 export function intentAttributes(
-  intent: Pick<Intent, 'agentId' | 'intentId' | 'chainId' | 'onBehalfOf' | 'cause'> & {
+  intent: Pick<Intent, 'agentId' | 'intentId' | 'chainId' | 'cause'> & {
     readonly action: Pick<Intent['action'], 'type' | 'target'>;
   },
   actionDigest: string,
   round: number,
 ): Attributes {
-  const { agentId, intentId, action, onBehalfOf, cause } = intent;
+  const { agentId, intentId, action, cause } = intent;
   return {
     [NAMES.agentId.name]: agentId,
     [NAMES.genAiAgentId.name]: agentId,
@@ -26,30 +29,54 @@ export function intentAttributes(
     [NAMES.actionType.name]: action.type,
     [NAMES.actionTarget.name]: action.target,
     [NAMES.actionDigest.name]: actionDigest,
-    ...(onBehalfOf ? { [NAMES.onBehalfOf.name]: onBehalfOf } : {}),
     ...(cause ? { [NAMES.causeIntentId.name]: cause.intentId } : {}),
   };
 }
 
+/** What a trace tells of a decision. */
+export interface DecisionFacts {
+  readonly decisionId: string;
+  readonly outcome: Outcome;
+  readonly wouldBe: Outcome;
+  readonly stage: Decision['stage'];
+  /** SHA-256 of the charter that judged; `null`: none was active. */
+  readonly charter: string | null;
+  readonly findings: readonly LayerFinding[];
+}
+
+export type LayerFinding = Finding & { readonly layer: Layer };
+
+/** The facts of a decision as it lies on the log. */
+export function factsOf({ decisionId, outcome, wouldBe, stage, verdicts, stamp }: Decision): DecisionFacts {
+  const findings = verdicts.flatMap(({ layer, findings: found }) => found.map((finding) => ({ ...finding, layer })));
+  return { decisionId, outcome, wouldBe, stage, charter: stamp.charter.digest, findings };
+}
+
 /** What a decision adds. */
-export function decisionAttributes(decision: Decision): Attributes {
-  const { decisionId, outcome, wouldBe, stage, stamp } = decision;
-  const against = findingAgainst(decision.verdicts);
+export function decisionAttributes({
+  decisionId,
+  outcome,
+  wouldBe,
+  stage,
+  charter,
+  findings,
+}: DecisionFacts): Attributes {
+  const against = findingAgainst(findings);
   return {
     [NAMES.decisionId.name]: decisionId,
     [NAMES.outcome.name]: outcome,
     [NAMES.wouldBe.name]: wouldBe,
     [NAMES.stage.name]: stage,
-    ...(stamp.charter.digest === null ? {} : { [NAMES.charterDigest.name]: stamp.charter.digest }),
+    ...(charter === null ? {} : { [NAMES.charterDigest.name]: charter }),
     ...(against === undefined ? {} : { [NAMES.rule.name]: against.rule }),
     ...(outcome === 'deny' && against !== undefined ? { [NAMES.refusal.name]: against.rule } : {}),
   };
 }
 
 /** A denial is an error, with the rule and its reason; anything else says nothing of errors. */
-export function decisionStatus(decision: Decision): SpanStatus {
-  if (decision.outcome !== 'deny') return { code: SpanStatusCode.UNSET };
-  const against = findingAgainst(decision.verdicts);
+export function decisionStatus({ outcome, findings }: DecisionFacts): SpanStatus {
+  if (outcome !== 'deny') return { code: SpanStatusCode.UNSET };
+  const against = findingAgainst(findings);
   const message = against === undefined ? 'denied' : `${against.layer}/${against.rule}: ${against.reason}`;
   return { code: SpanStatusCode.ERROR, message };
 }
@@ -70,18 +97,23 @@ export function verdictEvents({ layer, findings, passed }: Verdict, ms?: number)
         ...(ms === undefined ? {} : { [NAMES.layerMs.name]: ms }),
       },
     },
-    ...findings.map(({ rule, effect, severity, enforced, reason }) => ({
-      name: SPAN_EVENTS.finding.name,
-      attributes: {
-        [NAMES.layer.name]: layer,
-        [NAMES.rule.name]: rule,
-        [NAMES.effect.name]: effect,
-        [NAMES.severity.name]: severity,
-        [NAMES.enforced.name]: enforced,
-        [NAMES.reason.name]: reason,
-      },
-    })),
+    ...findings.map((finding) => findingEvent({ ...finding, layer })),
   ];
+}
+
+/** The event of one finding. */
+export function findingEvent({ layer, rule, effect, severity, enforced, reason }: LayerFinding): SpanEvent {
+  return {
+    name: SPAN_EVENTS.finding.name,
+    attributes: {
+      [NAMES.layer.name]: layer,
+      [NAMES.rule.name]: rule,
+      [NAMES.effect.name]: effect,
+      [NAMES.severity.name]: severity,
+      [NAMES.enforced.name]: enforced,
+      [NAMES.reason.name]: reason,
+    },
+  };
 }
 
 function isViolation({ effect, enforced }: Finding): boolean {
@@ -89,9 +121,6 @@ function isViolation({ effect, enforced }: Finding): boolean {
 }
 
 /** The first finding that counts against an intent: a violation, else a need that holds it. */
-function findingAgainst(verdicts: readonly Verdict[]): (Finding & { readonly layer: Layer }) | undefined {
-  const enforced = verdicts.flatMap(({ layer, findings }) =>
-    findings.filter((finding) => finding.enforced).map((finding) => ({ ...finding, layer })),
-  );
-  return enforced.find(isViolation) ?? enforced[0];
+function findingAgainst(findings: readonly LayerFinding[]): LayerFinding | undefined {
+  return findings.find(isViolation) ?? findings.find(({ enforced }) => enforced);
 }

@@ -16,6 +16,9 @@ export interface SpanDeclaration {
   readonly means: string;
 }
 
+/** Kinds of spans by their number, as the conventions write them. */
+export const SPAN_KINDS: readonly string[] = ['INTERNAL', 'SERVER', 'CLIENT', 'PRODUCER', 'CONSUMER'];
+
 /** Every span of Remit. */
 export const SPANS = {
   invokeAgent: {
@@ -99,7 +102,7 @@ const MESSAGING: NameSource = 'OpenTelemetry messaging (Kafka)';
 const GEN_AI: NameSource = 'OpenTelemetry GenAI';
 const ERRORS: NameSource = 'OpenTelemetry errors';
 
-/** Every attribute of a span, of its events and links. No span carries parameters of an action. */
+/** Every attribute of a span, of its events and links. No span carries parameters, or a person. */
 export const ATTRIBUTES = {
   agentId: { name: 'agent.id', type: 'string', from: 'Remit', means: 'The agent whose action it is.' },
   genAiOperation: {
@@ -119,7 +122,6 @@ export const ATTRIBUTES = {
   actionType: { name: 'remit.action.type', type: 'string', from: 'Remit', means: "The action's verb." },
   actionTarget: { name: 'remit.action.target', type: 'string', from: 'Remit', means: 'The system acted on.' },
   actionDigest: { name: 'remit.action.digest', type: 'string', from: 'Remit', means: 'SHA-256 of the whole action.' },
-  onBehalfOf: { name: 'remit.on_behalf_of', type: 'string', from: 'Remit', means: 'The person the agent acts for.' },
   causeIntentId: {
     name: 'remit.cause.intent.id',
     type: 'string',

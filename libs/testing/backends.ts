@@ -5,11 +5,12 @@ class MissingBackend extends Error {
   override readonly name = 'MissingBackend';
 
   constructor(
-    readonly code: 'REMIT_TEST_NO_KAFKA' | 'REMIT_TEST_NO_DATABASE',
+    readonly code: 'REMIT_TEST_NO_KAFKA' | 'REMIT_TEST_NO_DATABASE' | 'REMIT_TEST_NO_JAEGER',
     variable: string,
-    cause: ConfigError,
+    options: ErrorOptions = {},
+    command = 'npm test',
   ) {
-    super(`${code}: ${variable} is not set; run the specs with npm test, which starts what they need`, { cause });
+    super(`${code}: ${variable} is not set; run the specs with ${command}, which starts what they need`, options);
   }
 }
 
@@ -22,7 +23,7 @@ function required<Value>(
     return read(loadConfig());
   } catch (error) {
     if (error instanceof ConfigError && error.code === 'REMIT_CONFIG_MISSING')
-      throw new MissingBackend(code, variable, error);
+      throw new MissingBackend(code, variable, { cause: error });
     throw error;
   }
 }
@@ -35,4 +36,14 @@ export function requireKafka(): readonly string[] {
 /** The PostgreSQL server that specs run against. Throws `REMIT_TEST_NO_DATABASE`. */
 export function requireDatabaseUrl(): string {
   return required((config) => config.databaseUrl, 'REMIT_TEST_NO_DATABASE', 'DATABASE_URL');
+}
+
+/** The Jaeger that specs run against: where to ask, and where it takes spans. Throws `REMIT_TEST_NO_JAEGER`. */
+export function requireJaeger(): { readonly queryUrl: string; readonly otlpEndpoint: string } {
+  const { jaegerUrl, tracing } = loadConfig();
+  if (jaegerUrl === undefined || tracing === undefined) {
+    const variables = 'REMIT_JAEGER_URL or OTEL_EXPORTER_OTLP_ENDPOINT';
+    throw new MissingBackend('REMIT_TEST_NO_JAEGER', variables, {}, 'npm run test:observability');
+  }
+  return { queryUrl: jaegerUrl.replace(/\/+$/, ''), otlpEndpoint: tracing.endpoint };
 }

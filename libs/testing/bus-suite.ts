@@ -1,6 +1,14 @@
 import type * as Jest from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { partitionOf, type Batch, type BatchResult, type Bus, type ReceivedMessage } from '#bus';
+import {
+  partitionOf,
+  type Batch,
+  type BatchReport,
+  type BatchResult,
+  type Bus,
+  type ConsumptionWatch,
+  type ReceivedMessage,
+} from '#bus';
 import { EVENTS, readEvent, type TopicDeclaration } from '#contracts';
 import type { DeadLetter } from '#domain';
 
@@ -14,7 +22,7 @@ export interface BusProcess {
 /** Brokers, and processes that share them. */
 export interface BusWorld {
   /** A new process; it closes with the world. */
-  connect(options: { readonly deadLetterTopic: string }): BusProcess;
+  connect(options: { readonly deadLetterTopic: string; readonly watch?: ConsumptionWatch }): BusProcess;
   close(): Promise<void>;
 }
 
@@ -294,6 +302,53 @@ export function describeBus(name: string, makeWorld: () => Promise<BusWorld>): v
       await publishNumbered(['a', 'b', 'c', 'd', 'e', 'f'], 12);
       await eventually(() => handledBy.size === 16);
       for (let index = 0; index < 12; index += 1) expect(handledBy.get(String(index))).toBe('two');
+    });
+
+    it('who watches a group hears what became of every batch, and sees it stand still while a handler is stuck', async () => {
+      const reports: BatchReport[] = [];
+      const joined: string[] = [];
+      const watch: ConsumptionWatch = {
+        joined: ({ group: name }) => joined.push(name),
+        worked: (report) => reports.push(report),
+      };
+      const watched = world.connect({ deadLetterTopic: topics.dead.name, watch });
+      const stuck = Promise.withResolvers<undefined>();
+      let isFirst = true;
+      const consumption = await watched.bus.consume({ group: group(), topics: [topics.in.name] }, async (batch) => {
+        if (isFirst) {
+          isFirst = false;
+          throw new Error('not at first');
+        }
+        if (batch.messages.some((message) => textOf(message) === 'stuck')) await stuck.promise;
+        const [message] = batch.messages;
+        const unreadable = message && [{ message, code: 'REMIT_EVENT_NOT_JSON', reason: 'no' }];
+        return { publish: [], unreadable: unreadable ?? [] };
+      });
+      const position = () => consumption.positions().get(topics.in.name)?.get(partitionOf('a', 4));
+      await bus.publish([{ topic: topics.in.name, key: 'a', value: 'one' }]);
+      await eventually(() => position() === 1);
+      await bus.publish([{ topic: topics.in.name, key: 'a', value: 'stuck' }]);
+      const end = async () => (await bus.ends([topics.in.name])).get(topics.in.name)?.[partitionOf('a', 4)];
+      await eventually(async () => (await end()) === 2);
+      expect(position()).toBe(1);
+      stuck.resolve(undefined);
+      await eventually(() => position() === 2);
+      await eventually(() => reports.length >= 3);
+      expect(joined).toEqual([group()]);
+      const heard = reports.map(({ topic, messages, failed, parked }) => {
+        return [topic, messages, failed, parked.map(({ code, message: { offset } }) => `${code} ${String(offset)}`)];
+      });
+      expect(heard).toEqual([
+        [topics.in.name, 1, 'REMIT_BUS_HANDLER_FAILED', []],
+        [topics.in.name, 1, undefined, ['REMIT_EVENT_NOT_JSON 0']],
+        [topics.in.name, 1, undefined, ['REMIT_EVENT_NOT_JSON 1']],
+      ]);
+      expect(reports.every(({ ms, group: name }) => ms >= 0 && name === group())).toBe(true);
+      await consumption.stop();
+      const resumed = await another().bus.consume({ group: group(), topics: [topics.in.name] }, (batch) => {
+        return Promise.resolve(echo(batch));
+      });
+      await eventually(() => resumed.positions().get(topics.in.name)?.get(partitionOf('a', 4)) === 2);
     });
 
     it('a follower from the start sees everything, one from the end only what comes, each once', async () => {
