@@ -24,5 +24,12 @@ export default {
     },
     { ...shared, displayName: 'integration', testMatch: ['<rootDir>/test/integration/**/*.spec.ts'] },
     { ...shared, displayName: 'e2e', testMatch: ['<rootDir>/test/e2e/**/*.spec.ts'] },
+    ...['jaeger', 'collector', 'dashboards'].map((name) => ({
+      ...shared,
+      displayName: name,
+      testMatch: [`<rootDir>/test/${name}/**/*.spec.ts`],
+      // what is none of Remit's own configuration, given by tools/commands/test-observability.mjs
+      globals: { prometheusUrl: process.env.PROMETHEUS_URL, collectorEndpoint: process.env.COLLECTOR_OTLP_ENDPOINT },
+    })),
   ],
 };

@@ -6,6 +6,16 @@ import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { format, resolveConfig } from 'prettier';
 import { TOPICS, type TopicDeclaration, asyncApiDocument, jsonSchemas, openApiDocument } from '#contracts';
+import {
+  ATTRIBUTES,
+  METRICS,
+  prometheusNameOf,
+  SPAN_EVENTS,
+  SPAN_KINDS,
+  SPANS,
+  type MetricDeclaration,
+  type SpanDeclaration,
+} from '#telemetry';
 
 const REFERENCE = join(process.cwd(), 'docs', 'reference');
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -40,12 +50,92 @@ ${rows.map((row) => `| ${row} |`).join('\n')}
 `;
 }
 
+/** A name with braces is a pattern, and `|` would end a cell. */
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+  return [line(head), `|${'---|'.repeat(head.length)}`, ...rows.map(line)].join('\n');
+}
+
+function tracesPage(): string {
+  const spans = Object.values<SpanDeclaration>(SPANS).map(({ name, kind, by, under, links, means }) => [
+    `\`${name}\``,
+    SPAN_KINDS[kind] ?? '',
+    by,
+    under,
+    links === '' ? '–' : links,
+    means,
+  ]);
+  const attributes = Object.values(ATTRIBUTES).map(({ name, type, from, means }) => [`\`${name}\``, type, from, means]);
+  const events = Object.values(SPAN_EVENTS).map(({ name, means }) => [`\`${name}\``, means]);
+  return `# Traces
+
+Generated from \`libs/telemetry/span-table.ts\`. How to read and sample them: [traces](../guide/traces.md).
+
+## Spans
+
+${table(['span', 'kind', 'made by', 'under', 'linked to', 'means'], spans)}
+
+## Attributes
+
+The names of OpenTelemetry's messaging (Kafka) and GenAI conventions are in development there; Remit pins them here.
+
+${table(['attribute', 'type', 'from', 'means'], attributes)}
+
+## Events
+
+${table(['event', 'means'], events)}
+`;
+}
+
+function metricsPage(): string {
+  const metrics = Object.values<MetricDeclaration>(METRICS);
+  const rows = metrics.map((metric) => {
+    const { name, instrument, unit, by, attributes, means } = metric;
+    return [
+      `\`${name}\``,
+      `\`${prometheusNameOf(metric).sample}\``,
+      instrument,
+      `\`${unit}\``,
+      by,
+      attributes.length === 0 ? '–' : attributes.map((attribute) => `\`${attribute.name}\``).join(', '),
+      means,
+    ];
+  });
+  // the same name may have other values in another metric
+  const uses = metrics.flatMap(({ name, attributes }) => attributes.map((attribute) => ({ metric: name, attribute })));
+  const attributes = [...Map.groupBy(uses, ({ attribute }) => JSON.stringify(attribute)).values()];
+  const values = attributes.map((alike) => {
+    const [{ attribute }] = alike as [(typeof uses)[number]];
+    const { name, from, values: all } = attribute;
+    const listed = typeof all === 'string' ? all : all.map((one) => `\`${one}\``).join(', ');
+    return [`\`${name}\``, from, listed, alike.map(({ metric }) => `\`${metric}\``).join(', ')];
+  });
+  return `# Metrics
+
+Generated from \`libs/telemetry/metric-table.ts\`. How to scrape and read them: [metrics](../guide/metrics.md).
+
+${table(['metric', 'in Prometheus', 'instrument', 'unit', 'told by', 'attributes', 'means'], rows)}
+
+Histograms have \`_bucket\`, \`_sum\` and \`_count\` behind their name in Prometheus.
+
+## Attributes
+
+In Prometheus the dots are underscores. Nothing that an agent writes stands in an attribute unless the charter has that very
+name or verb in it, so the number of series is bounded.
+
+${table(['attribute', 'from', 'values', 'of'], values)}
+`;
+}
+
 /** Every generated file by its path under docs/reference. */
 async function reference(): Promise<Map<string, string>> {
   const files = new Map<string, string>([
     ['asyncapi.json', JSON.stringify(asyncApiDocument())],
     ['openapi.json', JSON.stringify(openApiDocument())],
     ['topics.md', topicsPage()],
+    ['traces.md', tracesPage()],
+    ['metrics.md', metricsPage()],
   ]);
   for (const [name, schema] of jsonSchemas()) files.set(`schemas/${name}.schema.json`, JSON.stringify(schema));
   for (const [path, text] of files) {

@@ -4,7 +4,9 @@ import { BatchTransport, type Batch, type BatchResult, type Bus } from '#bus';
 import type { Config } from '#config';
 import { TOPICS } from '#contracts';
 import { PostgresHistory, type History } from '#record';
-import { BUS, BusModule, CONFIG, type ReadinessCheck } from '#service';
+import { BUS, BusModule, CONFIG, PROCESS_METRICS, type ReadinessCheck } from '#service';
+import type { Metrics } from '#telemetry';
+import { observeAuditLag } from './audit-metrics.js';
 import { ingest } from './ingestion.js';
 import { ProvingModule } from './proving.module.js';
 
@@ -59,8 +61,12 @@ function auditChecks(history: History, transport: BatchTransport): readonly Read
   providers: [
     {
       provide: HISTORY,
-      inject: [CONFIG],
-      useFactory: ({ databaseUrl }: Config): History => new PostgresHistory({ databaseUrl }),
+      inject: [CONFIG, BUS, PROCESS_METRICS],
+      useFactory: ({ databaseUrl }: Config, bus: Bus, metrics: Metrics | undefined): History => {
+        const history = new PostgresHistory({ databaseUrl });
+        if (metrics !== undefined) observeAuditLag(metrics, bus, history);
+        return history;
+      },
     },
     {
       provide: AUDITING,

@@ -3,6 +3,7 @@ import type { Bus } from '#bus';
 import { EVENTS, TOPICS, writeEvent } from '#contracts';
 import type { Checkpoint } from '#domain';
 import type { Projections, ProvenRecord } from '#record';
+import type { RecordWatch } from './record-watch.js';
 
 export interface EpochClosingOptions {
   readonly epochMs: number;
@@ -11,6 +12,8 @@ export interface EpochClosingOptions {
   /** The clock of this process, ms since the epoch. It says when an epoch was closed, and decides nothing. */
   readonly now: () => number;
   readonly onFailure: (error: unknown) => void;
+  /** Verifies what was closed. */
+  readonly watch?: Pick<RecordWatch, 'closed' | 'notClosed'>;
 }
 
 /**
@@ -49,16 +52,26 @@ export class EpochClosing {
   /** One round. */
   async round(): Promise<void> {
     await this.record.prepareMonths(this.options.now());
-    const closed = await this.record.checkpoints.closeEpoch({
-      now: this.options.now(),
-      notForItself: [TOPICS.auditCheckpoints.name],
-    });
+    const closed = await this.#closeEpoch();
     if (closed !== undefined) await appendFile(this.options.file, `${JSON.stringify(closed)}\n`);
     for (const checkpoint of await this.record.checkpoints.unpublished()) {
       await this.bus.publish([checkpointMessage(checkpoint)]);
       await this.record.checkpoints.markPublished(checkpoint);
     }
     await this.projections.advance();
+    await this.options.watch?.closed(closed);
+  }
+
+  async #closeEpoch(): Promise<Checkpoint | undefined> {
+    try {
+      return await this.record.checkpoints.closeEpoch({
+        now: this.options.now(),
+        notForItself: [TOPICS.auditCheckpoints.name],
+      });
+    } catch (error) {
+      this.options.watch?.notClosed(error);
+      throw error;
+    }
   }
 }
 

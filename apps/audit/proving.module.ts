@@ -10,8 +10,11 @@ import {
 import type { Bus } from '#bus';
 import type { Config } from '#config';
 import { Projections, ProvenRecord } from '#record';
-import { BUS, BusModule, CONFIG } from '#service';
+import { BUS, BusModule, CONFIG, PROCESS_METRICS } from '#service';
+import type { Metrics } from '#telemetry';
+import { observeRecord } from './audit-metrics.js';
 import { EpochClosing } from './epoch-closing.js';
+import { RecordWatch } from './record-watch.js';
 
 @Injectable()
 class ProvingLifetime implements OnApplicationBootstrap, BeforeApplicationShutdown {
@@ -20,14 +23,25 @@ class ProvingLifetime implements OnApplicationBootstrap, BeforeApplicationShutdo
   readonly #projections: Projections;
   readonly #closing: EpochClosing;
 
-  constructor(@Inject(CONFIG) { databaseUrl, recordKeys, epochMs }: Config, @Inject(BUS) bus: Bus) {
+  constructor(
+    @Inject(CONFIG) { databaseUrl, recordKeys, epochMs }: Config,
+    @Inject(BUS) bus: Bus,
+    @Inject(PROCESS_METRICS) metrics: Metrics | undefined,
+  ) {
     const options = { databaseUrl, keyFolder: recordKeys, poolSize: 2, applicationName: 'remit-record-proof' };
     this.#record = new ProvenRecord(options);
     this.#projections = new Projections(options);
+    const watch = new RecordWatch(this.#record.stored, {
+      now: Date.now,
+      random: Math.random,
+      onWrong: (problem) => this.#logger.error(problem),
+    });
+    if (metrics !== undefined) observeRecord(metrics, watch);
     this.#closing = new EpochClosing(this.#record, this.#projections, bus, {
       epochMs,
       file: join(recordKeys, 'checkpoints.jsonl'),
       now: Date.now,
+      watch,
       onFailure: (error) => {
         this.#logger.warn(
           `the epoch stays open until the next round: ${error instanceof Error ? error.message : String(error)}`,

@@ -8,8 +8,10 @@ import {
 } from '@nestjs/common';
 import type { Bus } from '#bus';
 import type { History } from '#record';
-import { BUS, BusModule } from '#service';
+import { BUS, BusModule, PROCESS_METRICS } from '#service';
+import type { Metrics } from '#telemetry';
 import { AuditModule, HISTORY } from './audit.module.js';
+import { observeGaps } from './audit-metrics.js';
 import { GapWatch } from './gap-watch.js';
 
 /** Injection token of the {@link GapWatch} of this process. */
@@ -67,8 +69,12 @@ class Reconciling implements OnApplicationBootstrap, BeforeApplicationShutdown {
   providers: [
     {
       provide: GAP_WATCH,
-      inject: [BUS, HISTORY],
-      useFactory: (bus: Bus, history: History) => new GapWatch(bus, history, { now: Date.now }),
+      inject: [BUS, HISTORY, PROCESS_METRICS],
+      useFactory: (bus: Bus, history: History, metrics: Metrics | undefined): GapWatch => {
+        const watch = new GapWatch(bus, history, { now: Date.now });
+        if (metrics !== undefined) observeGaps(metrics, watch);
+        return watch;
+      },
     },
     Reconciling,
   ],

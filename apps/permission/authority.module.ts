@@ -21,18 +21,21 @@ import {
 import { BatchTransport, type Batch, type BatchHandler, type BatchResult, type Bus } from '#bus';
 import type { Config } from '#config';
 import { TOPICS } from '#contracts';
-import type { Views } from '#segment';
+import { CHARTER_KEY, type Views } from '#segment';
 import {
   BUS,
   CONFIG,
   PERMISSION_STORE,
+  PROCESS_METRICS,
   RequiredPermissionStoreModule,
   TRACING,
   TracingModule,
   VIEWS,
   type ReadinessCheck,
 } from '#service';
-import type { Tracing } from '#telemetry';
+import type { Metrics, Tracing } from '#telemetry';
+import { ActionMetrics } from './action-metrics.js';
+import { observeAuthority } from './authority-metrics.js';
 
 /** Injection tokens and Nest transport ids of what feeds the runtime of authority. */
 export const COMMANDS = Symbol('remit.permission-commands');
@@ -46,6 +49,9 @@ export const AUTHORITY_TRANSPORTS = [COMMANDS, USES, ROUNDS] as const;
 export const AUTHORITY_CHECKS = Symbol('remit.authority-checks');
 
 const RUNTIME = Symbol('remit.authority-runtime');
+const ACTION_METRICS = Symbol('remit.action-metrics');
+
+const NOTHING_FOLLOWS: BatchResult = { publish: [], unreadable: [] };
 
 /** What people, timers, agents, decisions and permission events make of authority. */
 @Controller()
@@ -54,7 +60,10 @@ class AuthorityController {
   readonly #decisions: BatchHandler;
   readonly #rounds: BatchHandler;
 
-  constructor(@Inject(RUNTIME) runtime: AuthorityRuntime) {
+  constructor(
+    @Inject(RUNTIME) runtime: AuthorityRuntime,
+    @Inject(ACTION_METRICS) private readonly actions: ActionMetrics | undefined,
+  ) {
     this.#commands = createCommandHandler(runtime);
     this.#decisions = createDecisionHandler(runtime);
     this.#rounds = createSecondRoundHandler(runtime);
@@ -68,6 +77,12 @@ class AuthorityController {
   @MessagePattern(TOPICS.agentDecisions.name, USES)
   settle(@Payload() batch: Batch): Promise<BatchResult> {
     return this.#decisions(batch);
+  }
+
+  @MessagePattern(TOPICS.agentOutcomes.name, USES)
+  count(@Payload() batch: Batch): BatchResult {
+    this.actions?.reported(batch);
+    return NOTHING_FOLLOWS;
   }
 
   @MessagePattern(TOPICS.permissionEvents.name, ROUNDS)
@@ -122,6 +137,12 @@ function authorityChecks(store: PermissionStore, ...transports: readonly BatchTr
   ];
 }
 
+function measureAuthority(views: Views, metrics: Metrics | undefined): ActionMetrics | undefined {
+  if (metrics === undefined) return undefined;
+  observeAuthority(metrics, views, Date.now);
+  return new ActionMetrics(metrics, () => views.charter.latest(CHARTER_KEY)?.charter);
+}
+
 /** The runtime of temporary authority. `judging` is the very module the process judges with: they share the views. */
 @Module({})
 export class AuthorityModule {
@@ -133,15 +154,20 @@ export class AuthorityModule {
       providers: [
         {
           provide: RUNTIME,
-          inject: [BUS, PERMISSION_STORE, VIEWS, CONFIG, TRACING],
+          inject: [BUS, PERMISSION_STORE, VIEWS, CONFIG, TRACING, ACTION_METRICS],
           useFactory: (
             bus: Bus,
             store: PermissionStore,
             views: Views,
             { viewWaitMs }: Config,
             tracing: Tracing | undefined,
-          ): AuthorityRuntime => ({ bus, store, views, viewWaitMs, tracing }),
+            actions: ActionMetrics | undefined,
+          ): AuthorityRuntime => ({
+            ...{ bus, store, views, viewWaitMs, tracing },
+            onDecision: actions && ((message, decision) => actions.decided(message, decision)),
+          }),
         },
+        { provide: ACTION_METRICS, inject: [VIEWS, PROCESS_METRICS], useFactory: measureAuthority },
         ...AUTHORITY_TRANSPORTS.map(transport),
         {
           provide: AUTHORITY_CHECKS,

@@ -1,7 +1,7 @@
 import { handleAndPublish, type Handled, type PublishEvents } from '#event-store';
-import type { Bus } from '#bus';
+import type { Bus, ReceivedMessage } from '#bus';
 import { EVENTS, sha256, TOPICS, writeEvent } from '#contracts';
-import { authorityDecider, commandDigestOf, type PermissionEvent, type PlacedCommand } from '#domain';
+import { authorityDecider, commandDigestOf, type Decision, type PermissionEvent, type PlacedCommand } from '#domain';
 import type { Views } from '#segment';
 import type { Tracing } from '#telemetry';
 import type { PermissionStore } from './permission-store.js';
@@ -15,6 +15,8 @@ export interface AuthorityRuntime {
   readonly viewWaitMs: number;
   /** Traces holds and second rounds. */
   readonly tracing?: Tracing | undefined;
+  /** Told of every decision on the log, before anything is done about it; it may be told again. It must not throw. */
+  readonly onDecision?: ((message: ReceivedMessage, decision: Decision) => void) | undefined;
 }
 
 /** The message cannot be handled now; it comes again later. */

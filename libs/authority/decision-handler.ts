@@ -142,6 +142,7 @@ export function createDecisionHandler(runtime: AuthorityRuntime): BatchHandler {
         unreadable.push({ message, code: reading.code, reason: reading.reason });
         continue;
       }
+      runtime.onDecision?.(message, reading.event.data);
       await handle(message, reading.event.data);
       await batch.heartbeat();
     }

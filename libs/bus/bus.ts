@@ -78,10 +78,34 @@ export interface ConsumeOptions {
 export interface Consumption {
   /** Partitions assigned to this member now, per topic. Empty until the group has settled. */
   assigned(): ReadonlyMap<string, readonly number[]>;
+  /**
+   * The next offset to be worked off, per topic and assigned partition. Left out while it is not known: the group has
+   * never committed there, and this member has not got anything either.
+   */
+  positions(): ReadonlyMap<string, ReadonlyMap<number, number>>;
   /** The member is in the group and knows its partitions; it may have none where there are more members than partitions. */
   settled(): boolean;
   /** Finishes the batch in hand, commits it and leaves the group. */
   stop(): Promise<void>;
+}
+
+/** What came of a batch in the hands of a consumer group. */
+export interface BatchReport {
+  readonly group: string;
+  readonly topic: string;
+  readonly messages: number;
+  /** From the batch's arrival until its offset was committed, or it failed, ms. */
+  readonly ms: number;
+  /** Code of the error for which the same messages come again. */
+  readonly failed?: string;
+  /** What went to dead letters. */
+  readonly parked: readonly Unreadable[];
+}
+
+/** Is told of what the consumer groups of a bus do, and changes nothing of it. It must not throw. */
+export interface ConsumptionWatch {
+  joined(options: ConsumeOptions, consumption: Consumption): void;
+  worked(report: BatchReport): void;
 }
 
 export interface FollowOptions {

@@ -24,7 +24,7 @@ function message(of: Partial<ReceivedMessage>): ReceivedMessage {
 
 function lettersFor(source: ReceivedMessage): OutgoingMessage[] {
   const unreadable = [{ message: source, code: 'REMIT_EVENT_NOT_JSON', reason: 'the value is not JSON' }];
-  const prepared = prepareResult({ publish: [], unreadable }, OFFICE, () => LIMITS, new Partitioner());
+  const { messages: prepared } = prepareResult({ publish: [], unreadable }, OFFICE, () => LIMITS, new Partitioner());
   return prepared.map((one) => one.message);
 }
 
@@ -68,13 +68,14 @@ describe('promise 9: a dead letter', () => {
       value: 'x'.repeat(size),
       source,
     });
-    const prepared = prepareResult(
+    const { messages: prepared, parked } = prepareResult(
       { publish: [result(large, 20_000), result(large, 20_000), result(small, 10)], unreadable: [] },
       OFFICE,
       () => LIMITS,
       new Partitioner(),
     );
     expect(prepared.map(({ topic }) => topic)).toEqual(['out', 'dead']);
+    expect(parked.map(({ message: { offset } }) => offset)).toEqual([1]);
     expect(read(prepared[1]?.message)).toMatchObject({ code: 'REMIT_BUS_MESSAGE_TOO_LARGE', offset: 1 });
   });
 });

@@ -79,6 +79,12 @@ function headerPairs(headers: MessageHeaders): [string, string][] {
   return pairs;
 }
 
+/** What the log is to take, and what of it are dead letters. */
+export interface PreparedResult {
+  readonly messages: PreparedMessage[];
+  readonly parked: readonly Unreadable[];
+}
+
 /**
  * Turns what a handler returned into messages that the log will take: results, then dead letters. A result larger than
  * its topic allows becomes a dead letter of its source: nobody downstream could read it, and trying again will not help.
@@ -88,7 +94,7 @@ export function prepareResult(
   office: DeadLetterOffice,
   limitsOfTopic: (topic: string) => TopicLimits,
   partitioner: Partitioner,
-): PreparedMessage[] {
+): PreparedResult {
   const prepared: PreparedMessage[] = [];
   const unreadable = [...result.unreadable];
   const parked = new Set<ReceivedMessage>();
@@ -108,7 +114,7 @@ export function prepareResult(
       unreadable.push({ message: message.source, code, reason: `its result cannot be sent: ${reason}` });
     }
   }
-  if (unreadable.length === 0) return prepared;
+  if (unreadable.length === 0) return { messages: prepared, parked: unreadable };
   const limits = limitsOfTopic(office.topic);
   for (const one of unreadable) {
     let message = deadLetterOf(one, office);
@@ -119,5 +125,5 @@ export function prepareResult(
     }
     prepared.push({ topic: office.topic, partition: partitioner.choose(message, limits.partitions), bytes, message });
   }
-  return prepared;
+  return { messages: prepared, parked: unreadable };
 }

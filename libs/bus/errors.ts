@@ -35,7 +35,7 @@ export function messageOf(error: unknown): string {
 
 /** What the bus reports while it keeps working. */
 export interface BusReport {
-  readonly level: 'warn' | 'error';
+  readonly level: 'debug' | 'warn' | 'error';
   readonly code: string;
   readonly message: string;
   readonly details?: Readonly<Record<string, unknown>>;

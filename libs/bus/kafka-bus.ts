@@ -5,6 +5,7 @@ import type {
   Bus,
   ConsumeOptions,
   Consumption,
+  ConsumptionWatch,
   Following,
   FollowOptions,
   LogEnds,
@@ -38,6 +39,9 @@ export interface KafkaBusOptions {
   readonly connection?: Connection;
   /** Nothing is reported by default. */
   readonly log?: BusLog;
+  readonly watch?: ConsumptionWatch | undefined;
+  /** Reports what the Kafka client tells of its ordinary work too, at level `debug`. Not by default. */
+  readonly reportsClient?: boolean;
 }
 
 /** The log on Apache Kafka, over kafkajs. */
@@ -45,6 +49,7 @@ export class KafkaBus implements Bus {
   readonly #client: ClientFactory;
   readonly #clientId: string;
   readonly #log: BusLog;
+  readonly #watch: ConsumptionWatch | undefined;
   readonly #topics: KafkaTopics;
   readonly #producer: KafkaProducer;
   readonly #ends: KafkaEnds;
@@ -61,10 +66,12 @@ export class KafkaBus implements Bus {
       replicationFactor = 1,
       connection,
       log = () => undefined,
+      reportsClient = false,
     } = options;
     this.#clientId = clientId;
     this.#log = log;
-    this.#client = clientFactory({ brokers, clientId, log, ...(connection ? { connection } : {}) });
+    this.#watch = options.watch;
+    this.#client = clientFactory({ brokers, clientId, log, reportsClient, ...(connection ? { connection } : {}) });
     this.#topics = new KafkaTopics(this.#client, topics, replicationFactor);
     this.#producer = new KafkaProducer(this.#client, this.#topics, log);
     this.#ends = new KafkaEnds(this.#client);
@@ -116,6 +123,7 @@ export class KafkaBus implements Bus {
         partitioner: this.#partitioner,
         office: this.#office,
         log: this.#log,
+        watch: this.#watch,
         stopped: (reader) => this.#readers.delete(reader),
       },
       options,
@@ -123,6 +131,7 @@ export class KafkaBus implements Bus {
       handler,
     );
     this.#readers.add(consumption);
+    this.#watch?.joined(options, consumption);
     return consumption;
   }
 

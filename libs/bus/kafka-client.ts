@@ -18,6 +18,8 @@ export function clientFactory(options: {
   clientId: string;
   connection?: Connection;
   log: BusLog;
+  /** Whether what the client tells of its ordinary work is wanted. */
+  reportsClient: boolean;
 }): ClientFactory {
   return (overrides) =>
     new kafkajs.Kafka({
@@ -26,7 +28,7 @@ export function clientFactory(options: {
       connectionTimeout: 3000,
       socketFactory: openSocket,
       retry: REQUEST_RETRY,
-      logLevel: kafkajs.logLevel.ERROR,
+      logLevel: options.reportsClient ? kafkajs.logLevel.INFO : kafkajs.logLevel.ERROR,
       logCreator: () => (entry) => report(entry, options.log),
       ...options.connection,
       ...overrides,
@@ -49,10 +51,17 @@ const openSocket: ISocketFactory = ({ host, port, ssl, onConnect }) => {
 /** Parts of kafkajs whose errors reach us as exceptions: we report them ourselves, once and not per attempt. */
 const REPORTED_BY_US: ReadonlySet<string> = new Set(['Connection', 'BrokerPool', 'Producer', 'Consumer', 'Runner']);
 
-function report({ namespace, log }: LogEntry, to: BusLog): void {
-  if (REPORTED_BY_US.has(namespace)) return;
+/** What kafkajs calls an error it tries again: to us a warning. What it does with its days is for debugging only. */
+function report({ namespace, level, log }: LogEntry, to: BusLog): void {
+  const isError = level === kafkajs.logLevel.ERROR;
+  if (isError && REPORTED_BY_US.has(namespace)) return;
   const { message, groupId, topic, partition } = log as LogEntry['log'] & Record<string, unknown>;
-  to({ level: 'warn', code: 'REMIT_BUS_CLIENT', message, details: { namespace, groupId, topic, partition } });
+  to({
+    level: isError ? 'warn' : 'debug',
+    code: 'REMIT_BUS_CLIENT',
+    message,
+    details: { namespace, groupId, topic, partition },
+  });
 }
 
 /** The broker's own name for an error (`MESSAGE_TOO_LARGE` …), wherever kafkajs has wrapped it. */

@@ -2,13 +2,15 @@ import type { EachBatchPayload } from 'kafkajs';
 import type {
   Batch,
   BatchHandler,
+  BatchReport,
   BatchResult,
   ConsumeOptions,
   Consumption,
+  ConsumptionWatch,
   ReceivedMessage,
   Unreadable,
 } from './bus.js';
-import { prepareResult, type DeadLetterOffice } from './dead-letter.js';
+import { prepareResult, type DeadLetterOffice, type PreparedResult } from './dead-letter.js';
 import { BusError, codeOf, messageOf, type BusLog } from './errors.js';
 import { brokerErrorOf, isMembershipLost, type ClientFactory } from './kafka-client.js';
 import type { KafkaProducer, Shipment } from './kafka-producer.js';
@@ -30,11 +32,14 @@ export interface ConsumptionDependencies {
   readonly partitioner: Partitioner;
   readonly office: DeadLetterOffice;
   readonly log: BusLog;
+  readonly watch: ConsumptionWatch | undefined;
   readonly stopped: (consumption: Consumption) => void;
 }
 
 interface Assignment {
   readonly partitions: ReadonlyMap<string, readonly number[]>;
+  /** The next offsets to be worked off, per topic and partition, as far as they are known. */
+  readonly positions: Map<string, Map<number, number>>;
   /** The running maxima of append times that go with the committed offsets, per `topic/partition`, ms. */
   readonly times: Promise<Map<string, number>>;
 }
@@ -64,10 +69,9 @@ export class KafkaConsumption implements Consumption {
         heartbeatInterval: HEARTBEAT_MS,
       }),
       onAssignment: (assignment) => {
-        this.#assignment = assignment && {
-          partitions: new Map(Object.entries(assignment)),
-          times: this.#committedTimes(),
-        };
+        const partitions = new Map<string, readonly number[]>(Object.entries(assignment ?? {}));
+        const positions = new Map([...partitions.keys()].map((topic) => [topic, new Map<number, number>()]));
+        this.#assignment = assignment && { partitions, positions, times: this.#committedTimes(partitions, positions) };
       },
       onBatch: (payload) => this.#process(payload),
     });
@@ -75,6 +79,10 @@ export class KafkaConsumption implements Consumption {
 
   assigned(): ReadonlyMap<string, readonly number[]> {
     return this.#assignment?.partitions ?? new Map();
+  }
+
+  positions(): ReadonlyMap<string, ReadonlyMap<number, number>> {
+    return this.#assignment?.positions ?? new Map();
   }
 
   settled(): boolean {
@@ -92,14 +100,20 @@ export class KafkaConsumption implements Consumption {
    * Read again at every assignment: another member may have come further, and what this one had read beyond its last
    * commit must not count, or the same intent would be judged at another time.
    */
-  async #committedTimes(): Promise<Map<string, number>> {
+  async #committedTimes(
+    assigned: ReadonlyMap<string, readonly number[]>,
+    positions: ReadonlyMap<string, Map<number, number>>,
+  ): Promise<Map<string, number>> {
     const backOff = new BackOff();
     for (;;) {
       try {
         const times = new Map<string, number>();
-        const metadata = await this.on.topics.committedMetadata(this.options.group, this.options.topics);
-        for (const [topic, partitions] of metadata) {
-          for (const [partition, text] of partitions) times.set(`${topic}/${partition}`, logTimeIn(text));
+        const committed = await this.on.topics.committed(this.options.group, this.options.topics);
+        for (const [topic, partitions] of committed) {
+          for (const [partition, { next, metadata }] of partitions) {
+            times.set(`${topic}/${partition}`, logTimeIn(metadata));
+            if (assigned.get(topic)?.includes(partition) === true) positions.get(topic)?.set(partition, next);
+          }
         }
         return times;
       } catch (error) {
@@ -115,26 +129,38 @@ export class KafkaConsumption implements Consumption {
     const where = `${topic}/${partition}`;
     const assignment = this.#assignment;
     if (!this.#isOurs(topic, partition) || assignment === undefined) return;
+    const began = performance.now();
     const membership = new Membership(payload);
     const times = await membership.during(assignment.times);
     if (this.#mustGiveUp()) return;
+    const position = assignment.positions.get(topic);
+    if (position?.has(partition) === false) position.set(partition, Number(payload.batch.firstOffset()));
     const { messages, unreadable, logTime } = read(payload, times.get(where) ?? 0);
-    let shipment: Shipment;
+    let prepared: PreparedResult;
     try {
       const batch = membership.batch(topic, partition, messages);
       const { publish, unreadable: more } = messages.length === 0 ? NOTHING : await this.handler(batch);
-      shipment = await membership.during(this.#prepare({ publish, unreadable: [...unreadable, ...more] }));
+      prepared = await membership.during(this.#prepare({ publish, unreadable: [...unreadable, ...more] }));
       this.#failures.delete(where);
     } catch (error) {
       membership.throwIfLost();
       this.#comeAgain(where, payload, error);
+      const failed = codeOf(error) ?? 'REMIT_BUS_HANDLER_FAILED';
+      this.#tell({ topic, messages: messages.length, ms: performance.now() - began, failed, parked: [] });
       return;
     }
-    if (!(await this.#publish(shipment, where, membership, payload))) return;
+    if (!(await this.#publish({ messages: prepared.messages, sent: 0 }, where, membership, payload))) return;
     const lastOffset = payload.batch.lastOffset();
     if (!(await this.#commit(payload, Number(lastOffset) + 1, logTime, membership))) return;
     times.set(where, logTime);
+    position?.set(partition, Number(lastOffset) + 1);
     payload.resolveOffset(lastOffset);
+    const { parked } = prepared;
+    this.#tell({ topic, messages: messages.length, ms: performance.now() - began, parked });
+  }
+
+  #tell(report: Omit<BatchReport, 'group'>): void {
+    this.on.watch?.worked({ group: this.options.group, ...report });
   }
 
   #isOurs(topic: string, partition: number): boolean {
@@ -164,7 +190,7 @@ export class KafkaConsumption implements Consumption {
     this.#resumptions.add(timer);
   }
 
-  async #prepare(result: BatchResult): Promise<Shipment> {
+  async #prepare(result: BatchResult): Promise<PreparedResult> {
     const { topics, office, partitioner } = this.on;
     const limits = new Map<string, TopicLimits>();
     const learn = async (topic: string): Promise<void> => {
@@ -172,10 +198,7 @@ export class KafkaConsumption implements Consumption {
     };
     for (const { topic } of result.publish) if (!limits.has(topic)) await learn(topic);
     if (!limits.has(office.topic)) await learn(office.topic);
-    return {
-      messages: prepareResult(result, office, (topic) => limits.get(topic) as TopicLimits, partitioner),
-      sent: 0,
-    };
+    return prepareResult(result, office, (topic) => limits.get(topic) as TopicLimits, partitioner);
   }
 
   /** Tries until the brokers have acknowledged all of it, while the partition is ours. */

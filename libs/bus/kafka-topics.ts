@@ -16,6 +16,12 @@ const ATTEMPTS = 5;
 /** About 10 s: other processes create the same topics at the same moment, and brokers may still be starting. */
 export const CREATION_ATTEMPTS = 10;
 
+/** The next offset a group has to read, and the text it has left there. */
+export interface CommittedOffset {
+  readonly next: number;
+  readonly metadata: string;
+}
+
 /** Creates, checks and describes topics; reads what groups have committed. */
 export class KafkaTopics {
   readonly #limits = new Map<string, TopicLimits>();
@@ -74,15 +80,19 @@ export class KafkaTopics {
     return limits;
   }
 
-  /** Offset metadata that a group has committed, per topic and partition; empty text where there is none. */
-  async committedMetadata(group: string, topics: readonly string[]): Promise<Map<string, Map<number, string>>> {
+  /** What a group has committed, per topic and partition; nothing where it never has. */
+  async committed(group: string, topics: readonly string[]): Promise<Map<string, Map<number, CommittedOffset>>> {
     const committed = await this.#ask(`the offsets of group ${group} could not be read`, ATTEMPTS, (admin) =>
       admin.fetchOffsets({ groupId: group, topics: [...topics] }),
     );
     return new Map(
       committed.map(({ topic, partitions }) => [
         topic,
-        new Map(partitions.map(({ partition, metadata }) => [partition, metadata ?? ''])),
+        new Map(
+          partitions
+            .filter(({ offset }) => Number(offset) >= 0)
+            .map(({ partition, offset, metadata }) => [partition, { next: Number(offset), metadata: metadata ?? '' }]),
+        ),
       ]),
     );
   }

@@ -3,9 +3,11 @@ import { TOPICS, type TopicDeclaration } from '#contracts';
 import type {
   Batch,
   BatchHandler,
+  BatchReport,
   Bus,
   ConsumeOptions,
   Consumption,
+  ConsumptionWatch,
   Following,
   FollowOptions,
   LogEnds,
@@ -14,6 +16,7 @@ import type {
   OutgoingMessage,
   PublishedMessage,
   ReceivedMessage,
+  Unreadable,
 } from './bus.js';
 import { prepareResult, type DeadLetterOffice } from './dead-letter.js';
 import { BusError, codeOf, messageOf, type BusLog } from './errors.js';
@@ -195,6 +198,10 @@ class MemoryGroup {
     if (this.#wanted.delete(where)) this.log.wakeReaders();
   }
 
+  committed(where: string): Committed | undefined {
+    return this.#committed.get(where);
+  }
+
   commit(where: string, committed: Committed): void {
     this.#committed.set(where, committed);
   }
@@ -205,6 +212,7 @@ interface MemoryClient {
   readonly office: DeadLetterOffice;
   readonly partitioner: Partitioner;
   readonly report: BusLog;
+  readonly watch: ConsumptionWatch | undefined;
 }
 
 /** A member of a group: one loop per partition. */
@@ -218,7 +226,7 @@ class MemoryConsumption implements Consumption {
 
   constructor(
     private readonly client: MemoryClient,
-    options: ConsumeOptions,
+    private readonly options: ConsumeOptions,
     private readonly handler: BatchHandler,
   ) {
     this.topics = options.topics;
@@ -247,6 +255,15 @@ class MemoryConsumption implements Consumption {
 
   assigned(): ReadonlyMap<string, readonly number[]> {
     return this.#assigned;
+  }
+
+  positions(): ReadonlyMap<string, ReadonlyMap<number, number>> {
+    const positionsOf = (topic: string, partitions: readonly number[]): ReadonlyMap<number, number> => {
+      return new Map(
+        partitions.map((partition) => [partition, this.#group.committed(`${topic}/${partition}`)?.next ?? 0]),
+      );
+    };
+    return new Map([...this.#assigned].map(([topic, partitions]) => [topic, positionsOf(topic, partitions)]));
   }
 
   settled(): boolean {
@@ -285,12 +302,19 @@ class MemoryConsumption implements Consumption {
         await news;
         continue;
       }
+      const began = performance.now();
+      const report = (rest: Pick<BatchReport, 'parked' | 'failed'>): void => {
+        const ms = performance.now() - began;
+        this.client.watch?.worked({ group: this.options.group, topic, messages: messages.length, ms, ...rest });
+      };
       try {
-        await this.#process(topic, partition, messages);
+        const parked = await this.#process(topic, partition, messages);
         if (this.#crashed) return;
         this.#group.commit(where, { next: last.offset + 1, logTime: last.logTime });
         backOff.reset();
+        report({ parked });
       } catch (error) {
+        report({ failed: codeOf(error) ?? 'REMIT_BUS_HANDLER_FAILED', parked: [] });
         this.client.report({
           level: 'error',
           code: codeOf(error) ?? 'REMIT_BUS_HANDLER_FAILED',
@@ -305,7 +329,11 @@ class MemoryConsumption implements Consumption {
     }
   }
 
-  async #process(topic: string, partition: number, messages: readonly ReceivedMessage[]): Promise<void> {
+  async #process(
+    topic: string,
+    partition: number,
+    messages: readonly ReceivedMessage[],
+  ): Promise<readonly Unreadable[]> {
     const { log, office, partitioner } = this.client;
     const { generation } = this.#group;
     const batch: Batch = {
@@ -318,9 +346,10 @@ class MemoryConsumption implements Consumption {
       },
     };
     const result = await this.handler(batch);
-    if (this.#crashed) return;
+    if (this.#crashed) return [];
     const prepared = prepareResult(result, office, (name) => log.topic(name).limits, partitioner);
-    for (const message of prepared) log.append(message);
+    for (const message of prepared.messages) log.append(message);
+    return prepared.parked;
   }
 }
 
@@ -390,6 +419,7 @@ export interface MemoryBusOptions {
   readonly clientId?: string;
   readonly deadLetterTopic?: string;
   readonly log?: BusLog;
+  readonly watch?: ConsumptionWatch | undefined;
 }
 
 /** The in-memory twin of `KafkaBus`: one process on a {@link MemoryLog}. */
@@ -404,6 +434,7 @@ export class MemoryBus implements Bus {
       office: { topic: options.deadLetterTopic ?? TOPICS.deadLetters.name, service: options.clientId ?? 'remit' },
       partitioner: new Partitioner(),
       report: options.log ?? (() => undefined),
+      watch: options.watch,
     };
   }
 
@@ -429,6 +460,7 @@ export class MemoryBus implements Bus {
     for (const topic of [...options.topics, this.#client.office.topic]) this.#client.log.topic(topic);
     const consumption = new MemoryConsumption(this.#client, options, handler);
     this.#readers.add(consumption);
+    this.#client.watch?.joined(options, consumption);
     return consumption;
   }
 

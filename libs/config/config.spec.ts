@@ -16,6 +16,15 @@ describe('the configuration', () => {
     expect(readConfig({}).host).toBe('127.0.0.1');
   });
 
+  it('has metrics that can be scraped, unless OpenTelemetry or they are switched off', () => {
+    expect(readConfig({}).exposesMetrics).toBe(true);
+    expect(readConfig({ OTEL_METRICS_EXPORTER: 'none' }).exposesMetrics).toBe(false);
+    expect(readConfig({ OTEL_SDK_DISABLED: 'true' }).exposesMetrics).toBe(false);
+    expect(problemsOf({ OTEL_METRICS_EXPORTER: 'otlp' }).map(({ variable }) => variable)).toEqual([
+      'OTEL_METRICS_EXPORTER',
+    ]);
+  });
+
   it('takes several brokers', () => {
     expect(readConfig({ KAFKA_BROKERS: 'a.example:9092, [::1]:9093' }).kafkaBrokers).toEqual([
       'a.example:9092',

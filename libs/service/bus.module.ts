@@ -1,10 +1,11 @@
-import { Inject, Injectable, Module, type OnApplicationShutdown } from '@nestjs/common';
+import { Inject, Injectable, Logger, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { KafkaBus, type Bus } from '#bus';
-import { loadConfig, type Config } from '#config';
+import type { Config } from '#config';
 import { TOPICS } from '#contracts';
-
-/** Injection token of the process's {@link Config}. */
-export const CONFIG = Symbol('remit.config');
+import type { Metrics } from '#telemetry';
+import { CONFIG, ConfigModule } from './config.module.js';
+import { ConsumptionMetrics } from './metrics-of-consumption.js';
+import { MetricsModule, PROCESS_METRICS } from './metrics.module.js';
 
 /** Injection token of the process's one {@link Bus}. */
 export const BUS = Symbol('remit.bus');
@@ -18,25 +19,33 @@ class BusLifetime implements OnApplicationShutdown {
   }
 }
 
-/** Configuration and the bus: what every process of Remit has. Topics are created and checked before anything reads. */
+/** Configuration, metrics and the bus: what every process of Remit has. Topics are created and checked before anything reads. */
 @Module({
+  imports: [ConfigModule, MetricsModule],
   providers: [
-    { provide: CONFIG, useFactory: (): Config => loadConfig() },
     {
       provide: BUS,
-      inject: [CONFIG],
-      useFactory: async (config: Config): Promise<Bus> => {
+      inject: [CONFIG, PROCESS_METRICS],
+      useFactory: async (config: Config, metrics: Metrics | undefined): Promise<Bus> => {
+        const log = new Logger('bus');
+        const watch = metrics && new ConsumptionMetrics(metrics);
         const bus = new KafkaBus({
           brokers: config.kafkaBrokers,
           topics: Object.values(TOPICS),
           replicationFactor: config.replicationFactor,
+          log: ({ level, code, message, details: { error, ...details } = {} }) => {
+            log[level]({ code, message, error, details });
+          },
+          watch,
+          reportsClient: config.logLevel === 'debug' || config.logLevel === 'trace',
         });
         await bus.ensureTopics(Object.values(TOPICS));
+        watch?.observeLag(bus);
         return bus;
       },
     },
     BusLifetime,
   ],
-  exports: [CONFIG, BUS],
+  exports: [ConfigModule, MetricsModule, BUS],
 })
 export class BusModule {}

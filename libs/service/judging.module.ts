@@ -3,11 +3,13 @@ import { BatchTransport, type Bus } from '#bus';
 import { reserveUses, type PermissionStore } from '#authority';
 import type { Config } from '#config';
 import type { Layer } from '#domain';
-import { CHARTER_KEY, createSegment, createViews, traceJudging, type Views } from '#segment';
-import type { Tracing } from '#telemetry';
-import { BUS, BusModule, CONFIG } from './bus.module.js';
+import { CHARTER_KEY, createSegment, createViews, measureJudging, traceJudging, type Views } from '#segment';
+import type { Metrics, Tracing } from '#telemetry';
+import { BUS, BusModule } from './bus.module.js';
+import { CONFIG } from './config.module.js';
 import { ENGINE } from './engine.js';
 import type { ReadinessCheck } from './health.js';
+import { PROCESS_METRICS } from './metrics.module.js';
 import { COUNTING_STORE, PermissionStoreModule } from './permission-store.module.js';
 import { TRACING, TracingModule } from './tracing.module.js';
 
@@ -72,12 +74,13 @@ export class JudgingModule {
         {
           provide: SEGMENT,
           // the boundary layer alone rests on no grant, so it counts none
-          inject: [VIEWS, CONFIG, BUS, TRACING, { token: COUNTING_STORE, optional: true }],
+          inject: [VIEWS, CONFIG, BUS, TRACING, PROCESS_METRICS, { token: COUNTING_STORE, optional: true }],
           useFactory: (
             views: Views,
             { viewWaitMs }: Config,
             bus: Bus,
             tracing: Tracing | undefined,
+            metrics: Metrics | undefined,
             store: PermissionStore | undefined,
           ) =>
             createSegment(
@@ -86,8 +89,12 @@ export class JudgingModule {
                 engine: ENGINE,
                 viewWaitMs,
                 reserve: store && reserveUses({ bus, store, views }),
-                watches: tracing === undefined ? [] : [traceJudging(tracing, group)],
-                onWatchFault: (error) => log.error(`an intent was judged, but not traced: ${String(error)}`),
+                watches: [
+                  ...(tracing === undefined ? [] : [traceJudging(tracing, group)]),
+                  ...(metrics === undefined ? [] : [measureJudging(metrics)]),
+                ],
+                onWatchFault: (error) =>
+                  log.error(`an intent was judged, but not traced or measured: ${String(error)}`),
               },
               views,
             ),

@@ -1,7 +1,8 @@
 import { Inject, Injectable, Logger, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { PermissionDatabase, type PermissionStore } from '#authority';
 import type { Config } from '#config';
-import { BusModule, CONFIG } from './bus.module.js';
+import { BusModule } from './bus.module.js';
+import { CONFIG } from './config.module.js';
 
 /**
  * Injection token of the {@link PermissionStore} where uses of grants are counted; `undefined` in a process without

@@ -1,10 +1,15 @@
 import 'reflect-metadata';
-import { ConsoleLogger, type Type } from '@nestjs/common';
+import type { Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { MicroserviceOptions } from '@nestjs/microservices';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { loadConfig, type Config } from '#config';
+import { Log } from '#telemetry';
+import { VERSION } from './engine.js';
 import { httpAdapter } from './http-adapter.js';
+import { NestLogger } from './nest-logger.js';
+import { logUncaught } from './process-log.js';
+import { moduleWithIdentity, type ServiceIdentity } from './service-identity.js';
 
 /** One process: its name in logs, its root module, and the injection tokens of the transports that feed it. */
 export interface Service {
@@ -17,25 +22,32 @@ export interface Service {
 
 /**
  * Starts a process of Remit: views first, then consumption, then the health endpoint. SIGTERM and SIGINT finish the
- * batch in hand, commit it, leave the group and exit. A start that fails says why in one line and exits with 1.
+ * batch in hand, commit it, leave the group and exit. A start that fails says why in one line of the log and exits with
+ * 1; so does whatever nobody has caught later.
  */
 export async function runService(service: Service): Promise<void> {
+  const identity = { name: `remit-${service.name}`, version: VERSION };
+  let log = new Log({ service: identity.name, level: 'info' });
   try {
-    await start(service, loadConfig());
+    const config = loadConfig();
+    log = new Log({ service: identity.name, level: config.logLevel, secrets: config.secrets });
+    logUncaught(log);
+    await start(service, identity, config, new NestLogger(log));
   } catch (error) {
-    process.stderr.write(
-      `remit ${service.name} did not start: ${error instanceof Error ? error.message : String(error)}\n`,
-    );
+    log.write('fatal', { message: `${service.name} did not start`, scope: 'process', error });
     process.exit(1);
   }
 }
 
-async function start(service: Service, config: Config): Promise<void> {
-  const logger = new ConsoleLogger(service.name, { json: true, logLevels: [config.logLevel] });
-  const app = await NestFactory.create<NestFastifyApplication>(service.module, httpAdapter(), {
-    logger,
-    abortOnError: false,
-  });
+async function start(service: Service, identity: ServiceIdentity, config: Config, logger: NestLogger): Promise<void> {
+  const app = await NestFactory.create<NestFastifyApplication>(
+    moduleWithIdentity(service.module, identity),
+    httpAdapter(),
+    {
+      logger,
+      abortOnError: false,
+    },
+  );
   app.enableShutdownHooks([], { useProcessExit: true });
   for (const transport of service.transports) {
     app.connectMicroservice<MicroserviceOptions>({ strategy: app.get(transport) });
@@ -44,5 +56,5 @@ async function start(service: Service, config: Config): Promise<void> {
   await app.init();
   await app.startAllMicroservices();
   await app.listen(config.port, config.host);
-  logger.log(`${service.name} judges; health on http://${config.host}:${config.port}/readyz`);
+  logger.log(`${service.name} judges; health on http://${config.host}:${config.port}/readyz`, 'process');
 }

@@ -1,7 +1,9 @@
 import { Inject, Injectable, Logger, Module, type OnApplicationShutdown } from '@nestjs/common';
 import type { Config } from '#config';
-import { Tracing } from '#telemetry';
-import { BusModule, CONFIG } from './bus.module.js';
+import { observeSpans, Tracing, type Metrics } from '#telemetry';
+import { BusModule } from './bus.module.js';
+import { CONFIG } from './config.module.js';
+import { PROCESS_METRICS } from './metrics.module.js';
 import { SERVICE_IDENTITY, type ServiceIdentity } from './service-identity.js';
 
 /** Injection token of the process's {@link Tracing}; `undefined` where no collector is configured. */
@@ -16,22 +18,31 @@ class TracingLifetime implements OnApplicationShutdown {
   }
 }
 
-function startTracing({ tracing }: Config, { name, version }: ServiceIdentity): Tracing | undefined {
-  if (tracing === undefined) return undefined;
+function startTracing(
+  { tracing: terms }: Config,
+  { name, version }: ServiceIdentity,
+  metrics: Metrics | undefined,
+): Tracing | undefined {
+  if (terms === undefined) return undefined;
   const log = new Logger('tracing');
-  return new Tracing({
+  const tracing = new Tracing({
     service: name,
     version,
-    endpoint: tracing.endpoint,
-    sampling: tracing.sampling,
-    onTrouble: (message) => log.warn(`spans do not arrive at ${tracing.endpoint}; nothing else suffers: ${message}`),
+    endpoint: terms.endpoint,
+    sampling: terms.sampling,
+    onTrouble: (message) => log.warn(`spans do not arrive at ${terms.endpoint}; nothing else suffers: ${message}`),
   });
+  if (metrics !== undefined) observeSpans(metrics, () => tracing.counts());
+  return tracing;
 }
 
 /** Traces of this process, sent to the collector that the configuration names. */
 @Module({
   imports: [BusModule],
-  providers: [{ provide: TRACING, inject: [CONFIG, SERVICE_IDENTITY], useFactory: startTracing }, TracingLifetime],
+  providers: [
+    { provide: TRACING, inject: [CONFIG, SERVICE_IDENTITY, PROCESS_METRICS], useFactory: startTracing },
+    TracingLifetime,
+  ],
   exports: [TRACING],
 })
 export class TracingModule {}

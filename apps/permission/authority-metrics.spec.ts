@@ -1,0 +1,88 @@
+import { describe, expect, it } from '@jest/globals';
+import { INITIAL_AUTHORITY, type AgentAuthority, type Grant, type PermissionRequest } from '#domain';
+import { authorityFigures } from './authority-metrics.js';
+
+const NOW = Date.UTC(2026, 10, 3, 12);
+const MINUTE_MS = 60_000;
+
+function grant(grantId: string, endsInMs: number, of: Partial<Pick<Grant, 'uses' | 'reservations'>> = {}): Grant {
+  return {
+    ...{ grantId, permission: 'admin', constraints: {}, uses: null, reservations: {}, status: 'granted' },
+    ...{ grantedAt: NOW - MINUTE_MS, expiresAt: NOW + endsInMs, grantedBy: 'ann', approvedBy: [], reason: 'r' },
+    ...{ charterDigest: '0'.repeat(64), review: 'not needed' },
+    ...of,
+  };
+}
+
+function request(requestId: string, agedMs: number, leftMs: number, isHold = true): PermissionRequest {
+  const held = {
+    intentId: 'i',
+    decisionId: 'd',
+    actionDigest: 'a',
+    chainId: 'c',
+    source: { topic: 'agent.actions', partition: 0, offset: 0 },
+    action: { type: 'update', target: 'ledger' },
+  };
+  return {
+    ...{ requestId, needs: [], durationMs: MINUTE_MS, uses: 1, constraints: {}, charterDigest: '0'.repeat(64) },
+    ...{ requestedBy: 'agent', requestedAt: NOW - agedMs, reason: 'r', expiresAt: NOW + leftMs, entries: [] },
+    ...(isHold ? { held } : {}),
+    status: 'open',
+  };
+}
+
+function authority(grants: readonly Grant[], requests: readonly PermissionRequest[] = []): AgentAuthority {
+  return {
+    ...INITIAL_AUTHORITY,
+    grants: Object.fromEntries(grants.map((one) => [one.grantId, one])),
+    requests: Object.fromEntries(requests.map((one) => [one.requestId, one])),
+  };
+}
+
+describe('what is shown of authority', () => {
+  it('is how many actions are held, how long the oldest has waited, and when the next runs out', () => {
+    const ended: PermissionRequest = {
+      ...request('ended', 9 * MINUTE_MS, -MINUTE_MS),
+      status: 'expired',
+      endedAt: NOW,
+    };
+    const waiting = [request('old', 5 * MINUTE_MS, 10 * MINUTE_MS), request('young', MINUTE_MS, 2 * MINUTE_MS)];
+    const figures = authorityFigures(
+      [authority([], [...waiting, ended]), authority([], [request('ask', 1, 1, false)])],
+      NOW,
+    );
+    expect(figures).toMatchObject({
+      holdsOpen: 2,
+      oldestHold: NOW - 5 * MINUTE_MS,
+      nextHoldEnd: NOW + 2 * MINUTE_MS,
+    });
+  });
+
+  it('is which grants are in force: none that is over, recorded or not, and none without a use left', () => {
+    const reservations = { use: { status: 'used', intentId: 'i', actionDigest: 'a' } } as const;
+    const figures = authorityFigures(
+      [
+        authority([grant('soon', 14 * MINUTE_MS), grant('later', 60 * MINUTE_MS), grant('over', 0)]),
+        authority([
+          grant('spent', MINUTE_MS, { uses: 1, reservations }),
+          grant('left', 30 * MINUTE_MS, { uses: 2, reservations }),
+        ]),
+      ],
+      NOW,
+    );
+    expect(figures).toMatchObject({ grantsActive: 3, grantsExpiring: 1, nextGrantEnd: NOW + 14 * MINUTE_MS });
+  });
+
+  it('is how many agents are suspended, and nothing of what there is none of', () => {
+    const suspended: AgentAuthority = { ...INITIAL_AUTHORITY, status: 'suspended', by: 'ann', reason: 'r' };
+    expect(authorityFigures([INITIAL_AUTHORITY, suspended], NOW)).toEqual({
+      holdsOpen: 0,
+      oldestHold: undefined,
+      nextHoldEnd: undefined,
+      grantsActive: 0,
+      grantsExpiring: 0,
+      nextGrantEnd: undefined,
+      agentsSuspended: 1,
+    });
+  });
+});

@@ -1,0 +1,185 @@
+import { describe, expect, it } from '@jest/globals';
+import { v7 as uuidv7 } from 'uuid';
+import { EVENTS, sha256, writeEvent } from '#contracts';
+import {
+  actionDigestOf,
+  checkCharter,
+  INITIAL_AUTHORITY,
+  judge,
+  judgeBehindViews,
+  judgeWithoutCharter,
+  LAYERS,
+  type Charter,
+  type Intent,
+  type JudgedIntent,
+  type Layer,
+} from '#domain';
+import { Metrics } from '#telemetry';
+import { readExposition, type ExposedSample } from '#testing';
+import type { Judged, JudgedLayer } from './judged.js';
+import { measureJudging } from './judging-metrics.js';
+
+const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
+
+const CHARTER_TEXT = [
+  'charter: metrics',
+  'stage: enforce',
+  'classifications: [public]',
+  'systems: { reporting: { classification: public } }',
+  'agents:',
+  '  reporter: { owner: tests, purpose: report, scope: { actions: [read], systems: [reporting] } }',
+  'policies:',
+  '  - { id: no-exports, severity: non_critical, violated_when: action.destination == "elsewhere", effect: deny, reason: no }',
+  'rollout: { non_critical: shadow }',
+].join('\n');
+
+function charter(): Charter {
+  const checked = checkCharter(CHARTER_TEXT, sha256);
+  if (!checked.ok) throw new Error(JSON.stringify(checked));
+  return checked.charter;
+}
+
+function intentOf(agentId: string, type: string, destination?: string): Intent {
+  const action = { type, target: 'reporting', ...(destination === undefined ? {} : { destination }) };
+  return { intentId: uuidv7(), agentId, action };
+}
+
+/** An intent as a segment of these layers has judged it. */
+function judgedBy(
+  layers: readonly Layer[],
+  intent: Intent,
+  how: { charter?: Charter | undefined; behind?: boolean; before?: JudgedIntent['verdicts']; traced?: boolean } = {},
+): Judged {
+  const { charter: inForce, behind = false, before = [], traced = false } = how;
+  const judgedAt = Date.UTC(2026, 10, 3, 12);
+  const actionDigest = actionDigestOf(intent.action, sha256);
+  const input = inForce && { intent, actionDigest, judgedAt, charter: inForce, authority: INITIAL_AUTHORITY };
+  const judged = layers.map((layer, index): JudgedLayer => {
+    const verdict = behind ? judgeBehindViews(layer) : input ? judge(layer, input) : judgeWithoutCharter(layer);
+    return { layer, verdict, ms: (index + 1) / 1000 };
+  });
+  const event = writeEvent(EVENTS.intent, {
+    id: intent.intentId,
+    source: '/spec',
+    subject: intent.agentId,
+    data: intent,
+  });
+  const place = { topic: 'agent.actions', partition: 0, offset: 0 };
+  const flags = traced ? '01' : '00';
+  const message = {
+    ...{ ...place, appendTime: judgedAt, logTime: judgedAt, key: Buffer.from(intent.agentId) },
+    value: Buffer.from(event.value),
+    headers: { traceparent: Buffer.from(`00-${TRACE_ID}-b7ad6b7169203331-${flags}`) },
+  };
+  const stamp = {
+    judgedAt: new Date(judgedAt).toISOString(),
+    source: place,
+    charter: { digest: inForce?.digest ?? null, position: 1 },
+    permissions: { position: 0 },
+  };
+  return {
+    batch: { ...place, messages: [message], heartbeat: () => Promise.resolve() },
+    message,
+    subject: { intent, actionDigest, stamp, verdicts: [...before, ...judged.map(({ verdict }) => verdict)] },
+    layers: judged,
+    charter: inForce,
+    decision: undefined,
+    began: judgedAt,
+    ended: judgedAt,
+  };
+}
+
+/** What the metrics say after a segment has judged these, in one batch. */
+async function exposedAfter(judged: readonly Judged[]): Promise<(family: string) => readonly ExposedSample[]> {
+  const metrics = new Metrics({ service: 'spec', version: '1' });
+  const watch = measureJudging(metrics);
+  const [first] = judged;
+  for (const one of judged) expect(watch.judged(one)).toBeUndefined();
+  if (first !== undefined) watch.finished?.(first.batch, judged);
+  const families = readExposition(await metrics.scrape('openmetrics'), 'openmetrics');
+  return (family) => families.find(({ name }) => name === family)?.samples ?? [];
+}
+
+function failClosedBy(samples: readonly ExposedSample[]): Record<string, number> {
+  const told = samples.filter(({ value }) => value > 0);
+  return Object.fromEntries(told.map(({ labels, value }) => [labels['remit_reason'] ?? '', value]));
+}
+
+describe('the metrics of judging', () => {
+  it('count what each rule found, and whether it counted', async () => {
+    const inForce = charter();
+    const exported = intentOf('reporter', 'read', 'elsewhere');
+    const exposed = await exposedAfter([
+      judgedBy(LAYERS, exported, { charter: inForce }),
+      judgedBy(LAYERS, exported, { charter: inForce }),
+      judgedBy(LAYERS, intentOf('reporter', 'write'), { charter: inForce }),
+      judgedBy(LAYERS, intentOf('reporter', 'read'), { charter: inForce }),
+    ]);
+    const findings = exposed('remit_findings').map(({ labels, value }) => ({ ...labels, value }));
+    expect(findings).toEqual([
+      {
+        remit_rule: 'no-exports',
+        remit_layer: 'policy',
+        remit_mode: 'shadow',
+        remit_effect: 'violation',
+        remit_severity: 'non_critical',
+        value: 2,
+      },
+      {
+        remit_rule: 'intended-scope',
+        remit_layer: 'verification',
+        remit_mode: 'enforced',
+        remit_effect: 'violation',
+        remit_severity: 'critical',
+        value: 1,
+      },
+    ]);
+  });
+
+  it('count an intent that failed closed once for its reason, however many layers and processes say so', async () => {
+    const intent = intentOf('reporter', 'read');
+    const all = await exposedAfter([judgedBy(LAYERS, intent, { behind: true })]);
+    expect(failClosedBy(all('remit_fail_closed'))).toEqual({ 'views-behind': 1 });
+    const later = await exposedAfter([
+      judgedBy(['policy'], intent, { behind: true, before: [judgeBehindViews('verification')] }),
+    ]);
+    expect(failClosedBy(later('remit_fail_closed'))).toEqual({});
+    const without = await exposedAfter([judgedBy(LAYERS, intent)]);
+    expect(failClosedBy(without('remit_fail_closed'))).toEqual({ 'no-active-charter': 1 });
+    const unknown = await exposedAfter([judgedBy(LAYERS, intentOf('stranger', 'read'), { charter: charter() })]);
+    expect(failClosedBy(unknown('remit_fail_closed'))).toEqual({ 'unknown-agent': 1 });
+  });
+
+  it('show every reason for failing closed before the first one does, so that the first is seen as a rise', async () => {
+    const exposed = await exposedAfter([]);
+    expect(exposed('remit_fail_closed').map(({ value }) => value)).toEqual([0, 0, 0, 0, 0]);
+  });
+
+  it('time each layer of a few intents of a batch, with the trace where there is one', async () => {
+    const inForce = charter();
+    const batch = Array.from({ length: 200 }, () =>
+      judgedBy(LAYERS, intentOf('reporter', 'read'), { charter: inForce, traced: true }),
+    );
+    const exposed = await exposedAfter(batch);
+    const samples = exposed('remit_layer_duration_seconds');
+    const counts = samples.filter(({ name }) => name.endsWith('_count'));
+    expect(counts.map(({ labels, value }) => [labels['remit_layer'], value])).toEqual(
+      LAYERS.map((layer) => [layer, 4]),
+    );
+    const traced = samples.flatMap(({ exemplar }) => exemplar?.labels['trace_id'] ?? []);
+    expect(traced).toEqual(LAYERS.map(() => TRACE_ID));
+    const few = await exposedAfter(batch.slice(0, 3).map((one) => ({ ...one, layers: one.layers.slice(0, 1) })));
+    expect(few('remit_layer_duration_seconds').find(({ name }) => name.endsWith('_count'))?.value).toBe(3);
+  });
+
+  it('do not grow with what agents call themselves and their actions', async () => {
+    const inForce = charter();
+    const hostile = Array.from({ length: 1000 }, (_, n) =>
+      judgedBy(LAYERS, intentOf(`agent-${String(n)}`, `verb_${String(n)}`, `place ${String(n)}`), { charter: inForce }),
+    );
+    const exposed = await exposedAfter(hostile);
+    expect(exposed('remit_findings').map(({ labels, value }) => [labels['remit_rule'], value])).toEqual([
+      ['unknown-agent', 1000],
+    ]);
+  });
+});

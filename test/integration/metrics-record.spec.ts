@@ -1,0 +1,187 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { MemoryBus, MemoryLog } from '#bus';
+import { EVENTS, TOPICS, writeEvent } from '#contracts';
+import type { Checkpoint } from '#domain';
+import { PostgresHistory, Projections, ProvenRecord, type RecordedMessage } from '#record';
+import { Metrics } from '#telemetry';
+import { readExposition } from '#testing';
+import { observeAuditLag, observeRecord } from '../../apps/audit/audit-metrics.js';
+import { EpochClosing } from '../../apps/audit/epoch-closing.js';
+import { whatIsWrongWith } from '../../apps/audit/epoch-verification.js';
+import { RecordWatch } from '../../apps/audit/record-watch.js';
+import { asIntruder, createOwnDatabase, emptyRecord, openLine, type OwnDatabase } from './own-database.js';
+
+// A busy machine is slow; it is not wrong.
+jest.setTimeout(120_000);
+
+const START = Date.UTC(2026, 10, 3, 12);
+
+let keyFolder: string;
+let database: OwnDatabase;
+let history: PostgresHistory;
+let record: ProvenRecord;
+let projections: Projections;
+let bus: MemoryBus;
+let metrics: Metrics;
+let closing: EpochClosing;
+let told: string[];
+let now: number;
+
+beforeAll(async () => {
+  keyFolder = mkdtempSync(join(tmpdir(), 'remit-keys-'));
+  database = await createOwnDatabase();
+  history = new PostgresHistory({ databaseUrl: database.url, keyFolder });
+  record = new ProvenRecord({ databaseUrl: database.url, keyFolder });
+  projections = new Projections({ databaseUrl: database.url, keyFolder });
+  await history.ping();
+});
+
+afterAll(async () => {
+  await Promise.all([history.close(), record.close(), projections.close()]);
+  await database.drop();
+  rmSync(keyFolder, { recursive: true });
+});
+
+beforeEach(async () => {
+  await emptyRecord(database);
+  told = [];
+  now = START;
+  bus = new MemoryBus(new MemoryLog(() => now));
+  await bus.ensureTopics(Object.values(TOPICS));
+  metrics = new Metrics({ service: 'spec', version: '1' });
+  const onWrong = ({ code, message }: { code: string; message: string }) => told.push(`${code}: ${message}`);
+  const watch = new RecordWatch(record.stored, { now: () => now, random: () => 0.5, onWrong });
+  observeRecord(metrics, watch);
+  closing = new EpochClosing(record, projections, bus, {
+    ...{ epochMs: 60_000, now: () => now, file: join(keyFolder, 'checkpoints.jsonl'), watch },
+    onFailure: (error) => told.push(String(error)),
+  });
+});
+
+function message(partition: number, offset: number): RecordedMessage {
+  const data = { agentId: 'payer', intentId: `intent-${String(partition)}-${String(offset)}`, chainId: 'payroll' };
+  const event = writeEvent<unknown>(
+    { ...EVENTS.decision, data: EVENTS.decision.data },
+    { id: `event-${String(partition)}-${String(offset)}`, source: '/test', subject: 'payer', data },
+  );
+  return {
+    ...{ topic: TOPICS.agentDecisions.name, partition, offset, appendTime: START + offset },
+    ...{ key: Buffer.from('payer'), value: Buffer.from(event.value), headers: {} },
+  };
+}
+
+/** Neighbouring messages of two partitions. Offset 3 is a transaction marker: no message will ever lie there. */
+async function store(from: number, to: number): Promise<void> {
+  const offsets = Array.from({ length: to - from }, (_, i) => from + i).filter((offset) => offset !== 3);
+  await history.append([0, 1].flatMap((partition) => offsets.map((offset) => message(partition, offset))));
+}
+
+async function value(family: string): Promise<number | undefined> {
+  const families = readExposition(await metrics.scrape('openmetrics'), 'openmetrics');
+  return families.find(({ name }) => name === family)?.samples[0]?.value;
+}
+
+describe('promise 8: what the metrics say of the record', () => {
+  it('is that it verifies, epoch after epoch, and how old the newest checkpoint is', async () => {
+    await store(0, 6);
+    await closing.round();
+    await store(6, 9);
+    await closing.round();
+    now += 90_000;
+    expect(await value('remit_record_verified')).toBe(1);
+    expect(await value('remit_record_verification_failures')).toBe(0);
+    expect(await value('remit_record_checkpoint_age_seconds')).toBe(90);
+    // nothing new is nothing unproven
+    await closing.round();
+    expect(await value('remit_record_checkpoint_age_seconds')).toBe(0);
+    expect(told).toEqual([]);
+  });
+
+  it('is 0 from the first epoch that was tampered with before it was signed, until it is mended, with what to do', async () => {
+    await store(0, 6);
+    await closing.round();
+    await store(6, 9);
+    const place = `WHERE "partition" = 1 AND "offset" = 7`;
+    const change = `UPDATE record.history SET agent_id = $1 ${place}`;
+    const [before] = await database.query(`SELECT agent_id FROM record.history ${place}`);
+    await asIntruder(database, change, ['somebody else']);
+    await closing.round();
+    expect(await value('remit_record_verified')).toBe(0);
+    expect(await value('remit_record_verification_failures')).toBe(1);
+    expect(told).toHaveLength(1);
+    expect(told[0]).toMatch(/^REMIT_RECORD_NOT_VERIFIED: epoch 2 .*agent\.decisions\/1: the entry at offset 7 is not/);
+    expect(told[0]).toContain('remit audit verify');
+    await store(9, 10);
+    await closing.round();
+    expect(await value('remit_record_verified')).toBe(0);
+    await asIntruder(database, change, [before?.['agent_id']]);
+    await closing.round();
+    expect(await value('remit_record_verified')).toBe(1);
+    expect(await value('remit_record_verification_failures')).toBe(2);
+  });
+
+  it('is 0 when the record does not even lead to where it ended, so that nothing can be signed', async () => {
+    await store(0, 6);
+    await asIntruder(database, 'DELETE FROM record.history WHERE "partition" = 0 AND "offset" = 5');
+    await expect(closing.round()).rejects.toMatchObject({ code: 'REMIT_RECORD_ALTERED' });
+    expect(await value('remit_record_verified')).toBe(0);
+    expect(await value('remit_record_verification_failures')).toBe(1);
+    expect(told[0]).toContain('nothing more is signed');
+  });
+
+  it.each([
+    ['a deleted entry', 'DELETE FROM record.history WHERE "partition" = 0 AND "offset" = 4', 'offset 4 is missing'],
+    [
+      'a deleted first entry',
+      'DELETE FROM record.history WHERE "partition" = 0 AND "offset" = 0',
+      'offset 0 is missing',
+    ],
+    ['another value', `UPDATE record.history SET value = '\\x00' WHERE "offset" = 2`, 'offset 2 is not'],
+    [
+      'another time',
+      `UPDATE record.history SET append_time = append_time + interval '1 ms' WHERE "offset" = 0`,
+      'offset 0',
+    ],
+    ['another hash', `UPDATE record.history SET hash = '\\x00' WHERE "offset" = 1`, 'offset 1 is not'],
+    ['other leaves', `UPDATE record.epoch_leaves SET hashes = hashes || '\\x00'`, 'leaves'],
+  ])('finds %s in an epoch', async (_, tampering, what) => {
+    await store(0, 6);
+    const checkpoint = await record.checkpoints.closeEpoch({ now });
+    const check = (one: Checkpoint | undefined, mostEntries: number) =>
+      one && whatIsWrongWith(one, record.stored, { mostEntries, random: () => 0 });
+    expect([checkpoint?.body.entries, await check(checkpoint, 100), await check(checkpoint, 1)]).toEqual([
+      12,
+      undefined,
+      undefined,
+    ]);
+    await asIntruder(database, tampering);
+    expect(await check(checkpoint, 100)).toContain(what);
+  });
+
+  it('is how many messages are not in the record yet, also while the database is away', async () => {
+    const line = await openLine(database.url);
+    const remote = new PostgresHistory({ databaseUrl: line.url, keyFolder });
+    observeAuditLag(metrics, bus, remote);
+    const lag = async (): Promise<number | undefined> => {
+      const families = readExposition(await metrics.scrape('openmetrics'), 'openmetrics');
+      const samples = families.find(({ name }) => name === 'remit_audit_lag')?.samples ?? [];
+      const own = ({ labels }: (typeof samples)[number]) =>
+        labels['messaging_destination_name'] === TOPICS.agentDecisions.name;
+      return samples.find(own)?.value;
+    };
+    const publish = (offset: number) =>
+      bus.publish([{ topic: TOPICS.agentDecisions.name, key: null, value: String(offset), partition: 0 }]);
+    for (let offset = 0; offset < 3; offset += 1) await publish(offset);
+    expect(await lag()).toBe(3);
+    await line.cut();
+    await publish(3);
+    // an answer is used for a second
+    while ((await lag()) !== 4) await new Promise((resolve) => setTimeout(resolve, 100));
+    await line.mend();
+    await remote.close();
+    await line.cut();
+  });
+});
