@@ -8,6 +8,7 @@ import { measurePolicies } from './policies.js';
 import { measureReplay } from './replay.js';
 import { measureRecord, measureRecordGrowth } from './record.js';
 import { measureThroughput } from './throughput.js';
+import { measureTracing } from './tracing.js';
 
 const progress = (line: string): void => void process.stderr.write(`${line}\n`);
 
@@ -28,6 +29,10 @@ const GROUPS: Record<string, { about: string; measure: () => Promise<Figure[]> |
   throughput: {
     about: 'decisions per second, beside a bare kafkajs loop and the stock Nest transport',
     measure: () => measureThroughput(loadConfig().kafkaBrokers, progress),
+  },
+  tracing: {
+    about: 'decisions per second with tracing and metrics, beside none of them',
+    measure: () => measureTracing(loadConfig().kafkaBrokers, progress),
   },
   pii: { about: 'personal data: recall and precision on labelled cases', measure: piiQuality },
   record: {

@@ -9,7 +9,8 @@ import { EVENTS, sha256, TOPICS, writeEvent, type TopicDeclaration } from '#cont
 import { checkCharter, type Intent } from '#domain';
 import { activateCharter } from '#service';
 import { figure, median, type Figure } from './figure.js';
-import { BENCH_CHARTER, BENCH_OUT, type WorkerOrder } from './workers/order.js';
+import type { SpanCounts } from '#telemetry';
+import { BENCH_CHARTER, BENCH_OUT, type WorkerOrder, type WorkerReport } from './workers/order.js';
 
 const ROOT = join(import.meta.dirname, '../../..');
 const ROUNDS = 3;
@@ -27,6 +28,8 @@ interface Variant {
   readonly intents: number;
   readonly output: string;
   readonly options?: Partial<WorkerOrder>;
+  /** Share of the intents that their agents trace. */
+  readonly sampled?: number;
 }
 
 const VARIANTS = {
@@ -87,7 +90,7 @@ export async function measureThroughput(
   }
 }
 
-async function activateBenchCharter(bus: KafkaBus): Promise<void> {
+export async function activateBenchCharter(bus: KafkaBus): Promise<void> {
   const text = readFileSync(join(ROOT, BENCH_CHARTER), 'utf8');
   const checked = checkCharter(text, sha256);
   if (!checked.ok) throw new Error(`${BENCH_CHARTER} is refused: ${JSON.stringify(checked.problems)}`);
@@ -100,14 +103,34 @@ export async function decideLive(bus: KafkaBus, brokers: readonly string[], inte
   return drain(bus, brokers, { ...VARIANTS.segment, intents });
 }
 
+/**
+ * Decides so many intents, a share of which their agents trace, and returns the rate and what became of the spans.
+ */
+export async function decideTraced(
+  bus: KafkaBus,
+  brokers: readonly string[],
+  wanted: { readonly intents: number; readonly sampled: number; readonly options: Partial<WorkerOrder> },
+): Promise<{ readonly rate: number; readonly spans: SpanCounts | undefined }> {
+  let spans: SpanCounts | undefined;
+  const variant = { ...VARIANTS.segment, ...wanted };
+  const rate = await drain(bus, brokers, variant, (report) => (spans = report.spans));
+  return { rate, spans };
+}
+
 /** Puts intents on the log, then starts one worker and takes the rate at which its results appear there. */
-async function drain(bus: KafkaBus, brokers: readonly string[], variant: Variant): Promise<number> {
+async function drain(
+  bus: KafkaBus,
+  brokers: readonly string[],
+  variant: Variant,
+  onReport: (report: WorkerReport) => void = () => undefined,
+): Promise<number> {
   const group = `bench-${uuidv7()}`;
   await startGroupAtTheEnd(bus, brokers, group);
-  await publishIntents(bus, variant.intents);
+  await publishIntents(bus, variant.intents, variant.sampled ?? 0);
   const before = await totalOf(bus, variant.output);
   const order: WorkerOrder = { brokers, group, audit: false, concurrency: 1, ...variant.options };
   const worker = fork(join(import.meta.dirname, 'workers', `${variant.worker}.js`), [JSON.stringify(order)]);
+  worker.on('message', (report) => onReport(report as WorkerReport));
   try {
     return await rateOfResults(bus, worker, variant, before);
   } finally {
@@ -157,15 +180,17 @@ async function stopped(worker: ChildProcess): Promise<void> {
   clearTimeout(late);
 }
 
-async function publishIntents(bus: KafkaBus, count: number): Promise<void> {
+async function publishIntents(bus: KafkaBus, count: number, sampled: number): Promise<void> {
   const chunk = 5_000;
   for (let from = 0; from < count; from += chunk) {
-    await bus.publish(Array.from({ length: Math.min(chunk, count - from) }, (_, index) => intentMessage(from + index)));
+    await bus.publish(
+      Array.from({ length: Math.min(chunk, count - from) }, (_, index) => intentMessage(from + index, sampled)),
+    );
   }
 }
 
 /** About 700 bytes of intent and 250 bytes of headers, as agents really send them. */
-function intentMessage(index: number): OutgoingMessage {
+function intentMessage(index: number, sampled: number): OutgoingMessage {
   const agentId = `worker-${String(index % AGENTS)}`;
   const intent: Intent = {
     intentId: uuidv7(),
@@ -200,9 +225,14 @@ function intentMessage(index: number): OutgoingMessage {
     value: event.value,
     headers: {
       ...event.headers,
-      traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00',
+      traceparent: `00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-${isSampled(index, sampled) ? '01' : '00'}`,
       tracestate: 'vendor=t61rcWkgMzE,other=00f067aa0ba902b7',
       baggage: 'agent.id=worker,tenant=shop,region=eu-west-1,release=2026.11',
     },
   };
+}
+
+/** Evenly spread: 1 % is every hundredth. */
+function isSampled(index: number, share: number): boolean {
+  return Math.floor((index + 1) * share) > Math.floor(index * share);
 }

@@ -1,12 +1,13 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { KafkaBus } from '#bus';
-import { loadConfig } from '#config';
+import { loadConfig, type Config } from '#config';
 import { TOPICS } from '#contracts';
 import { foldChain, renderChain } from '#domain';
 import { PostgresHistory, readChainEvidence } from '#record';
-import { devToken, readDevKey } from '#service';
+import { devToken, readDevKey, VERSION } from '#service';
 import { DoorPeople, loadStories, missingFromHistory, StoryPlayer, type PlayedStep } from '#stories';
+import { Tracing } from '#telemetry';
 import { howToGoOn, storyTable } from './report.js';
 
 const ROOT = join(import.meta.dirname, '../../..');
@@ -29,6 +30,7 @@ async function demo(json: boolean): Promise<boolean> {
   const people = new DoorPeople(config.doorUrl, (person, roles) =>
     devToken(devKey, { person, roles, now: Date.now(), lifetimeMs: TOKEN_LIFETIME_MS }),
   );
+  const tracing = traceAgents(config);
   const player = new StoryPlayer(bus, people, ROOT, Date.now);
   const played: PlayedStep[] = [];
   try {
@@ -63,8 +65,16 @@ async function demo(json: boolean): Promise<boolean> {
     for (const gap of missing) process.stderr.write(`not in the record: ${gap}\n`);
     return asTold && missing.length === 0;
   } finally {
-    await Promise.all([bus.close(), history.close()]);
+    await Promise.all([bus.close(), history.close(), tracing?.shutdown()]);
   }
+}
+
+/** The agents of the stories trace as agents do that have OpenTelemetry, where there is a collector. */
+function traceAgents({ tracing }: Config): Tracing | undefined {
+  if (tracing === undefined) return undefined;
+  const agents = new Tracing({ service: 'agents', version: VERSION, ...tracing });
+  agents.registerGlobally();
+  return agents;
 }
 
 function rowOf({ story, step, agent, action, outcome, wouldBe, findings, ms }: PlayedStep): object {

@@ -1,3 +1,4 @@
+import type { SpanCounts } from '#telemetry';
 import { TOPICS, type TopicDeclaration } from '#contracts';
 
 /** What a worker process is told, as JSON in its first argument. */
@@ -6,6 +7,15 @@ export interface WorkerOrder {
   readonly group: string;
   readonly audit: boolean;
   readonly concurrency: number;
+  /** Where spans go; left out: no tracing. */
+  readonly collector?: string;
+  /** Measures as the services do. */
+  readonly measures?: boolean;
+}
+
+/** What a worker tells when it has ended. */
+export interface WorkerReport {
+  readonly spans: SpanCounts;
 }
 
 /** Where the baselines write, alike in every setting to the topic of decisions. */
