@@ -1,4 +1,5 @@
 import type { Action } from '../intent/intent.js';
+import { parameterAt } from '../matching/parameter-path.js';
 
 /** Plain decimal notation: no sign but minus, no exponent, no blanks, no grouping. */
 const DECIMAL = /^-?(?:0|[1-9]\d*)(?:\.\d+)?$/;
@@ -12,15 +13,6 @@ export interface NumericLimit {
   readonly min: number | undefined;
 }
 
-function parameterAt(action: Action, path: readonly string[]): unknown {
-  let found: unknown = action.parameters;
-  for (const step of path) {
-    if (typeof found !== 'object' || found === null || !Object.hasOwn(found, step)) return undefined;
-    found = (found as Record<string, unknown>)[step];
-  }
-  return found;
-}
-
 function numberOf(value: unknown): number | undefined {
   if (typeof value === 'number') return Number.isFinite(value) ? value : undefined;
   if (typeof value !== 'string' || value.length > 32 || !DECIMAL.test(value)) return undefined;
@@ -31,7 +23,7 @@ function numberOf(value: unknown): number | undefined {
 /** Why the action breaks the limit; undefined when it keeps it. What cannot be compared breaks it. */
 export function breachOfLimit(limit: NumericLimit, action: Action): string | undefined {
   const name = limit.path.join('.');
-  const value = parameterAt(action, limit.path);
+  const value = parameterAt(action.parameters, limit.path);
   if (value === undefined) return `parameter ${name} is missing, so its limit cannot be checked`;
   const number = numberOf(value);
   if (number === undefined) return `parameter ${name} is not a plain number, so its limit cannot be checked`;

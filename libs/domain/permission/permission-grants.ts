@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { chainIdOf, type Intent, type JsonValue } from '../intent/intent.js';
 import { compileGlob } from '../matching/glob.js';
+import { parameterAt } from '../matching/parameter-path.js';
 import { digestSchema } from './permission-fields.js';
 
 const globSchema = z.string().min(1).max(1024);
@@ -41,17 +42,6 @@ export type HeldIntent = z.infer<typeof heldIntentSchema>;
 /** Whose approval a permission needs: `count` different people, each with the role. */
 export const approvalsSchema = z.strictObject({ count: z.int().min(1).max(16), role: z.string().min(1).max(128) });
 export type Approvals = z.infer<typeof approvalsSchema>;
-
-/** `undefined` when there is no such parameter. Names that every object inherits are not parameters. */
-function parameterAt(parameters: JsonValue | undefined, path: readonly string[]): JsonValue | undefined {
-  let value = parameters;
-  for (const name of path) {
-    if (typeof value !== 'object' || value === null || Array.isArray(value) || !Object.hasOwn(value, name))
-      return undefined;
-    value = value[name];
-  }
-  return value;
-}
 
 function parameterMatches(value: JsonValue | undefined, wanted: string | number | boolean): boolean {
   if (Array.isArray(value)) return value.length > 0 && value.every((item) => parameterMatches(item, wanted));
