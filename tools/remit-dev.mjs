@@ -13,6 +13,8 @@ const HELP = `Usage: node tools/remit-dev.mjs COMMAND [options]
   start [--services]           runs the system until Ctrl-C and prints how to send an intent
   test [--only WHAT] [jest …]  every check: format, lint, types, architecture, unit, integration, e2e
                                WHAT: static, unit, integration or e2e, several with commas
+  test-observability           alerts, traces and dashboards with a real promtool, Jaeger and Prometheus, built with Go
+       [--only WHAT] [jest …]  (once, some minutes); WHAT: rules, jaeger, collector, dashboards
   bench [--json]               measures against the baselines, in the same run
   cli …                        the command line tool \`remit\`; try: cli --help
   backends [--keep | --stop]   Kafka and PostgreSQL alone, and prints their addresses
@@ -22,15 +24,17 @@ const HELP = `Usage: node tools/remit-dev.mjs COMMAND [options]
 
 What it does first: installs the locked packages when they changed, goes on under the pinned Node 24, compiles what
 changed into dist/, and brings up Kafka and PostgreSQL. Everything it starts it stops, also on Ctrl-C and after a crash.
-demo, test and bench use fresh throw-away state; start and backends keep theirs in .remit/state.
+demo, test, test-observability and bench use fresh throw-away state; start and backends keep theirs in .remit/state.
 
 Environment:
   KAFKA_BROKERS, DATABASE_URL  use these instead of starting any
   REMIT_BACKENDS               docker or packages; without it, Docker where an engine answers
   REMIT_SETUP_INSTALL=1        may install Java and Maven with apt-get, as root
-  JAVA_HOME, XDG_CACHE_HOME    where Java is; where Kafka's jars are kept (remit/ in it)
+  JAEGER_URL                   test against this Jaeger, which takes spans at OTEL_EXPORTER_OTLP_ENDPOINT
+  JAVA_HOME, XDG_CACHE_HOME    where Java is; where Kafka's jars and what Go built are kept (remit/ in it)
 
-Exit code: 0 when all is well; 1 when something failed; 2 for a wrong command; 130 after Ctrl-C.
+Exit code: 0 when all is well; 1 when something failed; 2 for a wrong command; 3 when the Go modules
+of test-observability cannot be fetched; 130 after Ctrl-C.
 `;
 
 const COMMANDS = {
@@ -39,6 +43,7 @@ const COMMANDS = {
   cli: () => import('./commands/cli.mjs').then((module) => module.cli),
   demo: () => import('./commands/demo.mjs').then((module) => module.demo),
   start: () => import('./commands/start.mjs').then((module) => module.start),
+  'test-observability': () => import('./commands/test-observability.mjs').then((module) => module.testObservability),
   test: () => import('./commands/test.mjs').then((module) => module.test),
 };
 

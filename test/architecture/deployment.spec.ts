@@ -14,6 +14,9 @@ interface Compose {
         readonly command?: readonly string[];
         readonly ports?: readonly string[];
         readonly environment?: Readonly<Record<string, string>>;
+        readonly profiles?: readonly string[];
+        readonly volumes?: readonly string[];
+        readonly healthcheck?: { readonly test?: readonly string[]; readonly disable?: boolean };
       }
     >
   >;
@@ -93,6 +96,53 @@ describe('docker-compose.yml', () => {
       text('tools', 'backends', 'kafka', 'pom.xml'),
     )?.[1];
     expect(compose.services['kafka']?.image).toBe(`apache/kafka:${String(version)}`);
+  });
+
+  it('pins the version of every image', () => {
+    const images = Object.values(compose.services).flatMap(({ image }) => image ?? []);
+    expect(images.filter((image) => !/:(v?\d+(\.\d+)*|local)$/.test(image))).toEqual([]);
+  });
+
+  it('runs the Prometheus that the rules and dashboards are tested with', () => {
+    const version = /version: 'v0\.(\d)(\d+)\.(\d+)'/.exec(text('tools', 'backends', 'prometheus.mjs'));
+    expect(compose.services['prometheus']?.image).toBe(`prom/prometheus:v${(version ?? []).slice(1).join('.')}`);
+  });
+
+  it('runs the Jaeger that traces are tested with, also as the collector', () => {
+    // 1.63 and 2.0 were the same release, and so on
+    const [, minor, patch] = /version: 'v1\.(\d+)\.(\d+)'/.exec(text('tools', 'backends', 'jaeger.mjs')) ?? [];
+    const image = `jaegertracing/jaeger:2.${String(Number(minor) - 63)}.${String(patch)}`;
+    expect([compose.services['jaeger']?.image, compose.services['collector']?.image]).toEqual([image, image]);
+  });
+
+  it('knows when each of its own services is well', () => {
+    const unknown = Object.entries(compose.services).filter(
+      ([, { image, healthcheck }]) => image !== 'remit:local' && healthcheck?.test === undefined,
+    );
+    expect(unknown.map(([name]) => name)).toEqual([]);
+  });
+
+  it('mounts only files that are there', () => {
+    const mounted = Object.values(compose.services)
+      .flatMap(({ volumes }) => volumes ?? [])
+      .flatMap((volume) => /^\.\/([^:]+):/.exec(volume)?.[1] ?? []);
+    expect(mounted).toContain('deploy/prometheus');
+    expect(mounted.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
+  });
+
+  it('sends traces to Jaeger, and lets a collector stand in between', () => {
+    const endpoints = Object.values(compose.services).flatMap(
+      ({ environment }) => environment?.['OTEL_EXPORTER_OTLP_ENDPOINT'] ?? [],
+    );
+    expect(new Set(endpoints)).toEqual(new Set(['${REMIT_OTLP_ENDPOINT:-http://jaeger:4318}']));
+  });
+
+  it('has Prometheus scrape every process of Remit', () => {
+    const { scrape_configs: jobs } = parse(text('deploy', 'prometheus', 'prometheus.yml')) as {
+      scrape_configs: { dns_sd_configs: { names: string[] }[] }[];
+    };
+    const scraped = jobs.flatMap(({ dns_sd_configs: configs }) => configs.flatMap(({ names }) => names));
+    expect(scraped.sort()).toEqual(apps.filter((name) => name !== 'cli').sort());
   });
 });
 

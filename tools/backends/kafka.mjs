@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SetupFailure, say } from '../failure.mjs';
 import { lastLines, sleep } from '../processes.mjs';
+import { cached, putIntoCache } from './cache.mjs';
 import { findJava, findMaven } from './java.mjs';
 import { ask, choosePort } from './ports.mjs';
 
@@ -15,37 +15,28 @@ const PREFERRED_CONTROLLER_PORT = 19093;
 const START_TIMEOUT_MS = 60_000;
 const CLUSTER_ID = 'UmVtaXRMb2NhbEthZmthMA';
 
-/** Fetches Kafka's jars once per user; every clone shares them. */
+/** Fetches Kafka's jars once per user. */
 function jars() {
   const pom = join(SOURCES, 'pom.xml');
   const fingerprint = createHash('sha256').update(readFileSync(pom)).digest('hex').slice(0, 12);
-  const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'remit');
-  const folder = join(cache, `kafka-${fingerprint}`);
-  if (existsSync(folder)) return folder;
+  const name = `kafka-${fingerprint}`;
+  const kept = cached(name);
+  if (kept !== undefined) return kept;
   const maven = findMaven();
   say('Kafka: fetching Apache Kafka with Maven (once, 44 MB)');
-  mkdirSync(cache, { recursive: true });
-  const draft = mkdtempSync(join(cache, 'kafka-draft-'));
-  const fetched = spawnSync(
-    maven,
-    ['-q', '-B', '-f', pom, 'dependency:copy-dependencies', `-DoutputDirectory=${draft}`, '-DincludeScope=runtime'],
-    { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] },
-  );
-  if (fetched.status !== 0) {
-    rmSync(draft, { recursive: true, force: true });
-    throw new SetupFailure(
-      'REMIT_SETUP_KAFKA_NOT_FETCHED',
-      `Maven could not fetch Apache Kafka; check its repository settings and try again:\n${fetched.stdout}${fetched.stderr}`,
+  return putIntoCache(name, (draft) => {
+    const fetched = spawnSync(
+      maven,
+      ['-q', '-B', '-f', pom, 'dependency:copy-dependencies', `-DoutputDirectory=${draft}`, '-DincludeScope=runtime'],
+      { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] },
     );
-  }
-  try {
-    renameSync(draft, folder);
-  } catch (error) {
-    // somebody else finished first: theirs is as good
-    rmSync(draft, { recursive: true, force: true });
-    if (!existsSync(folder)) throw error;
-  }
-  return folder;
+    if (fetched.status !== 0) {
+      throw new SetupFailure(
+        'REMIT_SETUP_KAFKA_NOT_FETCHED',
+        `Maven could not fetch Apache Kafka; check its repository settings and try again:\n${fetched.stdout}${fetched.stderr}`,
+      );
+    }
+  });
 }
 
 /** ApiVersions, version 0: the smallest question that only a Kafka broker answers. */

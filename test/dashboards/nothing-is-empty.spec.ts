@@ -1,0 +1,109 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { KafkaBus } from '#bus';
+import { TOPICS } from '#contracts';
+import { requireJaeger, requireKafka } from '#testing';
+import { dashboards } from './deployed-queries.js';
+
+declare const prometheusUrl: string;
+
+interface Series {
+  readonly metric: Readonly<Record<string, string>>;
+  readonly values: readonly (readonly [number, string])[];
+}
+
+/** How far back panels look: the whole run. Seconds. */
+const LOOK_BACK = 900;
+const RATE_INTERVAL = '30s';
+
+async function ask<Data>(path: string, parameters: Record<string, string> = {}): Promise<Data> {
+  const answer = await fetch(`${prometheusUrl}/api/v1/${path}?${new URLSearchParams(parameters).toString()}`);
+  const { data, error } = (await answer.json()) as { data: Data; error?: string };
+  if (error !== undefined) throw new Error(`${path}: ${error}`);
+  return data;
+}
+
+const period = (): { start: string; end: string } => {
+  const now = Math.ceil(Date.now() / 1000);
+  return { start: String(now - LOOK_BACK), end: String(now) };
+};
+
+/** Every series that a panel would draw, without the points that have no value. */
+async function drawn(expression: string): Promise<Series[]> {
+  const query = expression.replaceAll('$__rate_interval', RATE_INTERVAL);
+  const { result } = await ask<{ result: Series[] }>('query_range', { query, step: '1', ...period() });
+  return result
+    .map(({ metric, values }) => ({ metric, values: values.filter(([, value]) => Number.isFinite(Number(value))) }))
+    .filter(({ values }) => values.length > 0);
+}
+
+/** Asks again until it is so; the test's own limit bounds the wait. */
+async function until(isSo: () => Promise<boolean>): Promise<void> {
+  while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 500));
+}
+
+/** Quiet systems have nothing to count here, and panels then show this. It must not stand for a metric that is not there. */
+const NOTHING = ' or vector(0)';
+/** Only batches that failed have the label, and none has. */
+const FAILED_BATCHES = '{error_type!=""}';
+
+const queries = dashboards().flatMap(({ title, panels }) =>
+  panels.flatMap((panel) =>
+    panel.targets.map(({ expr }, index) => ({
+      name: `${title}: ${panel.title}, line ${String(index + 1)}`,
+      expr: expr.includes(FAILED_BATCHES) ? expr : expr.replace(NOTHING, ''),
+    })),
+  ),
+);
+
+describe('dashboards over five services that have played every story', () => {
+  let bus: KafkaBus;
+
+  beforeAll(async () => {
+    bus = new KafkaBus({ brokers: requireKafka(), topics: Object.values(TOPICS), replicationFactor: 1 });
+    const { name: topic } = TOPICS.agentActions;
+    await bus.publish([{ topic, key: 'nobody', value: Buffer.from('this is no intent'), headers: {} }]);
+    await until(async () => (await drawn('remit_dead_letters_total')).length > 0);
+  }, 60_000);
+
+  afterAll(() => bus.close());
+
+  it.each(queries)('$name has something to draw', async ({ expr }) => {
+    expect((await drawn(expr)).length).toBeGreaterThan(0);
+  });
+
+  it('every process is scraped, and answers', async () => {
+    const { activeTargets } = await ask<{ activeTargets: { labels: { service: string }; lastError: string }[] }>(
+      'targets',
+    );
+    const answers = activeTargets.map(({ labels, lastError }) => [labels.service, lastError]);
+    expect(answers.sort()).toEqual(
+      ['audit', 'boundary', 'permission', 'policy', 'verifier'].map((service) => [service, '']),
+    );
+  });
+
+  it('every alert can be evaluated', async () => {
+    const { groups } = await ask<{ groups: { rules: { name: string; health: string; lastError?: string }[] }[] }>(
+      'rules',
+    );
+    const rules = groups.flatMap(({ rules: of }) => of);
+    expect(rules.length).toBeGreaterThan(10);
+    expect(rules.filter(({ health }) => health !== 'ok')).toEqual([]);
+  });
+
+  it('what nobody could read has raised its alert, and nothing else has raised any', async () => {
+    const { alerts } = await ask<{ alerts: { labels: Record<string, string>; state: string }[] }>('alerts');
+    const firing = alerts.filter(({ state }) => state === 'firing').map(({ labels }) => labels['alertname']);
+    expect(new Set(firing)).toEqual(new Set(['RemitDeadLetters']));
+  });
+
+  it('a dot in the latency panel leads to a trace in Jaeger', async () => {
+    const found = await ask<{ exemplars: { labels: { trace_id: string } }[] }[]>('query_exemplars', {
+      query: 'remit_decision_duration_seconds_bucket',
+      ...period(),
+    });
+    const traces = found.flatMap(({ exemplars }) => exemplars.map(({ labels }) => labels.trace_id));
+    expect(traces.length).toBeGreaterThan(0);
+    const { status } = await fetch(`${requireJaeger().queryUrl}/api/traces/${String(traces[0])}`);
+    expect(status).toBe(200);
+  });
+});
