@@ -10,7 +10,8 @@ const ROOT = dirname(dirname(SCRIPT));
 const HELP = `Usage: node tools/remit-dev.mjs COMMAND [options]
 
   demo [--services] [--json]   plays the stories against the running system and prints every decision
-  start [--services]           runs the system until Ctrl-C and prints how to send an intent
+  start [--services]           runs the system until Ctrl-C and prints how to send an intent; --jaeger: with a Jaeger
+        [--jaeger]             beside it (JAEGER_URL, or built with Go once, some minutes)
   test [--only WHAT] [jest …]  every check: format, lint, types, architecture, unit, integration, e2e
                                WHAT: static, unit, integration or e2e, several with commas
   test-observability           alerts, traces and dashboards with a real promtool, Jaeger and Prometheus, built with Go

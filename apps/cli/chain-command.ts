@@ -7,6 +7,7 @@ import { readChainTraces, traceLines, traceUrl, type ChainTrace } from './chain-
 import { fail } from './command-failure.js';
 import { withHistory } from './open-record.js';
 import { printJson } from './printing.js';
+import { lagNote, messagesNotRecorded } from './record-lag.js';
 
 const TRACE_ID = /^[0-9a-f]{32}$/i;
 const ENTRIES_OF_TRACE = 1000;
@@ -51,13 +52,16 @@ async function show(id: string, { json = false, toOtlp }: ChainOptions): Promise
   if (toOtlp !== undefined && (collector === undefined || !URL.canParse(collector))) {
     fail('REMIT_CHAIN_NO_COLLECTOR: give --to-otlp an address such as http://127.0.0.1:4318');
   }
-  const chains = await withHistory({ how: 'chain', selection: { chainOrTrace: id } }, async (history) => {
+  const { chains, note } = await withHistory({ how: 'chain', selection: { chainOrTrace: id } }, async (history) => {
     const trees = await treesOf(history, id);
     const found: { readonly tree: ChainTree; readonly traces: readonly ChainTrace[] }[] = [];
     for (const tree of trees) found.push({ tree, traces: await readChainTraces(history, tree, jaegerUrl) });
-    return found;
+    const isWhole =
+      trees.length > 0 && trees.every(({ actions }) => actions.every(({ outcome }) => outcome !== 'undecided'));
+    return { chains: found, note: isWhole ? '' : lagNote(await messagesNotRecorded(history)) };
   });
-  if (chains.length === 0) fail(`REMIT_CHAIN_UNKNOWN: the record holds no chain ${JSON.stringify(id)}`);
+  if (chains.length === 0)
+    fail(`REMIT_CHAIN_UNKNOWN: the record holds no chain ${JSON.stringify(id)}\n${note}`.trimEnd());
   if (collector !== undefined) return send(chains, collector, jaegerUrl);
   for (const { tree, traces } of chains) {
     if (json) printJson({ ...tree, traces });
@@ -66,6 +70,7 @@ async function show(id: string, { json = false, toOtlp }: ChainOptions): Promise
   const unlinked = chains.some(({ traces }) => traces.some(({ url }) => url === null));
   if (unlinked && !json)
     process.stderr.write('(set REMIT_JAEGER_URL, such as http://127.0.0.1:16686, for links to traces)\n');
+  process.stderr.write(note);
 }
 
 /** Says in one line a chain what was sent, where it can be looked at, and that it is a trace of its own. */
