@@ -1,6 +1,16 @@
-/** Remembers at most so many values, each for so long. */
+interface Entry<Value> {
+  readonly value: Value;
+  readonly until: number;
+}
+
+/**
+ * Remembers about so many values at most, each for so long. What was set last is kept in one map and what came before
+ * in another, which is let go as a whole: to delete the oldest entry of one map again and again would mean to walk
+ * over all that were deleted before it.
+ */
 export class ExpiringMap<Value> {
-  readonly #entries = new Map<string, { readonly value: Value; readonly until: number }>();
+  #young = new Map<string, Entry<Value>>();
+  #old: ReadonlyMap<string, Entry<Value>> = new Map();
 
   constructor(
     private readonly most: number,
@@ -8,19 +18,20 @@ export class ExpiringMap<Value> {
   ) {}
 
   get(key: string): Value | undefined {
-    const entry = this.#entries.get(key);
+    const entry = this.#young.get(key) ?? this.#old.get(key);
     return entry === undefined || entry.until < performance.now() ? undefined : entry.value;
   }
 
   set(key: string, value: Value): void {
-    this.#entries.delete(key);
-    this.#entries.set(key, { value, until: performance.now() + this.lifetimeMs });
-    if (this.#entries.size <= this.most) return;
-    const [oldest] = this.#entries.keys();
-    if (oldest !== undefined) this.#entries.delete(oldest);
+    if (this.#young.size >= this.most / 2) {
+      this.#old = this.#young;
+      this.#young = new Map();
+    }
+    this.#young.set(key, { value, until: performance.now() + this.lifetimeMs });
   }
 
   clear(): void {
-    this.#entries.clear();
+    this.#young.clear();
+    this.#old = new Map();
   }
 }

@@ -57,7 +57,6 @@ export interface Sealable {
 export class IntentKeys {
   readonly #keys: RecordKeys;
   readonly #byScope = new ExpiringMap<IntentKey>(MOST_REMEMBERED, REMEMBERED_MS);
-  readonly #byId = new ExpiringMap<KeyObject>(MOST_REMEMBERED, REMEMBERED_MS);
   readonly #personsNamed = new ExpiringMap<true>(MOST_REMEMBERED, REMEMBERED_MS);
   readonly #tags = new ExpiringMap<Buffer>(MOST_REMEMBERED, REMEMBERED_MS);
   #recordId: string | undefined;
@@ -105,22 +104,13 @@ export class IntentKeys {
     return found;
   }
 
-  /** The keys with these ids; destroyed ones are left out. */
+  /** The keys with these ids; destroyed ones are left out. None is remembered: readers come by once. */
   async withIds(query: Query, ids: readonly string[]): Promise<ReadonlyMap<string, KeyObject>> {
     const found = new Map<string, KeyObject>();
-    const wanted: string[] = [];
-    for (const id of new Set(ids)) {
-      const known = this.#byId.get(id);
-      if (known === undefined) wanted.push(id);
-      else found.set(id, known);
-    }
-    if (wanted.length === 0) return found;
+    if (ids.length === 0) return found;
     const master = await this.#master(query);
-    for (const { id, wrapped } of await query<{ id: string; wrapped: Buffer | null }>(OPEN, [wanted])) {
-      if (wrapped === null) continue;
-      const key = unwrapKey(master, id, wrapped);
-      this.#byId.set(id, key);
-      found.set(id, key);
+    for (const { id, wrapped } of await query<{ id: string; wrapped: Buffer | null }>(OPEN, [[...new Set(ids)]])) {
+      if (wrapped !== null) found.set(id, unwrapKey(master, id, wrapped));
     }
     return found;
   }
@@ -128,7 +118,6 @@ export class IntentKeys {
   /** Forgets what it has read. */
   clear(): void {
     this.#byScope.clear();
-    this.#byId.clear();
     this.#personsNamed.clear();
     this.#tags.clear();
     this.#recordId = undefined;

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { EVENTS, readEvent, STRUCTURED_CONTENT_TYPE, TOPICS } from '#contracts';
 import type { Decision, Intent, MissingFacts, RecordedDecision, SecondRound } from '#domain';
 import type { HistoryCursor, HistoryEntry, HistoryReading, Position } from './history.js';
@@ -107,10 +108,10 @@ interface LoadedPage {
   readonly sources: ReadonlyMap<string, HistoryEntry>;
 }
 
-/**
- * Every decision of a selection in append order, page by page, in constant memory: while one page is worked on, the
- * next is being read.
- */
+/** While one page is worked on, so many behind it are being read: one asks for its decisions, one for their intents. */
+const PAGES_AHEAD = 3;
+
+/** Every decision of a selection in append order, page by page, in constant memory. */
 export async function* recordedDecisions(
   history: HistoryReading,
   selection: DecisionSelection,
@@ -126,14 +127,23 @@ export async function* recordedDecisions(
     const entries = await history.at(read.flatMap(({ decision }) => decision?.stamp.source ?? []));
     return { read, sources: new Map(entries.map((entry) => [placeOf(entry), entry])) };
   };
-  let loading = load();
+  const loading: Promise<LoadedPage | undefined>[] = [];
+  const loadAhead = (): void => {
+    while (loading.length < PAGES_AHEAD) {
+      const next = load();
+      // Whoever waits for it hears of it; until then it is nobody's.
+      next.catch(() => undefined);
+      loading.push(next);
+    }
+  };
   try {
     for (;;) {
-      const page = await loading;
+      loadAhead();
+      const page = await loading.shift();
       if (page === undefined) return;
-      loading = load();
-      // Whoever waits for it hears of it; until then it is nobody's.
-      loading.catch(() => undefined);
+      loadAhead();
+      // What the database has sent meanwhile is taken in, and what it waits for is asked.
+      await nextTurn();
       const complete: DecisionOnRecord[] = [];
       for (const { at, decision } of page.read) {
         complete.push(
@@ -145,7 +155,7 @@ export async function* recordedDecisions(
       yield complete;
     }
   } finally {
-    await loading.catch(() => undefined);
+    await Promise.allSettled(loading);
     await pages.return?.();
   }
 }

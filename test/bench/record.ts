@@ -24,7 +24,12 @@ const PARTITIONS = 4;
 const VERIFY_ROUNDS = 9;
 const START = 1_764_000_000_000;
 /** So many entries lie in the record when each of the growth figures is taken. */
-const SIZES = [10_000, 100_000, 300_000];
+const SIZES = [10_000, 100_000, 1_000_000];
+/** The record is filled in steps of so many entries; a growth figure is the rate of the last steps before its size. */
+const STEP = 10_000;
+const STEPS_MEASURED = 3;
+const PROGRESS_EVERY = 100_000;
+const LOOK_UPS = 51;
 const CHAIN_LENGTH = 6;
 
 interface World {
@@ -160,16 +165,24 @@ async function ingest(history: PostgresHistory, batches: readonly RecordedMessag
   return performance.now() - started;
 }
 
+/** The table beside the record, with the same columns and indexes, that COPY fills. */
+const MAKE_COPIED = 'CREATE TABLE IF NOT EXISTS copied (LIKE record.history INCLUDING ALL)';
+
+/** Rows in the order they were stored: each intent has its own millisecond, which its decision shares. */
+function rowsOf(skip: number, rows: number): string {
+  const [from, to] = [skip, skip + rows].map((row) => new Date(START + row / 2).toISOString());
+  return `SELECT * FROM record.history WHERE append_time >= '${String(from)}' AND append_time < '${String(to)}'
+    ORDER BY append_time, topic`;
+}
+
 /** PostgreSQL's own COPY, from a file on the server, of the rows that were stored last, into a table with the same indexes. */
 async function copy({ client }: World, rows: number, skip: number): Promise<number> {
   const [place] = (
     await client.query<{ path: string }>(`SELECT current_setting('data_directory') || '/remit-bench' AS path`)
   ).rows;
   const file = (place?.path ?? '').replaceAll("'", "''");
-  await client.query(
-    `COPY (SELECT * FROM record.history ORDER BY append_time, topic OFFSET ${String(skip)} LIMIT ${String(rows)}) TO '${file}'`,
-  );
-  await client.query(`CREATE TABLE IF NOT EXISTS copied (LIKE record.history INCLUDING ALL)`);
+  await client.query(`COPY (${rowsOf(skip, rows)}) TO '${file}'`);
+  await client.query(MAKE_COPIED);
   const started = performance.now();
   await client.query(`COPY copied FROM '${file}'`);
   const took = performance.now() - started;
@@ -277,53 +290,101 @@ function rate(perSecond = 0): string {
   return `${Math.round(perSecond).toLocaleString('en')} rows/s`;
 }
 
-/** Ingestion, chain look-up and verification in records of different sizes, each beside the smallest. */
+interface Grown {
+  readonly size: number;
+  readonly ingestion: number;
+  /** PostgreSQL's own COPY into a table that has as many rows. */
+  readonly copy: number;
+  readonly chain: number;
+  readonly verification: number;
+}
+
+/** The time of one chain look-up, ms: the middle of many, all over the record. */
+async function lookUpChains({ history }: World, stored: number): Promise<number> {
+  const took: number[] = [];
+  for (let i = 0; i < LOOK_UPS; i += 1) {
+    const chain = Math.floor(((i + 0.5) / LOOK_UPS) * (stored / 2 / CHAIN_LENGTH));
+    const started = performance.now();
+    const events = await history.chain(`chain-${String(chain)}`);
+    took.push(performance.now() - started);
+    if (events.length === 0) throw new Error('a chain is not found');
+  }
+  return median(took);
+}
+
+/** COPY of the last steps into a table that has been filled up to them, as the record was. */
+async function copyAtSize(world: World, size: number, copied: number): Promise<number> {
+  const { client } = world;
+  await client.query(MAKE_COPIED);
+  const measured = Math.min(STEPS_MEASURED * STEP, size);
+  if (size - measured > copied) {
+    await client.query(`INSERT INTO copied ${rowsOf(copied, size - measured - copied)}`);
+  }
+  const steps: number[] = [];
+  for (let before = size - measured; before < size; before += STEP) steps.push(await copy(world, STEP, before));
+  return STEP / (median(steps) / 1000);
+}
+
+/** In a record of its own, so that the smallest one is not also the one that met cold code. */
+async function warmUp(databaseUrl: string): Promise<void> {
+  const world = await openWorld(databaseUrl);
+  try {
+    await ingest(world.history, batchesOf(STEP, 0));
+  } finally {
+    await world.close();
+  }
+}
+
+/**
+ * Ingestion, chain look-up and verification in records of different sizes, each beside the smallest; and COPY beside
+ * itself, because an index that outgrows the server's buffers costs COPY the same.
+ */
 export async function measureRecordGrowth(databaseUrl: string, progress: (line: string) => void): Promise<Figure[]> {
+  await warmUp(databaseUrl);
   const world = await openWorld(databaseUrl);
   const { history, record } = world;
-  const taken: { size: number; ingestion: number; chain: number; verification: number }[] = [];
+  const grown: Grown[] = [];
   try {
     let stored = 0;
+    let copied = 0;
     for (const size of SIZES) {
-      let rows = 0;
+      const steps: number[] = [];
       while (stored < size) {
-        const count = Math.min(10_000, size - stored);
-        rows = count / ((await ingest(history, batchesOf(count, stored))) / 1000);
-        stored += count;
+        steps.push(await ingest(history, batchesOf(STEP, stored)));
+        stored += STEP;
         await record.checkpoints.closeEpoch({ now: START + stored });
+        if (stored % PROGRESS_EVERY === 0) {
+          progress(`${stored.toLocaleString('en')} entries: ${rate(STEP / ((steps.at(-1) ?? 0) / 1000))}`);
+        }
       }
-      const lookUps: number[] = [];
-      for (let i = 0; i < 51; i += 1) {
-        const chain = Math.floor(((i + 0.5) / 51) * (stored / 2 / CHAIN_LENGTH));
-        const started = performance.now();
-        const events = await history.chain(`chain-${String(chain)}`);
-        lookUps.push(performance.now() - started);
-        if (events.length === 0) throw new Error('a chain is not found');
-      }
+      const ingestion = STEP / (median(steps.slice(-STEPS_MEASURED)) / 1000);
+      const chain = await lookUpChains(world, stored);
       const started = performance.now();
       const report = await record.verify(await record.checkpoints.firstPublicKey());
       const seconds = (performance.now() - started) / 1000;
       if (report.proven !== stored) throw new Error('the record does not verify');
-      taken.push({ size, ingestion: rows, chain: median(lookUps), verification: stored / seconds });
-      progress(`${size.toLocaleString('en')} entries: ${rate(rows)}`);
+      const copyRate = await copyAtSize(world, size, copied);
+      copied = size;
+      grown.push({ size, ingestion, copy: copyRate, chain, verification: stored / seconds });
+      progress(`at ${size.toLocaleString('en')} entries: ${rate(ingestion)}, COPY ${rate(copyRate)}`);
     }
   } finally {
     await world.close();
   }
-  const [smallest] = taken;
+  const [smallest] = grown;
   if (smallest === undefined) return [];
-  const named = (size: number): string => `${size.toLocaleString('en')} entries`;
-  return taken
-    .slice(1)
-    .flatMap((one) => [
-      figure(`ingestion, ${named(one.size)}`, one.ingestion, 'rows/s', named(smallest.size), smallest.ingestion),
-      figure(`chain look-up, ${named(one.size)}`, one.chain, 'ms', named(smallest.size), smallest.chain),
-      figure(
-        `verify from the database, ${named(one.size)}`,
-        one.verification,
-        'rows/s',
-        named(smallest.size),
-        smallest.verification,
-      ),
-    ]);
+  return grown.slice(1).flatMap((one) => besideSmallest(one, smallest));
+}
+
+function besideSmallest(one: Grown, smallest: Grown): Figure[] {
+  const named = ({ size }: Grown): string => `${size.toLocaleString('en')} entries`;
+  const beside = (name: string, of: 'ingestion' | 'copy' | 'chain' | 'verification', unit: string): Figure =>
+    figure(`${name}, ${named(one)}`, one[of], unit, named(smallest), smallest[of]);
+  return [
+    beside('ingestion', 'ingestion', 'rows/s'),
+    beside('COPY, same rows and indexes', 'copy', 'rows/s'),
+    figure(`ingestion, ${named(one)}`, one.ingestion, 'rows/s', 'COPY at that size', one.copy),
+    beside('chain look-up', 'chain', 'ms'),
+    beside('verify from the database', 'verification', 'rows/s'),
+  ];
 }
