@@ -36,6 +36,7 @@ export * from './record/chain-rendering.js';
 export * from './record/chain.js';
 export * from './record/checkpoint.js';
 export * from './record/dead-letter.js';
+export * from './record/canonical-json.js';
 export * from './record/digest.js';
 export * from './record/entry-hash.js';
 export * from './record/evidence.js';

@@ -20,15 +20,7 @@ const LIBS = {
 };
 
 /** Packages without Node, clock, chance, input or output: all that the domain may use. */
-const PURE_PACKAGES = [
-  'zod',
-  'canonicalize',
-  'yaml',
-  're2js',
-  '@marcbachmann/cel-js',
-  'libphonenumber-js',
-  '@noble/hashes',
-];
+const PURE_PACKAGES = ['zod', 'yaml', 're2js', '@marcbachmann/cel-js', 'libphonenumber-js', '@noble/hashes'];
 
 const packages = (names) => `(^|/)node_modules/(${names.join('|')})/`;
 

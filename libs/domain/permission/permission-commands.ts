@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { agentIdSchema } from '../intent/intent.js';
-import { canonicalJson, type Sha256 } from '../record/digest.js';
+import { canonicalJson } from '../record/canonical-json.js';
+import type { Sha256 } from '../record/digest.js';
 import {
   digestSchema,
   givenIdSchema,

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { BytesHash, SignatureCheck } from './bytes.js';
 import { hexOf, sameBytes } from './bytes.js';
-import { canonicalJson } from './digest.js';
+import { canonicalJson } from './canonical-json.js';
 
 const digest = z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 digest in lower-case hex');
 const publicKey = z.base64().length(44).describe('An Ed25519 public key: 32 bytes.');

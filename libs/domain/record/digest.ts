@@ -1,15 +1,8 @@
-import canonicalize from 'canonicalize';
 import type { Action } from '../intent/intent.js';
+import { canonicalJson } from './canonical-json.js';
 
 /** SHA-256 over the UTF-8 bytes of a text, as 64 lower-case hex digits. The edge supplies it. */
 export type Sha256 = (text: string) => string;
-
-/** The RFC 8785 (JCS) form of a JSON value: equal values have equal bytes. Throws on text that is not well-formed. */
-export function canonicalJson(value: unknown): string {
-  const text = canonicalize(value);
-  if (text === undefined) throw new TypeError('only JSON values have a canonical form');
-  return text;
-}
 
 /** SHA-256 over the RFC 8785 form: the digest of charters, actions and decisions. */
 export function digestOf(value: unknown, sha256: Sha256): string {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { canonicalJson } from './digest.js';
+import { canonicalJson } from './canonical-json.js';
 import { jsonDifferences, sameJson } from './json-difference.js';
 
 /** JSON values out of few parts, so that equal and almost equal ones are common. */

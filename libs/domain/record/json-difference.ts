@@ -22,7 +22,25 @@ export function jsonDifferences(one: unknown, other: unknown, most = 20): string
 
 /** Whether two JSON values have the same RFC 8785 form. */
 export function sameJson(one: unknown, other: unknown): boolean {
-  return jsonDifferences(one, other, 1).length === 0;
+  const [left, right] = [asJson(one), asJson(other)];
+  if (left === right) return true;
+  if (Array.isArray(left) && Array.isArray(right)) {
+    return left.length === right.length && left.every((item, i) => sameJson(item, right[i]));
+  }
+  return isMembers(left) && isMembers(right) && sameMembers(left, right);
+}
+
+function sameMembers(left: Members, right: Members): boolean {
+  let open = 0;
+  for (const name in right) if (right[name] !== undefined) open += 1;
+  for (const name in left) {
+    const one = left[name];
+    if (one === undefined) continue;
+    const other = own(right, name);
+    if (other === undefined || !sameJson(one, other)) return false;
+    open -= 1;
+  }
+  return open === 0;
 }
 
 function compare(one: unknown, other: unknown, path: string, found: string[], most: number): void {

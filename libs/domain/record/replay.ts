@@ -251,8 +251,8 @@ function replayIdentically(
 ): Replay {
   const { decision, charter } = recorded;
   const again = decideBy(recorded, charter, behind, engine, sha256);
+  if (sameJson(decision, again)) return { standing: 'identical' };
   const paths = jsonDifferences(decision, again);
-  if (paths.length === 0) return { standing: 'identical' };
   if (authorityMayBeIncomplete(recorded)) return { standing: 'not-replayable', why: 'permission-events-missing' };
   if (behind.size > 0 && paths.every((path) => OF_THE_CHARTER_READ.has(path))) {
     return { standing: 'not-replayable', why: 'views-behind' };
