@@ -31,7 +31,7 @@ const WANTED = {
 const SCRIPT = `
 import { openRun } from ${JSON.stringify(join(TOOLS, 'run.mjs'))};
 import { goCommands } from ${JSON.stringify(join(TOOLS, 'backends', 'go-commands.mjs'))};
-const run = await openRun(process.argv[1], { name: 'go', fresh: true });
+const run = await openRun(process.argv[1], { name: 'go', fresh: process.argv[3] !== 'kept' });
 try {
   console.log(await goCommands(run, JSON.parse(process.argv[2])));
 } catch (error) {
@@ -70,8 +70,8 @@ describe('commands that are built from a Go module', () => {
     writeFileSync(go('exit'), String(exit));
   }
 
-  async function commands(path = `${join(folder, 'bin')}:/usr/bin:/bin`): Promise<string> {
-    const args = ['--input-type=module', '-e', SCRIPT, join(folder, 'checkout'), JSON.stringify(WANTED)];
+  async function commands(path = `${join(folder, 'bin')}:/usr/bin:/bin`, state = 'fresh'): Promise<string> {
+    const args = ['--input-type=module', '-e', SCRIPT, join(folder, 'checkout'), JSON.stringify(WANTED), state];
     const child = spawn(process.execPath, args, {
       env: { PATH: path, XDG_CACHE_HOME: join(folder, 'cache') },
       stdio: ['ignore', 'pipe', 'ignore'],
@@ -90,6 +90,14 @@ describe('commands that are built from a Go module', () => {
 
     expect(await commands('/nowhere')).toBe(built);
     expect(readFileSync(go('asked'), 'utf8')).toBe(asked);
+  });
+
+  it('are built where an interrupted build has left its half, and leave none themselves', async () => {
+    const state = join(folder, 'checkout', '.remit', 'state');
+    mkdirSync(join(state, 'go-example', 'out'), { recursive: true });
+    const built = await commands(undefined, 'kept');
+    expect(readdirSync(built)).toEqual(['example']);
+    expect(existsSync(join(state, 'go-example'))).toBe(false);
   });
 
   it('are put in place whole by two runs at the same time, and nothing is left lying about', async () => {

@@ -13,7 +13,7 @@ export interface EpochClosingOptions {
   readonly now: () => number;
   readonly onFailure: (error: unknown) => void;
   /** Verifies what was closed. */
-  readonly watch?: Pick<RecordWatch, 'closed' | 'notClosed'>;
+  readonly watch?: Pick<RecordWatch, 'closed' | 'notClosed' | 'verify'>;
 }
 
 /**
@@ -53,13 +53,18 @@ export class EpochClosing {
   async round(): Promise<void> {
     await this.record.prepareMonths(this.options.now());
     const closed = await this.#closeEpoch();
-    if (closed !== undefined) await appendFile(this.options.file, `${JSON.stringify(closed)}\n`);
-    for (const checkpoint of await this.record.checkpoints.unpublished()) {
-      await this.bus.publish([checkpointMessage(checkpoint)]);
-      await this.record.checkpoints.markPublished(checkpoint);
+    this.options.watch?.closed(closed);
+    try {
+      if (closed !== undefined) await appendFile(this.options.file, `${JSON.stringify(closed)}\n`);
+      for (const checkpoint of await this.record.checkpoints.unpublished()) {
+        await this.bus.publish([checkpointMessage(checkpoint)]);
+        await this.record.checkpoints.markPublished(checkpoint);
+      }
+      await this.projections.advance();
+    } finally {
+      // what is signed is verified, also where brokers are away and it cannot be published yet
+      await this.options.watch?.verify();
     }
-    await this.projections.advance();
-    await this.options.watch?.closed(closed);
   }
 
   async #closeEpoch(): Promise<Checkpoint | undefined> {

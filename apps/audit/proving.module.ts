@@ -44,7 +44,7 @@ class ProvingLifetime implements OnApplicationBootstrap, BeforeApplicationShutdo
       watch,
       onFailure: (error) => {
         this.#logger.warn(
-          `the epoch stays open until the next round: ${error instanceof Error ? error.message : String(error)}`,
+          `signing, publishing or verifying is tried again in the next round: ${error instanceof Error ? error.message : String(error)}`,
         );
       },
     });

@@ -19,6 +19,8 @@ const MOST_WRONG_EPOCHS = 100;
  */
 export class RecordWatch {
   readonly #wrong = new Map<number, Checkpoint>();
+  /** Not looked at yet: an epoch that could not be read is looked at in the next round. */
+  readonly #unseen: Checkpoint[] = [];
   #isSigning = true;
   #failures = 0;
   #signedAt: number;
@@ -51,12 +53,21 @@ export class RecordWatch {
     this.#fail('nothing more is signed, because the record does not lead to where it ended');
   }
 
-  /** A round is over, and this is the checkpoint it has signed, if there was anything to sign. */
-  async closed(checkpoint: Checkpoint | undefined): Promise<void> {
+  /** An epoch was closed, and this is its checkpoint, if there was anything to sign. */
+  closed(checkpoint: Checkpoint | undefined): void {
     this.#isSigning = true;
     this.#signedAt = this.options.now();
+    if (checkpoint !== undefined) this.#unseen.push(checkpoint);
+  }
+
+  /** Looks at what has been closed, and once more at one of those that were wrong. Rejects where it cannot be read. */
+  async verify(): Promise<void> {
     const [again] = this.#wrong.values();
-    for (const one of [again, checkpoint]) if (one !== undefined) await this.#verify(one);
+    if (again !== undefined) await this.#verify(again);
+    for (let next = this.#unseen[0]; next !== undefined; next = this.#unseen[0]) {
+      await this.#verify(next);
+      this.#unseen.shift();
+    }
   }
 
   async #verify(checkpoint: Checkpoint): Promise<void> {

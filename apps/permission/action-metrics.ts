@@ -49,11 +49,11 @@ export class ActionMetrics {
     const { appendTime, offset } = message;
     if (this.#known(decisionId) !== undefined) return;
     const action = this.#actionOf(decision);
+    this.#remember(decisionId, action);
     if (isVoid({ decision, appendTime, offset })) {
       this.#count(action, 'void');
       return;
     }
-    this.#remember(decisionId, action);
     this.#count(action, 'decided');
     const seconds = Math.max(0, appendTime - Date.parse(stamp.judgedAt)) / 1000;
     this.#duration.record(seconds, { 'remit.outcome': outcome }, exemplarTraceOf(message.headers));

@@ -101,11 +101,18 @@ describe('the trace of an agent', () => {
     expect(inner?.parentSpanContext?.spanId).toBe(outer?.spanContext().spanId);
   });
 
-  it('a turn that fails is an error, and fails as before', async () => {
-    await expect(agent.invoke(() => Promise.reject(new RangeError('too far')))).rejects.toThrow('too far');
-    const [span] = await finished();
-    expect(span?.status).toMatchObject({ code: 2, message: 'too far' });
-    expect(span?.attributes['error.type']).toBe('RangeError');
+  it('a turn that fails is an error of its kind, and fails as before; what the error says stays with the agent', async () => {
+    await expect(agent.invoke(() => Promise.reject(new RangeError('no account DE-secret')))).rejects.toThrow(
+      'DE-secret',
+    );
+    const refused = Object.assign(new Error('no account DE-secret'), { code: 'ECONNREFUSED' });
+    await expect(agent.invoke(() => Promise.reject(refused))).rejects.toBe(refused);
+    const all = await finished();
+    expect(all.map(({ status }) => status)).toEqual([
+      { code: 2, message: 'RangeError' },
+      { code: 2, message: 'ECONNREFUSED' },
+    ]);
+    expect(all.map(({ attributes }) => attributes['error.type'])).toEqual(['RangeError', 'ECONNREFUSED']);
   });
 
   it('a proposal that nobody could send is an error', async () => {

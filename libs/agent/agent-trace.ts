@@ -11,6 +11,7 @@ import {
   type Span,
   type SpanContext,
 } from '@opentelemetry/api';
+import { codeOf } from '#bus';
 import {
   ATTRIBUTES as NAMES,
   messageAttributes,
@@ -19,7 +20,7 @@ import {
   traceparentOf,
   type TraceHeaders,
 } from '#telemetry';
-import { messageOf, traceOf } from './intent.js';
+import { traceOf } from './intent.js';
 
 // The agent's own OpenTelemetry decides whether and where its spans go: without an SDK in the process there are none,
 // and a trace context that is handed in goes on as it is.
@@ -157,10 +158,12 @@ export function beginExecution(
   };
 }
 
+/** By its kind only: messages of errors quote what an action was done with. */
 function failed(span: Span, error: unknown): void {
   if (error === undefined) return;
-  span.setStatus({ code: SpanStatusCode.ERROR, message: messageOf(error) });
-  span.setAttribute(NAMES.refusal.name, error instanceof Error ? error.name : 'error');
+  const kind = codeOf(error) ?? (error instanceof Error ? error.name : 'error');
+  span.setStatus({ code: SpanStatusCode.ERROR, message: kind });
+  span.setAttribute(NAMES.refusal.name, kind);
 }
 
 /** As W3C headers: the place in the trace, and whatever the application's own propagators or caller add as baggage. */

@@ -1,6 +1,6 @@
 import type { OutgoingHeaders, ReceivedMessage } from '#bus';
 import { sha256, traceHeadersOf } from '#contracts';
-import { actionDigestOf, chainIdOf, heldRequestId, type Decision, type Intent } from '#domain';
+import { actionDigestOf, heldRequestId, type Decision, type Intent } from '#domain';
 import {
   ATTRIBUTES as NAMES,
   decisionAttributes,
@@ -9,6 +9,7 @@ import {
   intentAttributes,
   messageAttributes,
   SPANS,
+  spanAt,
   tracePlaceOf,
   type Span,
   type Tracing,
@@ -20,7 +21,7 @@ export function traceHold(
   message: ReceivedMessage,
   decision: Decision,
 ): Span | undefined {
-  const place = tracing && tracePlaceOf(message.headers, decision.chainId, decision.outcome, tracing.sampling);
+  const place = tracing && tracePlaceOf(message.headers, decision, decision.outcome, tracing.sampling);
   if (place === undefined) return undefined;
   return tracing?.begin(place, {
     name: SPANS.openApproval.name,
@@ -44,12 +45,12 @@ export function traceSecondRound(
   intent: Intent,
   requestId: string,
 ): OutgoingHeaders {
-  const place = tracing && tracePlaceOf(held.headers, chainIdOf(intent), 'hold', tracing.sampling);
+  const place = tracing && tracePlaceOf(held.headers, intent, 'hold', tracing.sampling);
   if (tracing === undefined || place === undefined) return traceHeadersOf(held.headers);
   const span = tracing.begin(undefined, {
     name: SPANS.sendIntent.name,
     kind: SPANS.sendIntent.kind,
-    links: 'parent' in place ? [{ context: place.parent, attributes: { [NAMES.linkIs.name]: 'held-intent' } }] : [],
+    links: [{ context: spanAt(place), attributes: { [NAMES.linkIs.name]: 'held-intent' } }],
     attributes: {
       ...messageAttributes('send', { topic: SPANS.sendIntent.topic }),
       ...intentAttributes(intent, actionDigestOf(intent.action, sha256), 2),

@@ -12,6 +12,7 @@ import type {
 } from './bus.js';
 import { prepareResult, type DeadLetterOffice, type PreparedResult } from './dead-letter.js';
 import { BusError, codeOf, messageOf, type BusLog } from './errors.js';
+import { reportOfFailure } from './failed-batch.js';
 import { brokerErrorOf, isMembershipLost, type ClientFactory } from './kafka-client.js';
 import type { KafkaProducer, Shipment } from './kafka-producer.js';
 import { hasAppendTime, receivedMessage, startReader, type Reader } from './kafka-reader.js';
@@ -141,15 +142,15 @@ export class KafkaConsumption implements Consumption {
       const batch = membership.batch(topic, partition, messages);
       const { publish, unreadable: more } = messages.length === 0 ? NOTHING : await this.handler(batch);
       prepared = await membership.during(this.#prepare({ publish, unreadable: [...unreadable, ...more] }));
+      if (!(await this.#publish({ messages: prepared.messages, sent: 0 }, membership))) return;
       this.#failures.delete(where);
     } catch (error) {
       membership.throwIfLost();
-      this.#comeAgain(where, payload, error);
+      this.#comeAgain(where, payload, messages, error);
       const failed = codeOf(error) ?? 'REMIT_BUS_HANDLER_FAILED';
       this.#tell({ topic, messages: messages.length, ms: performance.now() - began, failed, parked: [] });
       return;
     }
-    if (!(await this.#publish({ messages: prepared.messages, sent: 0 }, where, membership, payload))) return;
     const lastOffset = payload.batch.lastOffset();
     if (!(await this.#commit(payload, Number(lastOffset) + 1, logTime, membership))) return;
     times.set(where, logTime);
@@ -168,16 +169,13 @@ export class KafkaConsumption implements Consumption {
   }
 
   /** The partition pauses, then the same messages are read again; the other partitions go on. */
-  #comeAgain(where: string, payload: EachBatchPayload, error: unknown): void {
+  #comeAgain(where: string, payload: EachBatchPayload, messages: readonly ReceivedMessage[], error: unknown): void {
     let backOff = this.#failures.get(where);
     if (backOff === undefined) this.#failures.set(where, (backOff = new BackOff()));
     const pauseMs = backOff.next();
-    this.on.log({
-      level: 'error',
-      code: codeOf(error) ?? 'REMIT_BUS_HANDLER_FAILED',
-      message: `${where} waits ${pauseMs} ms, then the same messages come again: ${messageOf(error)}`,
-      details: { group: this.options.group, firstOffset: payload.batch.firstOffset(), error },
-    });
+    const message = `${where} waits ${pauseMs} ms, then the same messages come again: ${messageOf(error)}`;
+    const { group } = this.options;
+    this.on.log(reportOfFailure({ group, firstOffset: Number(payload.batch.firstOffset()), messages, error, message }));
     this.#pause(payload, pauseMs);
   }
 
@@ -202,23 +200,15 @@ export class KafkaConsumption implements Consumption {
   }
 
   /** Tries until the brokers have acknowledged all of it, while the partition is ours. */
-  async #publish(
-    shipment: Shipment,
-    where: string,
-    membership: Membership,
-    payload: EachBatchPayload,
-  ): Promise<boolean> {
+  async #publish(shipment: Shipment, membership: Membership): Promise<boolean> {
     const backOff = new BackOff();
     while (shipment.sent < shipment.messages.length) {
       try {
         await membership.during(this.on.producer.send(shipment));
       } catch (error) {
         membership.throwIfLost();
-        if (brokerErrorOf(error) === 'MESSAGE_TOO_LARGE') {
-          // the broker takes less than we thought: next time, with its own limits, what is too large gets parked
-          this.#comeAgain(where, payload, error);
-          return false;
-        }
+        // the broker takes less than we thought: next time, with its own limits, what is too large gets parked
+        if (brokerErrorOf(error) === 'MESSAGE_TOO_LARGE') throw error;
         this.#report(codeOf(error) ?? 'REMIT_BUS_PUBLISH_FAILED', messageOf(error));
         if (this.#mustGiveUp()) return false;
         await membership.during(backOff.wait());

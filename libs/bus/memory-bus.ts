@@ -20,6 +20,7 @@ import type {
 } from './bus.js';
 import { prepareResult, type DeadLetterOffice } from './dead-letter.js';
 import { BusError, codeOf, messageOf, type BusLog } from './errors.js';
+import { reportOfFailure } from './failed-batch.js';
 import {
   limitsOf,
   Partitioner,
@@ -296,8 +297,9 @@ class MemoryConsumption implements Consumption {
       const news = this.client.log.news();
       const committed = this.#group.take(where, this);
       const messages = committed ? this.client.log.read(topic, partition, committed.next, committed.logTime) : [];
+      const [first] = messages;
       const last = messages.at(-1);
-      if (last === undefined) {
+      if (first === undefined || last === undefined) {
         if (committed) this.#group.giveBack(where, this);
         await news;
         continue;
@@ -315,12 +317,9 @@ class MemoryConsumption implements Consumption {
         report({ parked });
       } catch (error) {
         report({ failed: codeOf(error) ?? 'REMIT_BUS_HANDLER_FAILED', parked: [] });
-        this.client.report({
-          level: 'error',
-          code: codeOf(error) ?? 'REMIT_BUS_HANDLER_FAILED',
-          message: `${where}: the same messages come again: ${messageOf(error)}`,
-          details: { error },
-        });
+        const message = `${where}: the same messages come again: ${messageOf(error)}`;
+        const { group } = this.options;
+        this.client.report(reportOfFailure({ group, firstOffset: first.offset, messages, error, message }));
         await backOff.wait();
       } finally {
         this.#group.giveBack(where, this);

@@ -1,10 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { InMemorySpanExporter, type ReadableSpan } from '@opentelemetry/sdk-trace';
 import { v7 as uuidv7 } from 'uuid';
-import { MemoryBus, MemoryLog, type ReceivedMessage } from '#bus';
+import { MemoryBus, MemoryLog, type BatchResult, type ReceivedMessage } from '#bus';
 import { EVENTS, sha256, TOPICS, writeEvent } from '#contracts';
 import { checkCharter, LAYERS, type Intent, type Layer } from '#domain';
 import { traceIdOfChain, Tracing, type SamplingTerms } from '#telemetry';
+import type { JudgingWatch } from './judged.js';
 import { traceJudging } from './judging-trace.js';
 import { createSegment, inputTopicOf } from './segment.js';
 import { CHARTER_KEY, createViews } from './views.js';
@@ -214,44 +215,69 @@ describe('the trace of what is judged', () => {
   });
 });
 
-describe('a watch that fails', () => {
-  it('stops no judgement, and is reported', async () => {
-    const log = new MemoryLog(() => Date.UTC(2026, 10, 3, 12));
-    const bus = new MemoryBus(log);
-    await bus.ensureTopics(Object.values(TOPICS));
-    const views = createViews(bus);
-    await views.start();
-    const faults: unknown[] = [];
-    const segment = createSegment(
-      {
-        layers: LAYERS,
-        engine: 'remit/test',
-        viewWaitMs: 50,
-        watches: [
-          {
-            judged: () => {
-              throw new Error('no');
-            },
-          },
-        ],
-        onWatchFault: (error) => faults.push(error),
-      },
-      views,
-    );
-    const intent: Intent = { intentId: uuidv7(), agentId: AGENT, action: { type: 'read', target: 'reporting' } };
-    const event = writeEvent(EVENTS.intent, { id: intent.intentId, source: '/test', subject: AGENT, data: intent });
-    const headers = { 'content-type': Buffer.from(event.headers['content-type']) };
-    const at = { topic: TOPICS.agentActions.name, partition: 0, offset: 0, appendTime: 1, logTime: 1 };
-    const message = { ...at, key: Buffer.from(AGENT), value: Buffer.from(event.value), headers };
-    const { publish } = await segment({
+/** A segment without views or charter, which judges one intent whenever it is called. */
+async function judgeOne(
+  watches: readonly JudgingWatch[],
+  onWatchFault?: (error: unknown) => void,
+): Promise<BatchResult> {
+  const bus = new MemoryBus(new MemoryLog(() => Date.UTC(2026, 10, 3, 12)));
+  await bus.ensureTopics(Object.values(TOPICS));
+  const views = createViews(bus);
+  await views.start();
+  const options = { layers: LAYERS, engine: 'remit/test', viewWaitMs: 50, watches };
+  const segment = createSegment({ ...options, ...(onWatchFault === undefined ? {} : { onWatchFault }) }, views);
+  const intent: Intent = { intentId: uuidv7(), agentId: AGENT, action: { type: 'read', target: 'reporting' } };
+  const event = writeEvent(EVENTS.intent, { id: intent.intentId, source: '/test', subject: AGENT, data: intent });
+  const headers = {
+    'content-type': Buffer.from(event.headers['content-type']),
+    traceparent: Buffer.from(TRACED),
+  };
+  const at = { topic: TOPICS.agentActions.name, partition: 0, offset: 0, appendTime: 1, logTime: 1 };
+  const message = { ...at, key: Buffer.from(AGENT), value: Buffer.from(event.value), headers };
+  try {
+    return await segment({
       topic: at.topic,
       partition: 0,
       messages: [message],
       heartbeat: () => Promise.resolve(),
     });
-    expect(publish).toHaveLength(1);
-    expect(faults).toEqual([new Error('no')]);
+  } finally {
     await views.stop();
     await bus.close();
+  }
+}
+
+describe('a watch that fails', () => {
+  it('stops no judgement, and is reported', async () => {
+    const faults: unknown[] = [];
+    const failing: JudgingWatch = {
+      judged: () => {
+        throw new Error('no');
+      },
+    };
+    const { publish } = await judgeOne([failing], (error) => faults.push(error));
+    expect(publish).toHaveLength(1);
+    expect(faults).toEqual([new Error('no')]);
+  });
+});
+
+describe('a batch that comes again', () => {
+  it('is told once: the spans of one that failed are never sent', async () => {
+    const exporter = new InMemorySpanExporter();
+    const sampling = { ratio: 1, keep: new Set<never>() };
+    const identity = { service: 'remit-test', version: '1', endpoint: 'http://127.0.0.1:1' };
+    const tracing = new Tracing({ ...identity, sampling, exporter });
+    const tracer = traceJudging(tracing, 'test');
+    // as where the batch fails before it is finished
+    await judgeOne([{ judged: (one) => tracer.judged(one) }]);
+    await judgeOne([tracer]);
+    await tracing.flush();
+    expect(
+      exporter
+        .getFinishedSpans()
+        .map(({ name }) => name)
+        .sort(),
+    ).toEqual(['poll agent.actions', 'process agent.actions', 'send agent.decisions']);
+    await tracing.shutdown();
   });
 });

@@ -1,5 +1,5 @@
 import type { Batch, OutgoingHeaders } from '#bus';
-import { chainIdOf, roundOf } from '#domain';
+import { roundOf } from '#domain';
 import {
   ATTRIBUTES as NAMES,
   decisionAttributes,
@@ -17,17 +17,23 @@ import {
 } from '#telemetry';
 import type { Judged, JudgingWatch } from './judged.js';
 
+interface TracedBatch {
+  readonly poll: Span;
+  /** Begun, and over at `ended`, ms since the epoch. */
+  readonly spans: { readonly span: Span; readonly ended: number }[];
+}
+
 /**
  * Makes one span of each traced intent, with its layers' verdicts as events, and one of its decision. Written after
  * the judgement, so that the outcome may decide whether there is a span at all, and what is not traced costs one look
  * at its header.
  */
 export function traceJudging(tracing: Tracing, group: string): JudgingWatch {
-  /** The batches that hold a traced intent. */
-  const polls = new WeakMap<Batch, Span>();
+  /** The batches that hold a traced intent. Their spans end with them: a batch that fails comes again, and is told once. */
+  const traced = new WeakMap<Batch, TracedBatch>();
 
-  function pollOf({ batch, began }: Judged): Span {
-    const known = polls.get(batch);
+  function tracedBatchOf({ batch, began }: Judged): TracedBatch {
+    const known = traced.get(batch);
     if (known !== undefined) return known;
     const { topic, partition, messages } = batch;
     const poll = tracing.begin(undefined, {
@@ -40,15 +46,17 @@ export function traceJudging(tracing: Tracing, group: string): JudgingWatch {
         [NAMES.batchSize.name]: messages.length,
       },
     });
-    polls.set(batch, poll);
-    return poll;
+    const its: TracedBatch = { poll, spans: [] };
+    traced.set(batch, its);
+    return its;
   }
 
   function judged(one: Judged): OutgoingHeaders | undefined {
     const { message, subject, layers, decision, began, ended } = one;
     const outcome = decision?.outcome ?? outcomeSoFar(subject.verdicts);
-    const place = tracePlaceOf(message.headers, chainIdOf(subject.intent), outcome, tracing.sampling);
+    const place = tracePlaceOf(message.headers, subject.intent, outcome, tracing.sampling);
     if (place === undefined) return undefined;
+    const { poll, spans } = tracedBatchOf(one);
     const attributes = {
       ...messageAttributes('process', message),
       [NAMES.group.name]: group,
@@ -58,7 +66,7 @@ export function traceJudging(tracing: Tracing, group: string): JudgingWatch {
       name: `process ${message.topic}`,
       kind: SPANS.judge.kind,
       startTime: began,
-      links: [{ context: pollOf(one).spanContext(), attributes: { [NAMES.linkIs.name]: 'batch' } }],
+      links: [{ context: poll.spanContext(), attributes: { [NAMES.linkIs.name]: 'batch' } }],
       attributes: decision === undefined ? attributes : { ...attributes, ...decisionAttributes(factsOf(decision)) },
     });
     let time = began;
@@ -66,8 +74,8 @@ export function traceJudging(tracing: Tracing, group: string): JudgingWatch {
       time += ms;
       for (const event of verdictEvents(verdict, ms)) judging.addEvent(event.name, event.attributes, time);
     }
+    spans.push({ span: judging, ended });
     if (decision === undefined) {
-      judging.end(ended);
       return headersUnder(judging.spanContext(), message.headers);
     }
     const facts = factsOf(decision);
@@ -85,15 +93,18 @@ export function traceJudging(tracing: Tracing, group: string): JudgingWatch {
         },
       },
     );
-    judging.setStatus(status).end(ended);
-    sending.setStatus(status).end(ended);
+    judging.setStatus(status);
+    spans.push({ span: sending.setStatus(status), ended });
     return headersUnder(sending.spanContext(), message.headers);
   }
 
   return {
     judged,
     finished(batch) {
-      polls.get(batch)?.end();
+      const its = traced.get(batch);
+      if (its === undefined) return;
+      for (const { span, ended } of its.spans) span.end(ended);
+      its.poll.end();
     },
   };
 }

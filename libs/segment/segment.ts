@@ -199,11 +199,13 @@ export function createSegment(options: SegmentOptions, views: Views): BatchHandl
     readonly #results: (ResultMessage | undefined)[] = [];
     readonly #waiting: Waiting[] = [];
     readonly #judged: Judged[] = [];
+    /** What to add to the steady clock. Anew for each batch: a process would never hear that its wall clock was set. */
+    readonly #wallOffset = Date.now() - performance.now();
 
     constructor(private readonly batch: Batch) {}
 
     add(message: ReceivedMessage, subject: JudgedIntent, charter: Charter | undefined, behind: boolean): void {
-      const began = now();
+      const began = this.#now();
       const layers = judgeLayers(subject, charter, behind);
       const place = this.#results.length;
       if (!behind && charter !== undefined && usesToReserve(subject, layers, charter).length > 0) {
@@ -215,12 +217,17 @@ export function createSegment(options: SegmentOptions, views: Views): BatchHandl
     async settle(): Promise<ResultMessage[]> {
       for (const waiting of this.#waiting) {
         const { place, message, subject, charter } = waiting;
-        const began = now();
+        const began = this.#now();
         this.#results[place] = this.#resultOf(message, subject, await judgeWithUses(waiting), charter, began);
         await this.batch.heartbeat();
       }
       tell((watch) => watch.finished?.(this.batch, this.#judged));
       return this.#results.filter((result) => result !== undefined);
+    }
+
+    /** This process's clock, ms since the epoch, finer than a millisecond. It only says when; nothing is judged by it. */
+    #now(): number {
+      return this.#wallOffset + performance.now();
     }
 
     #resultOf(
@@ -235,7 +242,7 @@ export function createSegment(options: SegmentOptions, views: Views): BatchHandl
       const event = decision === undefined ? passedOn(subject) : decided(decision);
       let trace: OutgoingHeaders | undefined;
       if (watches.length > 0) {
-        const judged = { batch: this.batch, message, subject, layers, charter, decision, began, ended: now() };
+        const judged = { batch: this.batch, message, subject, layers, charter, decision, began, ended: this.#now() };
         this.#judged.push(judged);
         tell((watch) => (trace = watch.judged(judged) ?? trace));
       }
@@ -380,11 +387,6 @@ export function createSegment(options: SegmentOptions, views: Views): BatchHandl
   }
 
   return stamps ? judgeIntents : judgeStamped;
-}
-
-/** This process's clock, ms since the epoch, finer than a millisecond. It only says when; nothing is judged by it. */
-function now(): number {
-  return performance.timeOrigin + performance.now();
 }
 
 function agentPartition(agentId: string): number {

@@ -34,6 +34,18 @@ class ViewsLifetime implements OnModuleInit {
   }
 }
 
+const QUIET_MS = 60_000;
+
+/** A watch that fails may do so thousands of times a second: it is told at most once a minute. */
+function watchFaultReporter(log: Logger): (error: unknown) => void {
+  let toldAt = -Infinity;
+  return (error) => {
+    if (performance.now() - toldAt < QUIET_MS) return;
+    toldAt = performance.now();
+    log.error(`intents are judged, but not traced or measured: ${String(error)}`);
+  };
+}
+
 function judgingChecks(views: Views, transport: BatchTransport): readonly ReadinessCheck[] {
   return [
     {
@@ -93,8 +105,7 @@ export class JudgingModule {
                   ...(tracing === undefined ? [] : [traceJudging(tracing, group)]),
                   ...(metrics === undefined ? [] : [measureJudging(metrics)]),
                 ],
-                onWatchFault: (error) =>
-                  log.error(`an intent was judged, but not traced or measured: ${String(error)}`),
+                onWatchFault: watchFaultReporter(log),
               },
               views,
             ),

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { TraceFlags, type SpanContext } from '@opentelemetry/api';
-import type { Outcome } from '#domain';
+import { chainIdOf, type Intent, type Outcome } from '#domain';
 import { saysUnsampled, spanContextOf } from './trace-context.js';
 
 /** Which chains are traced. */
@@ -11,8 +11,11 @@ export interface SamplingTerms {
   readonly keep: ReadonlySet<Outcome>;
 }
 
-/** Where a span belongs: under another one, or first in a trace of its own. */
-export type TracePlace = { readonly parent: SpanContext } | { readonly traceId: string };
+/** Where a span belongs: under another one, or first in a trace, and then by which ids. */
+export type TracePlace = { readonly parent: SpanContext } | { readonly traceId: string; readonly spanId: string };
+
+/** What of an intent decides on its trace. */
+export type TracedIntent = Pick<Intent, 'agentId' | 'intentId' | 'chainId'>;
 
 const RANDOM_HEX_DIGITS = 14;
 const RANDOM_VALUES = 2 ** 56;
@@ -25,6 +28,16 @@ export function traceIdOfChain(chainId: string): string {
   return hash('sha256', `remit chain\n${chainId}`).slice(0, 32);
 }
 
+/** The first span of an intent whose agent carries no trace: known to whoever has to link to it later. */
+function spanIdOfIntent({ agentId, intentId }: TracedIntent): string {
+  return hash('sha256', `remit intent\n${agentId}\n${intentId}`).slice(0, 16);
+}
+
+/** The span in whose place something is, as others link to it. */
+export function spanAt(place: TracePlace): SpanContext {
+  return 'parent' in place ? place.parent : { ...place, traceFlags: TraceFlags.SAMPLED };
+}
+
 /**
  * Where the span of an intent belongs; `undefined`: the intent is not traced. An agent that traces decides for its
  * chain (parent-based); else the chain's own id does, so that all its intents are traced, or none. `outcome`: as far
@@ -32,7 +45,7 @@ export function traceIdOfChain(chainId: string): string {
  */
 export function tracePlaceOf(
   headers: Readonly<Record<string, Uint8Array | string | readonly Uint8Array[]>>,
-  chainId: string,
+  intent: TracedIntent,
   outcome: Outcome | undefined,
   { ratio, keep }: SamplingTerms,
 ): TracePlace | undefined {
@@ -42,9 +55,9 @@ export function tracePlaceOf(
   const parent = spanContextOf(headers);
   if (parent !== undefined) return isKept || isSampled(parent) ? { parent } : undefined;
   if (ratio === 0 && !isKept) return undefined;
-  const traceId = traceIdOfChain(chainId);
+  const traceId = traceIdOfChain(chainIdOf(intent));
   const share = Number.parseInt(traceId.slice(-RANDOM_HEX_DIGITS), 16) / RANDOM_VALUES;
-  return isKept || share < ratio ? { traceId } : undefined;
+  return isKept || share < ratio ? { traceId, spanId: spanIdOfIntent(intent) } : undefined;
 }
 
 function isSampled({ traceFlags }: SpanContext): boolean {

@@ -1,7 +1,10 @@
 import { ATTRIBUTES } from './span-table.js';
 
 /** What stands where something was left out. */
-export const REDACTED = '[redacted]';
+const REDACTED = '[redacted]';
+
+/** As OpenTelemetry wants it in logs that are not OTLP. */
+export const TRACE_ID_FIELD = 'trace_id';
 
 /** Longest text of a line, characters. */
 const LONGEST_TEXT = 4096;
@@ -12,6 +15,7 @@ const LONGEST_FIELD = 256;
  * is not here is left out and counted, so that a field nobody thought of shows nothing.
  */
 export const LOG_FIELDS: ReadonlyMap<string, string> = new Map([
+  ['traceId', TRACE_ID_FIELD],
   ['agentId', ATTRIBUTES.agentId.name],
   ['chainId', ATTRIBUTES.chainId.name],
   ['intentId', ATTRIBUTES.intentId.name],

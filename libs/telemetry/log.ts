@@ -1,6 +1,6 @@
 import { context, trace } from '@opentelemetry/api';
 import { pino, type Logger } from 'pino';
-import { scrub, shownFields } from './log-redaction.js';
+import { scrub, shownFields, TRACE_ID_FIELD } from './log-redaction.js';
 import { standardOutput, type LogDestination } from './log-destination.js';
 
 /** Least serious last. */
@@ -121,7 +121,7 @@ function stackOf({ stack = '', message }: Error): string {
 
 function activeSpan(): object {
   const span = trace.getSpanContext(context.active());
-  return span === undefined ? {} : { trace_id: span.traceId, span_id: span.spanId };
+  return span === undefined ? {} : { [TRACE_ID_FIELD]: span.traceId, span_id: span.spanId };
 }
 
 function typeOf(error: unknown): string {

@@ -86,10 +86,10 @@ export const FAIL_CLOSED_REASONS = [
 ] as const;
 
 /** How a finding counts: for real, or not, and then why not. */
-export const FINDING_MODES = ['enforced', 'shadow', 'outside-share', 'observe'] as const;
+const FINDING_MODES = ['enforced', 'shadow', 'outside-share', 'observe'] as const;
 
 /** What happened to an action. Each is counted on its own, so their sum means nothing. */
-export const ACTION_STATUSES = ['decided', 'void', 'executed', 'failed', 'rolled-back'] as const;
+const ACTION_STATUSES = ['decided', 'void', 'executed', 'failed', 'rolled-back'] as const;
 
 /** How soon a grant must end to count as expiring, ms. */
 export const EXPIRING_WITHIN_MS = 15 * 60_000;

@@ -84,6 +84,18 @@ describe('a chain told from the record', () => {
     expect(JSON.stringify(spans)).not.toContain('maria@shop.example');
   });
 
+  it('says that an action failed, and leaves in the record what its agent says of that', () => {
+    const { spans } = recordedTrace(
+      chain([
+        { intent: 'pay', agent: 'triage', at: 0, action: 'pay' },
+        { decision: 'pay', outcome: 'allow', at: 5 },
+        { report: 'pay', status: 'failed', detail: 'no account DE-secret of maria@shop.example', at: 9 },
+      ]),
+    );
+    expect(spans.find(({ name }) => name === 'execute_tool pay')?.status).toEqual({ code: 2, message: 'failed' });
+    expect(JSON.stringify(spans)).not.toMatch(/DE-secret|maria/);
+  });
+
   it('sent again is the same trace, span for span', () => {
     expect(recordedTrace(incident)).toEqual(recordedTrace(incident));
   });

@@ -176,7 +176,8 @@ export function recordedTrace(tree: ChainTree): RecordedTrace {
           [NAMES.genAiOperation.name]: 'execute_tool',
           [NAMES.genAiToolName.name]: action.action.type,
         },
-        status: failed === undefined ? UNSET : { code: SpanStatusCode.ERROR, message: failed.detail ?? 'failed' },
+        // what the agent says of its failure may hold parameters: that stays in the record
+        status: failed === undefined ? UNSET : { code: SpanStatusCode.ERROR, message: 'failed' },
         events: [],
         links:
           authorising === undefined
@@ -218,6 +219,8 @@ export class TraceDeliveryError extends Error {
 }
 
 const SEND_MS = 5000;
+/** Collectors refuse requests beyond some megabytes. */
+const SPANS_PER_REQUEST = 1000;
 
 /** Sends a trace to an OTLP/HTTP collector. Throws `REMIT_TRACE_NOT_DELIVERED` when it does not take all of it. */
 export async function sendRecordedTrace(trace: RecordedTrace, endpoint: string): Promise<void> {
@@ -225,9 +228,12 @@ export async function sendRecordedTrace(trace: RecordedTrace, endpoint: string):
     url: `${endpoint.replace(/\/+$/, '')}/v1/traces`,
     timeoutMillis: SEND_MS,
   });
+  const spans = readable(trace);
   try {
-    const result = await new Promise<ExportResult>((resolve) => exporter.export(readable(trace), resolve));
-    if (result.code !== ExportResultCode.SUCCESS) {
+    for (let from = 0; from < spans.length; from += SPANS_PER_REQUEST) {
+      const some = spans.slice(from, from + SPANS_PER_REQUEST);
+      const result = await new Promise<ExportResult>((resolve) => exporter.export(some, resolve));
+      if (result.code === ExportResultCode.SUCCESS) continue;
       throw new TraceDeliveryError(
         `${endpoint} has not taken the trace: ${result.error?.message ?? 'no reason given'}`,
       );

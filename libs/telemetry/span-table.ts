@@ -160,7 +160,7 @@ export const ATTRIBUTES = {
     name: 'error.type',
     type: 'string',
     from: ERRORS,
-    means: 'Of a denied or failed span: the rule, or the code of the error.',
+    means: 'Of a denied or failed span: the rule, or the code of the error, else its type.',
   },
   linkIs: {
     name: 'remit.link',

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from '@jest/globals';
 import { headersUnder, spanContextOf, traceparentOf } from './trace-context.js';
 
@@ -26,5 +28,24 @@ describe('a trace context on its way', () => {
   it('leaves tracestate behind when it moves to another trace', () => {
     const other = { ...SPAN, traceId: '4bf92f3577b34da6a3ce929d0e0e4736' };
     expect(headersUnder(other, carried)).toEqual({ traceparent: traceparentOf(other), baggage: carried.baggage });
+  });
+
+  it('holds no memory but its ids, however long a header an agent writes', () => {
+    setFlagsFromString('--expose-gc');
+    const collectGarbage = runInNewContext('gc') as () => void;
+    const tail = Buffer.alloc(60_000, 'x');
+    const traceIdOf = (n: number): string => n.toString(16).padStart(32, '0');
+    const readFrom = (n: number) => {
+      // a later version of the standard may say more, so that this one is valid
+      const head = Buffer.from(`01-${traceIdOf(n)}-b7ad6b7169203331-01-`);
+      return spanContextOf({ traceparent: Buffer.concat([head, tail]) });
+    };
+    collectGarbage();
+    const before = process.memoryUsage().heapUsed;
+    const kept = Array.from({ length: 2000 }, (_, n) => readFrom(n + 1));
+    collectGarbage();
+    // the headers take 120 MB
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(20_000_000);
+    expect(kept.map((one) => one?.traceId)).toEqual(kept.map((_, n) => traceIdOf(n + 1)));
   });
 });

@@ -10,6 +10,8 @@ type Headers = Readonly<Record<string, HeaderValue>>;
 export type TraceHeaders = Partial<Readonly<Record<(typeof TRACE_HEADERS)[number], string>>>;
 
 const VERSION_00_LENGTH = 55;
+/** Later versions may say more, which nobody here reads: ids found in a long text would keep all of it in memory. */
+const READ_LENGTH = 64;
 const ZERO = '0'.charCodeAt(0);
 
 /**
@@ -50,8 +52,8 @@ export function traceparentOf({ traceId, spanId, traceFlags }: SpanContext): str
 }
 
 function textOf(value: HeaderValue): string | undefined {
-  if (typeof value === 'string') return value;
+  if (typeof value === 'string') return value.slice(0, READ_LENGTH);
   return value instanceof Uint8Array
-    ? Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('latin1')
+    ? Buffer.from(value.buffer, value.byteOffset, Math.min(value.byteLength, READ_LENGTH)).toString('latin1')
     : undefined;
 }

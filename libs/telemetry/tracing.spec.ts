@@ -83,14 +83,20 @@ describe('a collector that is away', () => {
 });
 
 describe('a trace', () => {
-  it('begins under the id that was chosen for it, and the next one under its own', () => {
+  it('begins under the ids that were chosen for it, and the next one under its own', () => {
     const tracing = tracingTo('http://127.0.0.1:1', {
       export: (_, done) => done({ code: ExportResultCode.SUCCESS }),
       shutdown: () => Promise.resolve(),
     });
     const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
     const beginning = { name: 'test', kind: SpanKind.INTERNAL, attributes: {} };
-    expect(tracing.begin({ traceId }, beginning).spanContext()).toMatchObject({ traceId, traceFlags: 1 });
-    expect(tracing.begin(undefined, beginning).spanContext().traceId).not.toBe(traceId);
+    const spanId = '00f067aa0ba902b7';
+    expect(tracing.begin({ traceId, spanId }, beginning).spanContext()).toMatchObject({
+      traceId,
+      spanId,
+      traceFlags: 1,
+    });
+    const next = tracing.begin(undefined, beginning).spanContext();
+    expect([next.traceId, next.spanId]).not.toEqual([traceId, spanId]);
   });
 });

@@ -51,30 +51,34 @@ const QUIET_MS = 60_000;
 /** Longest attribute, characters: what agents write must not make spans large. */
 const LONGEST_ATTRIBUTE = 1024;
 
-/** Random ids, except that the next trace may be given its own. */
-class ChosenTraceIds implements IdGenerator {
+/** Random ids, except that the next span may be given its own. */
+class ChosenIds implements IdGenerator {
   readonly #random = new RandomIdGenerator();
-  #next: string | undefined;
+  #traceId: string | undefined;
+  #spanId: string | undefined;
 
-  choose(traceId: string): void {
-    this.#next = traceId;
+  choose(ids: { readonly traceId: string; readonly spanId: string }): void {
+    this.#traceId = ids.traceId;
+    this.#spanId = ids.spanId;
   }
 
   generateTraceId(): string {
-    const chosen = this.#next;
-    this.#next = undefined;
+    const chosen = this.#traceId;
+    this.#traceId = undefined;
     return chosen ?? this.#random.generateTraceId();
   }
 
   generateSpanId(): string {
-    return this.#random.generateSpanId();
+    const chosen = this.#spanId;
+    this.#spanId = undefined;
+    return chosen ?? this.#random.generateSpanId();
   }
 }
 
 /** The tracing of one process. Every span that is begun is sent: whether to begin one is decided before. */
 export class Tracing {
   readonly sampling: SamplingTerms;
-  readonly #ids = new ChosenTraceIds();
+  readonly #ids = new ChosenIds();
   readonly #delivery: CountedDelivery;
   readonly #provider: TracerProvider;
   readonly #tracer: Tracer;
@@ -112,7 +116,7 @@ export class Tracing {
   /** Begins a span under another one, or as the first of a trace. */
   begin(place: TracePlace | undefined, { name, ...beginning }: SpanBeginning): Span {
     let under: Context = ROOT_CONTEXT;
-    if (place !== undefined && 'traceId' in place) this.#ids.choose(place.traceId);
+    if (place !== undefined && 'traceId' in place) this.#ids.choose(place);
     else if (place !== undefined) under = trace.setSpanContext(ROOT_CONTEXT, place.parent);
     return this.#tracer.startSpan(name, beginning, under);
   }

@@ -123,6 +123,42 @@ describe('promise 8: what the metrics say of the record', () => {
     expect(await value('remit_record_verification_failures')).toBe(2);
   });
 
+  it('is 0 for a tampered epoch, also where its checkpoint could not be published when it was signed', async () => {
+    await store(0, 6);
+    await asIntruder(
+      database,
+      `UPDATE record.history SET agent_id = 'somebody else' WHERE "partition" = 1 AND "offset" = 4`,
+    );
+    await bus.close();
+    await expect(closing.round()).rejects.toThrow();
+    expect(await value('remit_record_verified')).toBe(0);
+    expect(told[0]).toContain('epoch 1 is not');
+  });
+
+  it('is 0 for a tampered epoch that could not be read right after it was signed, once it can be', async () => {
+    await store(0, 6);
+    const line = await openLine(database.url);
+    const remote = new ProvenRecord({ databaseUrl: line.url, keyFolder });
+    const watch = new RecordWatch(remote.stored, {
+      now: () => now,
+      random: () => 0.5,
+      onWrong: ({ message: what }) => told.push(what),
+    });
+    watch.closed(await remote.checkpoints.closeEpoch({ now }));
+    await asIntruder(
+      database,
+      `UPDATE record.history SET agent_id = 'somebody else' WHERE "partition" = 1 AND "offset" = 4`,
+    );
+    await line.cut();
+    await expect(watch.verify()).rejects.toThrow();
+    expect([watch.verified, told]).toEqual([true, []]);
+    await line.mend();
+    await watch.verify();
+    expect([watch.verified, told.length]).toEqual([false, 1]);
+    await remote.close();
+    await line.cut();
+  });
+
   it('is 0 when the record does not even lead to where it ended, so that nothing can be signed', async () => {
     await store(0, 6);
     await asIntruder(database, 'DELETE FROM record.history WHERE "partition" = 0 AND "offset" = 5');

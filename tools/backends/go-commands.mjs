@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { clearInterval, setInterval } from 'node:timers';
 import { SetupFailure, say } from '../failure.mjs';
@@ -59,12 +59,16 @@ export async function goCommands(run, wanted) {
   const progress = setInterval(() => {
     say(`${wanted.title}: still building (${Math.round((performance.now() - started) / 60_000)} min)`);
   }, STILL_BUILDING_MS);
+  const folder = join(run.folder, `go-${wanted.name}`);
   try {
-    const built = await build(run, wanted);
+    // a run that keeps its state may have been interrupted while it built
+    rmSync(folder, { recursive: true, force: true });
+    const built = await build(run, wanted, folder);
     say(`${wanted.title}: built (${Math.round((performance.now() - started) / 1000)} s)`);
     return putIntoCache(name, (draft) => cpSync(built, draft, { recursive: true }));
   } finally {
     clearInterval(progress);
+    rmSync(folder, { recursive: true, force: true });
   }
 }
 
@@ -72,8 +76,7 @@ export async function goCommands(run, wanted) {
  * Builds in a scratch module that has the go.mod and go.sum of the wanted one: `go install` refuses modules that
  * replace others, and so their checksums need not be looked up anew.
  */
-async function build(run, wanted) {
-  const folder = join(run.folder, wanted.name);
+async function build(run, wanted, folder) {
   mkdirSync(folder, { recursive: true });
   const { module, version, sum, modSum } = wanted;
   const go = goIn(run, wanted, folder);
