@@ -59,6 +59,8 @@ describe('the configuration', () => {
       REMIT_WEBHOOK_SECRET: `whsec_${Buffer.alloc(24, 1).toString('base64')}`,
     };
     expect(readConfig(environment).secrets).toEqual(['p%40ss', 'p@ss', environment.REMIT_WEBHOOK_SECRET]);
+    const headers = { OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Bearer%20t0k3n,x-tenant=acme' };
+    expect(readConfig(headers).secrets).toEqual(['Bearer%20t0k3n', 'Bearer t0k3n', 'acme']);
     expect(readConfig({}).secrets).toEqual([]);
   });
 

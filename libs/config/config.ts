@@ -321,9 +321,18 @@ export function readConfig(environment: Environment): Config {
 }
 
 /** Passwords as they are written and as they are meant. */
-function secretsOf({ DATABASE_URL, REMIT_WEBHOOK_SECRET }: Environment): string[] {
+function secretsOf(environment: Environment): string[] {
+  const { DATABASE_URL, REMIT_WEBHOOK_SECRET, OTEL_EXPORTER_OTLP_HEADERS, OTEL_EXPORTER_OTLP_TRACES_HEADERS } =
+    environment;
   const password = DATABASE_URL === undefined ? '' : new URL(DATABASE_URL).password;
-  const secrets = [password, unescaped(password), REMIT_WEBHOOK_SECRET ?? ''];
+  // `name=value,name=value`, as OpenTelemetry's exporter reads it by itself
+  const headers = [OTEL_EXPORTER_OTLP_HEADERS, OTEL_EXPORTER_OTLP_TRACES_HEADERS]
+    .flatMap((text) => (text ?? '').split(','))
+    .map((pair) => pair.slice(pair.indexOf('=') + 1).trim());
+  const secrets = [
+    ...[password, ...headers].flatMap((secret) => [secret, unescaped(secret)]),
+    REMIT_WEBHOOK_SECRET ?? '',
+  ];
   return [...new Set(secrets.filter((secret) => secret !== ''))];
 }
 
