@@ -14,7 +14,7 @@ class World {
   readonly bus = new MemoryBus(new MemoryLog(() => this.now));
   readonly history = new MemoryHistory();
 
-  watch(options: { windowMs?: number } = {}): GapWatch {
+  watch(options: { windowMs?: number; catchUpMs?: number } = {}): GapWatch {
     return new GapWatch(this.bus, this.history, { now: () => this.now, catchUpMs: 0, ...options });
   }
 
@@ -128,6 +128,15 @@ describe('gaps are watched while audit runs', () => {
     await world.record();
     expect(await watch.look()).toBe(true);
     expect(Object.values(watch.counts())).toEqual([0, 0, 0, 0, 0]);
+  });
+
+  it('and a look is given up at once when the process ends, however far the record lags behind', async () => {
+    const watch = world.watch({ catchUpMs: 60_000 });
+    await world.happen([INTENT]);
+    const ending = new AbortController();
+    const look = watch.look(ending.signal);
+    ending.abort();
+    await expect(look).rejects.toThrow('aborted');
   });
 
   it('and what lies longer ago than the window is not counted any more', async () => {

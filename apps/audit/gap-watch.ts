@@ -76,26 +76,30 @@ export class GapWatch {
     return sum;
   }
 
-  /** One look. `false`: the record has not got as far as the log; nothing was counted, the next look will. */
-  async look(): Promise<boolean> {
+  /**
+   * One look. `false`: the record has not got as far as the log; nothing was counted, the next look will. Rejects once
+   * `givenUp`: the process is ending, and the next one looks at everything anew.
+   */
+  async look(givenUp?: AbortSignal): Promise<boolean> {
     const now = this.options.now();
     const ends = await this.bus.ends(RECONCILED_TOPICS);
-    if (!(await this.#recordReaches(ends))) return false;
+    if (!(await this.#recordReaches(ends, givenUp))) return false;
     if (this.#next === undefined) {
       for await (const page of this.history.stream({ topics: RECONCILED_TOPICS, from: now - this.#windowMs })) {
+        givenUp?.throwIfAborted();
         // What came while it looked belongs to the next look.
         const before = page.filter(({ topic, partition, offset }) => offset < (ends.get(topic)?.[partition] ?? 0));
         await this.#reconcile(before, now);
       }
     } else {
-      for (const [topic, offsets] of ends) await this.#readOn(topic, offsets, now);
+      for (const [topic, offsets] of ends) await this.#readOn(topic, offsets, now, givenUp);
     }
     this.#next = new Map([...ends].map(([topic, offsets]) => [topic, [...offsets]]));
     this.#countOld(now);
     return true;
   }
 
-  async #recordReaches(ends: ReadonlyMap<string, readonly number[]>): Promise<boolean> {
+  async #recordReaches(ends: ReadonlyMap<string, readonly number[]>, givenUp?: AbortSignal): Promise<boolean> {
     const deadline = performance.now() + this.#catchUpMs;
     for (;;) {
       const stored = await this.history.positions();
@@ -104,15 +108,16 @@ export class GapWatch {
       );
       if (reached) return true;
       if (performance.now() > deadline) return false;
-      await sleep(100);
+      await sleep(100, undefined, givenUp === undefined ? {} : { signal: givenUp });
     }
   }
 
-  async #readOn(topic: string, ends: readonly number[], now: number): Promise<void> {
+  async #readOn(topic: string, ends: readonly number[], now: number, givenUp?: AbortSignal): Promise<void> {
     for (const [partition, to] of ends.entries()) {
       const from = this.#next?.get(topic)?.[partition] ?? 0;
       if (from >= to) continue;
       for await (const page of this.history.partition({ topic, partition, from, to })) {
+        givenUp?.throwIfAborted();
         await this.#reconcile(page, now);
       }
     }

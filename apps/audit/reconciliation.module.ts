@@ -6,6 +6,7 @@ import {
   type BeforeApplicationShutdown,
   type OnApplicationBootstrap,
 } from '@nestjs/common';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus } from '#bus';
 import type { History } from '#record';
 import { BUS, BusModule, PROCESS_METRICS } from '#service';
@@ -23,9 +24,8 @@ const LOOK_EVERY_MS = 10_000;
 @Injectable()
 class Reconciling implements OnApplicationBootstrap, BeforeApplicationShutdown {
   readonly #log = new Logger('gaps');
-  readonly #stopped = Promise.withResolvers<undefined>();
+  readonly #stopping = new AbortController();
   #looking: Promise<void> | undefined;
-  #isStopped = false;
 
   constructor(@Inject(GAP_WATCH) private readonly watch: GapWatch) {}
 
@@ -34,32 +34,26 @@ class Reconciling implements OnApplicationBootstrap, BeforeApplicationShutdown {
   }
 
   async beforeApplicationShutdown(): Promise<void> {
-    this.#isStopped = true;
-    this.#stopped.resolve(undefined);
+    this.#stopping.abort();
     await this.#looking;
   }
 
   async #lookOnAndOn(): Promise<void> {
+    const { signal } = this.#stopping;
     let told = '';
-    while (!this.#isStopped) {
+    while (!signal.aborted) {
       try {
-        if (await this.watch.look()) {
+        if (await this.watch.look(signal)) {
           const counts = JSON.stringify(this.watch.counts());
           if (counts !== told && /[1-9]/.test(counts)) this.#log.warn(`gaps in the record: ${counts}`);
           told = counts;
         } else this.#log.warn('the record is behind the log: gaps are looked for once it has caught up');
       } catch (error) {
+        if (signal.aborted) return;
         this.#log.warn(`looking for gaps failed, and is tried again: ${String(error)}`);
       }
-      await this.#pause();
+      await sleep(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined);
     }
-  }
-
-  async #pause(): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const over = new Promise<void>((resolve) => (timer = setTimeout(resolve, LOOK_EVERY_MS)));
-    await Promise.race([over, this.#stopped.promise]);
-    clearTimeout(timer);
   }
 }
 

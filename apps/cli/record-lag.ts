@@ -6,7 +6,10 @@ import type { History } from '#record';
 /** What chains are made of. */
 const CHAIN_TOPICS = [TOPICS.agentActions, TOPICS.agentDecisions, TOPICS.agentOutcomes];
 
-/** How many messages of chains lie on the log that the record does not hold yet. */
+/**
+ * How many messages of chains lie on the log that the record does not hold yet; 0 where that cannot be asked, because it
+ * only helps to read what was found.
+ */
 export async function messagesNotRecorded(history: Pick<History, 'positions'>): Promise<number> {
   const { kafkaBrokers, replicationFactor } = loadConfig();
   const bus = new KafkaBus({ brokers: kafkaBrokers, topics: CHAIN_TOPICS, replicationFactor });
@@ -16,6 +19,8 @@ export async function messagesNotRecorded(history: Pick<History, 'positions'>): 
     return [...ends]
       .flatMap(([topic, offsets]) => offsets.map((end, partition) => end - (stored.get(topic)?.[partition] ?? 0)))
       .reduce((sum, missing) => sum + Math.max(0, missing), 0);
+  } catch {
+    return 0;
   } finally {
     await bus.close();
   }

@@ -10,7 +10,17 @@ import { readConfig, type Config } from '#config';
 import { DOOR, DOOR_PREFIX, problemSchema, TOPICS, type DoorOperation, type DoorProblem } from '#contracts';
 import { permissionEventSchema } from '#domain';
 import { MemoryEventStore } from '#event-store';
-import { BUS, CONFIG, COUNTING_STORE, devToken, ensureDevKey, httpAdapter, JUDGING, type DevKey } from '#service';
+import {
+  BUS,
+  CONFIG,
+  COUNTING_STORE,
+  devToken,
+  ensureDevKey,
+  httpAdapter,
+  JUDGING,
+  moduleWithIdentity,
+  type DevKey,
+} from '#service';
 import { AUTHORITY_TRANSPORTS } from '../../apps/permission/authority.module.js';
 import { prepareDoor } from '../../apps/permission/door/prepare-door.js';
 import { PermissionModule } from '../../apps/permission/permission.module.js';
@@ -66,6 +76,8 @@ interface Sending {
   readonly id?: string;
 }
 
+const IDENTITY = { name: 'remit-door', version: '0' };
+
 export const GOVERNANCE: Who = { name: 'gwen', roles: ['governance'] };
 
 export const CHARTER_TEXT = `
@@ -97,7 +109,7 @@ export async function startDoorWorld(environment: Readonly<Record<string, string
   const log = new MemoryLog(Date.now);
   const bus = new MemoryBus(log);
   await bus.ensureTopics(Object.values(TOPICS));
-  const testing = await Test.createTestingModule({ imports: [PermissionModule] })
+  const testing = await Test.createTestingModule({ imports: [moduleWithIdentity(PermissionModule, IDENTITY)] })
     .overrideProvider(CONFIG)
     .useValue(config)
     .overrideProvider(BUS)
