@@ -1,5 +1,4 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { context, trace } from '@opentelemetry/api';
 import { InMemorySpanExporter, type ReadableSpan } from '@opentelemetry/sdk-trace';
 import { MemoryBus, MemoryLog, type ReceivedMessage } from '#bus';
 import { TOPICS } from '#contracts';
@@ -35,11 +34,7 @@ describe('the trace of an agent', () => {
     spans.reset();
   });
 
-  afterAll(async () => {
-    trace.disable();
-    context.disable();
-    await tracing.shutdown();
-  });
+  afterAll(() => tracing.shutdown());
 
   async function finished(): Promise<readonly ReadableSpan[]> {
     await tracing.flush();

@@ -83,6 +83,7 @@ export class Tracing {
   readonly #provider: TracerProvider;
   readonly #tracer: Tracer;
   #toldAt = -Infinity;
+  #isGlobal = false;
 
   constructor(options: TracingOptions) {
     const { service, version, endpoint, sampling, exporter, onTrouble } = options;
@@ -122,10 +123,11 @@ export class Tracing {
   }
 
   /**
-   * Makes this the process's global OpenTelemetry provider, so that whatever uses the API (agents, libraries) traces
-   * through it, with contexts that survive `await`.
+   * Makes this the process's global OpenTelemetry provider until it is shut down, so that whatever uses the API (agents,
+   * libraries) traces through it, with contexts that survive `await`.
    */
   registerGlobally(): void {
+    this.#isGlobal = true;
     context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
     trace.setGlobalTracerProvider(this.#provider);
   }
@@ -141,6 +143,10 @@ export class Tracing {
 
   /** Sends what is waiting, for less than two seconds, whatever the collector does. Never rejects. */
   async shutdown(): Promise<void> {
+    if (this.#isGlobal) {
+      trace.disable();
+      context.disable();
+    }
     await this.#delivery.end(SHUTDOWN_MS);
   }
 }

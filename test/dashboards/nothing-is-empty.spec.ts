@@ -1,6 +1,11 @@
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { RemitAgent } from '#agent';
 import { KafkaBus } from '#bus';
-import { TOPICS } from '#contracts';
+import { sha256, TOPICS } from '#contracts';
+import { checkCharter } from '#domain';
+import { activateCharter } from '#service';
+import { charterTextOf } from '#stories';
 import { requireJaeger, requireKafka } from '#testing';
 import { dashboards } from './deployed-queries.js';
 
@@ -57,15 +62,33 @@ const queries = dashboards().flatMap(({ title, panels }) =>
 
 describe('dashboards over five services that have played every story', () => {
   let bus: KafkaBus;
+  let waiting: RemitAgent;
+
+  /** One action that waits for people as long as this runs: the stories' own are answered, or run out. */
+  async function holdAnAction(): Promise<void> {
+    const shape = { hours: 'open now', stage: 'enforce', hold_for: '4h' } as const;
+    const text = charterTextOf(shape, readFileSync('charters/starter.yaml', 'utf8'), Date.now());
+    const checked = checkCharter(text, sha256);
+    if (!checked.ok) throw new Error(JSON.stringify(checked.problems));
+    await activateCharter(bus, { text, charter: checked.charter, activatedBy: 'dashboards' });
+    waiting = await RemitAgent.connect({ bus, agentId: 'PaymentAgent' });
+    const action = { type: 'pay', target: 'payments', parameters: { amount: 4000, invoice: 'i-2' } };
+    await new Promise<void>((resolve) => void waiting.propose(action, { onHold: () => resolve() }));
+  }
 
   beforeAll(async () => {
     bus = new KafkaBus({ brokers: requireKafka(), topics: Object.values(TOPICS), replicationFactor: 1 });
+    await holdAnAction();
     const { name: topic } = TOPICS.agentActions;
     await bus.publish([{ topic, key: 'nobody', value: Buffer.from('this is no intent'), headers: {} }]);
     await until(async () => (await drawn('remit_dead_letters_total')).length > 0);
+    await until(async () => (await drawn('remit_holds_age_seconds')).length > 0);
   }, 60_000);
 
-  afterAll(() => bus.close());
+  afterAll(async () => {
+    await waiting.close();
+    await bus.close();
+  });
 
   it.each(queries)('$name has something to draw', async ({ expr }) => {
     expect((await drawn(expr)).length).toBeGreaterThan(0);
