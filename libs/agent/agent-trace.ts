@@ -67,10 +67,7 @@ export function beginTurn(agentId: string, options: TraceHeaders, caused: TraceH
   return {
     context: inTurn,
     headers: headersOf(inTurn, parent === from ? { ...caused, ...options } : options),
-    end: (error) => {
-      failed(span, error);
-      span.end();
-    },
+    end: (error) => end(span, error),
   };
 }
 
@@ -118,10 +115,7 @@ export function beginSending(
       }
       span.end();
     },
-    failed(error) {
-      failed(span, error);
-      span.end();
-    },
+    failed: (error) => end(span, error),
   };
 }
 
@@ -151,19 +145,18 @@ export function beginExecution(
   return {
     context: executing,
     headers: headersOf(executing, turn.headers),
-    end: (error) => {
-      failed(span, error);
-      span.end();
-    },
+    end: (error) => end(span, error),
   };
 }
 
-/** By its kind only: messages of errors quote what an action was done with. */
-function failed(span: Span, error: unknown): void {
-  if (error === undefined) return;
-  const kind = codeOf(error) ?? (error instanceof Error ? error.name : 'error');
-  span.setStatus({ code: SpanStatusCode.ERROR, message: kind });
-  span.setAttribute(NAMES.refusal.name, kind);
+/** Of an error its kind only: messages of errors quote what an action was done with. */
+function end(span: Span, error: unknown): void {
+  if (error !== undefined) {
+    const kind = codeOf(error) ?? (error instanceof Error ? error.name : 'error');
+    span.setStatus({ code: SpanStatusCode.ERROR, message: kind });
+    span.setAttribute(NAMES.refusal.name, kind);
+  }
+  span.end();
 }
 
 /** As W3C headers: the place in the trace, and whatever the application's own propagators or caller add as baggage. */

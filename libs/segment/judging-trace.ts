@@ -57,17 +57,17 @@ export function traceJudging(tracing: Tracing, group: string): JudgingWatch {
     const place = tracePlaceOf(message.headers, subject.intent, outcome, tracing.sampling);
     if (place === undefined) return undefined;
     const { poll, spans } = tracedBatchOf(one);
-    const attributes = {
-      ...messageAttributes('process', message),
-      [NAMES.group.name]: group,
+    const facts = decision && factsOf(decision);
+    const said = {
       ...intentAttributes(subject.intent, subject.actionDigest, roundOf(subject)),
+      ...(facts === undefined ? {} : decisionAttributes(facts)),
     };
     const judging = tracing.begin(place, {
       name: `process ${message.topic}`,
       kind: SPANS.judge.kind,
       startTime: began,
       links: [{ context: poll.spanContext(), attributes: { [NAMES.linkIs.name]: 'batch' } }],
-      attributes: decision === undefined ? attributes : { ...attributes, ...decisionAttributes(factsOf(decision)) },
+      attributes: { ...messageAttributes('process', message), [NAMES.group.name]: group, ...said },
     });
     let time = began;
     for (const { verdict, ms } of layers) {
@@ -75,10 +75,7 @@ export function traceJudging(tracing: Tracing, group: string): JudgingWatch {
       for (const event of verdictEvents(verdict, ms)) judging.addEvent(event.name, event.attributes, time);
     }
     spans.push({ span: judging, ended });
-    if (decision === undefined) {
-      return headersUnder(judging.spanContext(), message.headers);
-    }
-    const facts = factsOf(decision);
+    if (facts === undefined) return headersUnder(judging.spanContext(), message.headers);
     const status = decisionStatus(facts);
     const sending = tracing.begin(
       { parent: judging.spanContext() },
@@ -86,11 +83,7 @@ export function traceJudging(tracing: Tracing, group: string): JudgingWatch {
         name: SPANS.sendDecision.name,
         kind: SPANS.sendDecision.kind,
         startTime: ended,
-        attributes: {
-          ...messageAttributes('send', { topic: SPANS.sendDecision.topic }),
-          ...intentAttributes(subject.intent, subject.actionDigest, roundOf(subject)),
-          ...decisionAttributes(facts),
-        },
+        attributes: { ...messageAttributes('send', { topic: SPANS.sendDecision.topic }), ...said },
       },
     );
     judging.setStatus(status);

@@ -4,7 +4,7 @@ import { reserveUses, type PermissionStore } from '#authority';
 import type { Config } from '#config';
 import type { Layer } from '#domain';
 import { CHARTER_KEY, createSegment, createViews, measureJudging, traceJudging, type Views } from '#segment';
-import type { Metrics, Tracing } from '#telemetry';
+import { onceAMinute, type Metrics, type Tracing } from '#telemetry';
 import { BUS, BusModule } from './bus.module.js';
 import { CONFIG } from './config.module.js';
 import { ENGINE } from './engine.js';
@@ -32,18 +32,6 @@ class ViewsLifetime implements OnModuleInit {
   async onModuleInit(): Promise<void> {
     await this.views.start();
   }
-}
-
-const QUIET_MS = 60_000;
-
-/** A watch that fails may do so thousands of times a second: it is told at most once a minute. */
-function watchFaultReporter(log: Logger): (error: unknown) => void {
-  let toldAt = -Infinity;
-  return (error) => {
-    if (performance.now() - toldAt < QUIET_MS) return;
-    toldAt = performance.now();
-    log.error(`intents are judged, but not traced or measured: ${String(error)}`);
-  };
 }
 
 function judgingChecks(views: Views, transport: BatchTransport): readonly ReadinessCheck[] {
@@ -105,7 +93,9 @@ export class JudgingModule {
                   ...(tracing === undefined ? [] : [traceJudging(tracing, group)]),
                   ...(metrics === undefined ? [] : [measureJudging(metrics)]),
                 ],
-                onWatchFault: watchFaultReporter(log),
+                onWatchFault: onceAMinute((error) =>
+                  log.error(`intents are judged, but not traced or measured: ${String(error)}`),
+                ),
               },
               views,
             ),

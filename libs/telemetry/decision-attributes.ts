@@ -1,5 +1,14 @@
 import { SpanStatusCode, type Attributes, type SpanStatus } from '@opentelemetry/api';
-import { chainIdOf, type Decision, type Finding, type Intent, type Layer, type Outcome, type Verdict } from '#domain';
+import {
+  chainIdOf,
+  foldVerdicts,
+  type Decision,
+  type Finding,
+  type Intent,
+  type Layer,
+  type Outcome,
+  type Verdict,
+} from '#domain';
 import { ATTRIBUTES as NAMES, SPAN_EVENTS } from './span-table.js';
 
 /** An event on a span. */
@@ -84,7 +93,7 @@ export function decisionStatus({ outcome, findings }: DecisionFacts): SpanStatus
 
 /** As far as it is certain: an enforced violation denies, whatever later layers say. */
 export function outcomeSoFar(verdicts: readonly Verdict[]): Extract<Outcome, 'deny'> | undefined {
-  return verdicts.some(({ findings }) => findings.some(isViolation)) ? 'deny' : undefined;
+  return foldVerdicts(verdicts).outcome === 'deny' ? 'deny' : undefined;
 }
 
 /** One event for the layer, and one for each of its findings. */

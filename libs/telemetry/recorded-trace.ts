@@ -9,7 +9,6 @@ import {
   type SpanStatus,
 } from '@opentelemetry/api';
 import { ExportResultCode, millisToHrTime, type ExportResult } from '@opentelemetry/core';
-import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import type { ReadableSpan } from '@opentelemetry/sdk-trace';
 import type { ChainAction, ChainDecision, ChainReport, ChainTree } from '#domain';
@@ -21,6 +20,7 @@ import {
   type SpanEvent,
 } from './decision-attributes.js';
 import { messageAttributes } from './message-attributes.js';
+import { otlpExporter } from './otlp-exporter.js';
 import { ATTRIBUTES as NAMES, SPANS } from './span-table.js';
 
 /** A span as the record tells it. Times are the broker's, ms since the epoch. */
@@ -218,16 +218,12 @@ export class TraceDeliveryError extends Error {
   readonly code = 'REMIT_TRACE_NOT_DELIVERED';
 }
 
-const SEND_MS = 5000;
 /** Collectors refuse requests beyond some megabytes. */
 const SPANS_PER_REQUEST = 1000;
 
 /** Sends a trace to an OTLP/HTTP collector. Throws `REMIT_TRACE_NOT_DELIVERED` when it does not take all of it. */
 export async function sendRecordedTrace(trace: RecordedTrace, endpoint: string): Promise<void> {
-  const exporter = new OTLPTraceExporter({
-    url: `${endpoint.replace(/\/+$/, '')}/v1/traces`,
-    timeoutMillis: SEND_MS,
-  });
+  const exporter = otlpExporter(endpoint, 1);
   const spans = readable(trace);
   try {
     for (let from = 0; from < spans.length; from += SPANS_PER_REQUEST) {

@@ -11,7 +11,6 @@ import {
 } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import { setGlobalErrorHandler } from '@opentelemetry/core';
-import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import {
   AlwaysOnSampler,
@@ -22,6 +21,8 @@ import {
 } from '@opentelemetry/sdk-trace';
 import type { SamplingTerms, TracePlace } from './chain-sampling.js';
 import { CountedDelivery, type SpanCounts } from './counted-delivery.js';
+import { onceAMinute } from './once-a-minute.js';
+import { otlpExporter, SEND_MS } from './otlp-exporter.js';
 
 export interface TracingOptions {
   /** `service.name` of every span of this process. */
@@ -45,9 +46,8 @@ export interface SpanBeginning {
   readonly startTime?: number;
 }
 
-const DELIVERY = { mostWaiting: 8192, batchSize: 1024, delayMs: 200, sendMs: 5000 };
+const DELIVERY = { mostWaiting: 8192, batchSize: 1024, delayMs: 200, sendMs: SEND_MS };
 const SHUTDOWN_MS = 1500;
-const QUIET_MS = 60_000;
 /** Longest attribute, characters: what agents write must not make spans large. */
 const LONGEST_ATTRIBUTE = 1024;
 
@@ -82,20 +82,14 @@ export class Tracing {
   readonly #delivery: CountedDelivery;
   readonly #provider: TracerProvider;
   readonly #tracer: Tracer;
-  #toldAt = -Infinity;
   #isGlobal = false;
 
   constructor(options: TracingOptions) {
     const { service, version, endpoint, sampling, exporter, onTrouble } = options;
     this.sampling = sampling;
     this.#delivery = new CountedDelivery(
-      exporter ??
-        new OTLPTraceExporter({
-          url: `${endpoint.replace(/\/+$/, '')}/v1/traces`,
-          timeoutMillis: DELIVERY.sendMs,
-          // all that may wait, at once: when the process ends
-          concurrencyLimit: DELIVERY.mostWaiting / DELIVERY.batchSize,
-        }),
+      // all that may wait, at once: when the process ends
+      exporter ?? otlpExporter(endpoint, DELIVERY.mostWaiting / DELIVERY.batchSize),
       DELIVERY,
     );
     this.#provider = new TracerProvider({
@@ -107,11 +101,9 @@ export class Tracing {
     });
     this.#tracer = this.#provider.getTracer('remit', version);
     // the SDK reports a collector that is away here, at every try; its own handler prints to the console
-    setGlobalErrorHandler((error) => {
-      if (onTrouble === undefined || performance.now() - this.#toldAt < QUIET_MS) return;
-      this.#toldAt = performance.now();
-      onTrouble(error instanceof Error ? error.message : JSON.stringify(error));
-    });
+    setGlobalErrorHandler(
+      onceAMinute((error) => onTrouble?.(error instanceof Error ? error.message : JSON.stringify(error))),
+    );
   }
 
   /** Begins a span under another one, or as the first of a trace. */

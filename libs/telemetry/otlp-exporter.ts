@@ -1,0 +1,13 @@
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto';
+
+/** How long one sending may take, ms. */
+export const SEND_MS = 5000;
+
+/** Sends spans to an OTLP/HTTP collector at a base address such as `http://127.0.0.1:4318`. */
+export function otlpExporter(endpoint: string, sendingsAtOnce: number): OTLPTraceExporter {
+  return new OTLPTraceExporter({
+    url: `${endpoint.replace(/\/+$/, '')}/v1/traces`,
+    timeoutMillis: SEND_MS,
+    concurrencyLimit: sendingsAtOnce,
+  });
+}
