@@ -1,7 +1,7 @@
 import type { Bus } from '#bus';
 import { TOPICS } from '#contracts';
 import { GAP_KINDS } from '#domain';
-import type { History, StoredPositions } from '#record';
+import { notStored, type History, type StoredPositions } from '#record';
 import { METRICS, reading, type Metrics, type Reading } from '#telemetry';
 import type { GapWatch } from './gap-watch.js';
 import type { RecordWatch } from './record-watch.js';
@@ -19,9 +19,9 @@ export function observeAuditLag(metrics: Metrics, bus: Pick<Bus, 'ends'>, histor
       return known;
     });
     known = stored;
+    const missing = notStored(ends, stored);
     return topics.map((topic) => {
-      const behind = (ends.get(topic) ?? []).map((end, partition) => end - (stored.get(topic)?.[partition] ?? 0));
-      const lag = behind.reduce((sum, messages) => sum + Math.max(0, messages), 0);
+      const lag = (missing.get(topic) ?? []).reduce((sum, messages) => sum + messages, 0);
       return reading(METRICS.auditLag, lag, { 'messaging.destination.name': topic });
     });
   }

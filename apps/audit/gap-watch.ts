@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus } from '#bus';
 import { gapsIn, GAP_KINDS, type Gap, type GapKind } from '#domain';
-import { chainEventsOf, RECONCILED_TOPICS, type History, type HistoryEntry } from '#record';
+import { chainEventsOf, notStored, RECONCILED_TOPICS, type History, type HistoryEntry } from '#record';
 
 /** Gaps by kind; every kind is there. */
 export type GapCounts = Readonly<Record<GapKind, number>>;
@@ -103,10 +103,7 @@ export class GapWatch {
     const deadline = performance.now() + this.#catchUpMs;
     for (;;) {
       const stored = await this.history.positions();
-      const reached = [...ends].every(([topic, offsets]) =>
-        offsets.every((end, partition) => (stored.get(topic)?.[partition] ?? 0) >= end),
-      );
-      if (reached) return true;
+      if ([...notStored(ends, stored).values()].flat().every((missing) => missing === 0)) return true;
       if (performance.now() > deadline) return false;
       await sleep(100, undefined, givenUp === undefined ? {} : { signal: givenUp });
     }

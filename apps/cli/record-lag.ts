@@ -1,7 +1,7 @@
 import { KafkaBus } from '#bus';
 import { loadConfig } from '#config';
 import { TOPICS } from '#contracts';
-import type { History } from '#record';
+import { notStored, type History } from '#record';
 
 /** What chains are made of. */
 const CHAIN_TOPICS = [TOPICS.agentActions, TOPICS.agentDecisions, TOPICS.agentOutcomes];
@@ -15,10 +15,7 @@ export async function messagesNotRecorded(history: Pick<History, 'positions'>): 
   const bus = new KafkaBus({ brokers: kafkaBrokers, topics: CHAIN_TOPICS, replicationFactor });
   try {
     const ends = await bus.ends(CHAIN_TOPICS.map(({ name }) => name));
-    const stored = await history.positions();
-    return [...ends]
-      .flatMap(([topic, offsets]) => offsets.map((end, partition) => end - (stored.get(topic)?.[partition] ?? 0)))
-      .reduce((sum, missing) => sum + Math.max(0, missing), 0);
+    return [...notStored(ends, await history.positions()).values()].flat().reduce((sum, missing) => sum + missing, 0);
   } catch {
     return 0;
   } finally {

@@ -1,6 +1,6 @@
 import type { Bus } from '#bus';
 import { TOPICS } from '#contracts';
-import type { History } from '#record';
+import { notStored, type History } from '#record';
 
 /**
  * Waits until the history holds every message that lies on the log at the call, and names the partitions where it does
@@ -10,14 +10,13 @@ export async function missingFromHistory(bus: Bus, history: History, withinMs: n
   const ends = await bus.ends(Object.values(TOPICS).map((topic) => topic.name));
   const deadline = performance.now() + withinMs;
   for (;;) {
-    const stored = await history.positions();
-    const missing: string[] = [];
-    for (const [topic, partitionEnds] of ends) {
-      partitionEnds.forEach((end, partition) => {
-        const next = stored.get(topic)?.[partition] ?? 0;
-        if (next < end) missing.push(`${topic}/${String(partition)}: stored ${String(next)} of ${String(end)}`);
-      });
-    }
+    const missing = [...notStored(ends, await history.positions())].flatMap(([topic, counts]) =>
+      counts.flatMap((count, partition) => {
+        if (count === 0) return [];
+        const end = ends.get(topic)?.[partition] ?? 0;
+        return [`${topic}/${String(partition)}: stored ${String(end - count)} of ${String(end)}`];
+      }),
+    );
     if (missing.length === 0 || performance.now() > deadline) return missing;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }

@@ -1,3 +1,4 @@
+export * from './active-charter.js';
 export * from './chain-script.js';
 export * from './bus-suite.js';
 export * from './backends.js';

@@ -5,9 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import kafkajs from 'kafkajs';
 import { v7 as uuidv7 } from 'uuid';
 import { KafkaBus, type OutgoingMessage } from '#bus';
-import { EVENTS, sha256, TOPICS, writeEvent, type TopicDeclaration } from '#contracts';
-import { checkCharter, type Intent } from '#domain';
-import { activateCharter } from '#service';
+import { EVENTS, TOPICS, writeEvent, type TopicDeclaration } from '#contracts';
+import { type Intent } from '#domain';
+import { activateCharterText } from '#testing';
 import { figure, median, type Figure } from './figure.js';
 import type { SpanCounts } from '#telemetry';
 import { BENCH_CHARTER, BENCH_OUT, type WorkerOrder, type WorkerReport } from './workers/order.js';
@@ -92,9 +92,7 @@ export async function measureThroughput(
 
 export async function activateBenchCharter(bus: KafkaBus): Promise<void> {
   const text = readFileSync(join(ROOT, BENCH_CHARTER), 'utf8');
-  const checked = checkCharter(text, sha256);
-  if (!checked.ok) throw new Error(`${BENCH_CHARTER} is refused: ${JSON.stringify(checked.problems)}`);
-  await activateCharter(bus, { text, charter: checked.charter, activatedBy: 'bench' });
+  await activateCharterText(bus, text);
 }
 
 /** Decides so many intents in one process, all layers, and returns the rate. What was decided stays on the log. */

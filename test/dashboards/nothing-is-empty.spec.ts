@@ -2,11 +2,9 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { RemitAgent } from '#agent';
 import { KafkaBus } from '#bus';
-import { sha256, TOPICS } from '#contracts';
-import { checkCharter } from '#domain';
-import { activateCharter } from '#service';
+import { TOPICS } from '#contracts';
 import { charterTextOf } from '#stories';
-import { requireJaeger, requireKafka } from '#testing';
+import { activateCharterText, eventually, requireJaeger, requireKafka } from '#testing';
 import { dashboards } from './deployed-queries.js';
 
 declare const prometheusUrl: string;
@@ -41,11 +39,6 @@ async function drawn(expression: string): Promise<Series[]> {
     .filter(({ values }) => values.length > 0);
 }
 
-/** Asks again until it is so; the test's own limit bounds the wait. */
-async function until(isSo: () => Promise<boolean>): Promise<void> {
-  while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 500));
-}
-
 /** Quiet systems have nothing to count here, and panels then show this. It must not stand for a metric that is not there. */
 const NOTHING = ' or vector(0)';
 /** Only batches that failed have the label, and none has. */
@@ -68,9 +61,7 @@ describe('dashboards over five services that have played every story', () => {
   async function holdAnAction(): Promise<void> {
     const shape = { hours: 'open now', stage: 'enforce', hold_for: '4h' } as const;
     const text = charterTextOf(shape, readFileSync('charters/starter.yaml', 'utf8'), Date.now());
-    const checked = checkCharter(text, sha256);
-    if (!checked.ok) throw new Error(JSON.stringify(checked.problems));
-    await activateCharter(bus, { text, charter: checked.charter, activatedBy: 'dashboards' });
+    await activateCharterText(bus, text);
     waiting = await RemitAgent.connect({ bus, agentId: 'PaymentAgent' });
     const action = { type: 'pay', target: 'payments', parameters: { amount: 4000, invoice: 'i-2' } };
     await new Promise<void>((resolve) => void waiting.propose(action, { onHold: () => resolve() }));
@@ -81,8 +72,8 @@ describe('dashboards over five services that have played every story', () => {
     await holdAnAction();
     const { name: topic } = TOPICS.agentActions;
     await bus.publish([{ topic, key: 'nobody', value: Buffer.from('this is no intent'), headers: {} }]);
-    await until(async () => (await drawn('remit_dead_letters_total')).length > 0);
-    await until(async () => (await drawn('remit_holds_age_seconds')).length > 0);
+    await eventually(async () => (await drawn('remit_dead_letters_total')).length > 0);
+    await eventually(async () => (await drawn('remit_holds_age_seconds')).length > 0);
   }, 60_000);
 
   afterAll(async () => {

@@ -2,9 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { v7 as uuidv7 } from 'uuid';
 import { PermissionDatabase } from '#authority';
 import { KafkaBus, type OutgoingMessage, type ReceivedMessage } from '#bus';
-import { EVENTS, readEvent, sha256, TOPICS, writeEvent } from '#contracts';
+import { EVENTS, readEvent, TOPICS, writeEvent } from '#contracts';
 import {
-  checkCharter,
   effectiveDecision,
   permissionCommandSchema,
   type Action,
@@ -12,8 +11,15 @@ import {
   type Intent,
   type PermissionEvent,
 } from '#domain';
-import { activateCharter } from '#service';
-import { eventually, startApp, untilReady, type AppName, type Backends, type RunningApp } from '#testing';
+import {
+  activateCharterText,
+  eventually,
+  startApp,
+  untilReady,
+  type AppName,
+  type Backends,
+  type RunningApp,
+} from '#testing';
 import { createOwnDatabase, type OwnDatabase } from '../integration/own-database.js';
 import { startOwnBroker, type OwnBroker } from '../integration/own-broker.js';
 
@@ -149,9 +155,7 @@ describe.each(Object.entries(SHAPES))('temporary authority on real brokers and a
 
   async function activate(name: string): Promise<void> {
     const text = charterText(name);
-    const checked = checkCharter(text, sha256);
-    if (!checked.ok) throw new Error(JSON.stringify(checked.problems));
-    await activateCharter(bus, { text, charter: checked.charter, activatedBy: 'test' });
+    await activateCharterText(bus, text);
   }
 
   /** The first process dies without a word; another takes its place. */

@@ -6,10 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { RemitAgent } from '#agent';
 import { KafkaBus, type ReceivedMessage } from '#bus';
-import { EVENTS, readEvent, sha256, TOPICS } from '#contracts';
-import { checkCharter, type RecordAccess } from '#domain';
-import { activateCharter } from '#service';
-import { startApp, untilReady, type RunningApp } from '#testing';
+import { EVENTS, readEvent, TOPICS } from '#contracts';
+import { type RecordAccess } from '#domain';
+import { activateCharterText, startApp, untilReady, type RunningApp } from '#testing';
 import { startOwnBroker, type OwnBroker } from '../integration/own-broker.js';
 import { createOwnDatabase, type OwnDatabase } from '../integration/own-database.js';
 
@@ -39,9 +38,7 @@ beforeAll(async () => {
     said.push(...messages);
   });
   const text = readFileSync(join(ROOT, 'charters/cloud-operations.yaml'), 'utf8');
-  const checked = checkCharter(text, sha256);
-  if (!checked.ok) throw new Error('the charter is refused');
-  await activateCharter(bus, { text, charter: checked.charter, activatedBy: 'e2e' });
+  await activateCharterText(bus, text);
   app = await startApp('standalone', { brokers, databaseUrl: database.url }, environment());
   await untilReady([app]);
   agent = await RemitAgent.connect({ agentId: 'CloudCostMonitor', brokers: [...brokers] });

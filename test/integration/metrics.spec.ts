@@ -5,10 +5,10 @@ import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { v7 as uuidv7 } from 'uuid';
 import { RemitAgent } from '#agent';
 import { KafkaBus } from '#bus';
-import { EVENTS, sha256, TOPICS, writeEvent } from '#contracts';
-import { checkCharter, type PermissionCommand } from '#domain';
-import { activateCharter } from '#service';
+import { EVENTS, TOPICS, writeEvent } from '#contracts';
+import { type PermissionCommand } from '#domain';
 import {
+  activateCharterText,
   differencesFromMetricTable,
   eventually,
   readExposition,
@@ -63,9 +63,7 @@ describe('the metrics of a process that does everything', () => {
     const brokers = [broker.address];
     bus = new KafkaBus({ brokers, topics: Object.values(TOPICS), replicationFactor: 1 });
     await bus.ensureTopics(Object.values(TOPICS));
-    const checked = checkCharter(CHARTER, sha256);
-    if (!checked.ok) throw new Error(JSON.stringify(checked));
-    await activateCharter(bus, { text: CHARTER, charter: checked.charter, activatedBy: 'spec' });
+    await activateCharterText(bus, CHARTER);
     app = await startApp(
       'standalone',
       { brokers, databaseUrl: database.url },

@@ -7,10 +7,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { v7 as uuidv7 } from 'uuid';
 import { KafkaBus, type Following, type OutgoingHeaders, type ReceivedMessage } from '#bus';
-import { EVENTS, readEvent, sha256, TOPICS, writeEvent } from '#contracts';
-import { checkCharter, type Decision } from '#domain';
-import { activateCharter } from '#service';
-import { eventually, readExposition, startApp, untilReady, type ExposedSample, type RunningApp } from '#testing';
+import { EVENTS, readEvent, TOPICS, writeEvent } from '#contracts';
+import { type Decision } from '#domain';
+import {
+  activateCharterText,
+  eventually,
+  readExposition,
+  startApp,
+  untilReady,
+  type ExposedSample,
+  type RunningApp,
+} from '#testing';
 import { startOwnBroker, type OwnBroker } from './own-broker.js';
 import { createOwnDatabase, type OwnDatabase } from './own-database.js';
 
@@ -160,9 +167,7 @@ describe('a collector that fails hurts nobody', () => {
     broker = await startOwnBroker();
     bus = new KafkaBus({ brokers: [broker.address], topics: Object.values(TOPICS), replicationFactor: 1 });
     await bus.ensureTopics(Object.values(TOPICS));
-    const checked = checkCharter(CHARTER, sha256);
-    if (!checked.ok) throw new Error(JSON.stringify(checked));
-    await activateCharter(bus, { text: CHARTER, charter: checked.charter, activatedBy: 'spec' });
+    await activateCharterText(bus, CHARTER);
     following = await bus.follow({ topics: [TOPICS.agentDecisions.name], from: 'start' }, (messages) => {
       for (const message of messages) {
         const { agentId, intentId } = decisionIn(message);
