@@ -183,4 +183,39 @@ describe('the start-up', () => {
     expect(Number(chosen)).toBeGreaterThan(port);
     expect(said).toContain(`port ${String(port)} is busy`);
   });
+
+  it('never gives one port to two processes, though neither listens yet', async () => {
+    const busy = createServer();
+    busy.listen(0, '127.0.0.1');
+    await once(busy, 'listening');
+    const { port } = busy.address() as { port: number };
+    const choosing = `import { freePort } from ${JSON.stringify(join(TOOLS, 'backends', 'ports.mjs'))};
+      console.log(await freePort(${String(port)}));
+      setInterval(() => undefined, 1000);`;
+    const chosen = await Promise.all(
+      Array.from({ length: 4 }, async () => {
+        const child = spawn(process.execPath, ['--input-type=module', '-e', choosing], { stdio: 'pipe' });
+        started.push(child);
+        const [line] = (await once(child.stdout, 'data')) as [Buffer];
+        return Number(line.toString());
+      }),
+    );
+    busy.close();
+    expect(new Set([port, ...chosen]).size).toBe(5);
+  });
+
+  it('gives a port again whose process was killed before it could say so', async () => {
+    const choosing = `import { freePort } from ${JSON.stringify(join(TOOLS, 'backends', 'ports.mjs'))};
+      console.log(await freePort(Number(process.argv[1])));
+      process.kill(process.pid, 'SIGKILL');`;
+    const choose = async (preferred: number): Promise<number> => {
+      const child = spawn(process.execPath, ['--input-type=module', '-e', choosing, String(preferred)]);
+      let chosen = '';
+      child.stdout.on('data', (chunk: Buffer) => (chosen += chunk.toString()));
+      await once(child, 'close');
+      return Number(chosen);
+    };
+    const first = await choose(28_500);
+    expect(await choose(first)).toBe(first);
+  });
 });

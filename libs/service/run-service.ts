@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import type { AddressInfo } from 'node:net';
 import type { Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { MicroserviceOptions } from '@nestjs/microservices';
@@ -56,5 +57,6 @@ async function start(service: Service, identity: ServiceIdentity, config: Config
   await app.init();
   await app.startAllMicroservices();
   await app.listen(config.port, config.host);
-  logger.log(`${service.name} judges; health on http://${config.host}:${config.port}/readyz`, 'process');
+  const { port } = app.getHttpServer().address() as AddressInfo;
+  logger.log(`${service.name} judges; health on http://${config.host}:${port}/readyz`, 'process');
 }

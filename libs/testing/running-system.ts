@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 
 /** The processes of Remit, by the folder of `apps` each lives in. */
 export type AppName = 'boundary' | 'permission' | 'verifier' | 'policy' | 'audit' | 'standalone';
@@ -25,13 +25,19 @@ export interface Backends {
 
 const ROOT = join(import.meta.dirname, '../..').replace(/[/\\]dist$/, '');
 
+/** Below what systems give to outgoing connections: one of those could take a port between choosing and listening. */
+const FIRST_PORT = 18_200;
+
 /** Starts one built app (`dist/apps/NAME/main.js`) as a process of its own, with a free HTTP port on loopback. */
 export async function startApp(
   name: AppName,
   backends: Backends,
   env: Record<string, string> = {},
 ): Promise<RunningApp> {
-  const port = await freePort();
+  const { freePort } = (await import(pathToFileURL(join(ROOT, 'tools/backends/ports.mjs')).href)) as {
+    readonly freePort: (preferred: number) => Promise<number>;
+  };
+  const port = await freePort(FIRST_PORT);
   const child = spawn(process.execPath, ['--enable-source-maps', join(ROOT, 'dist/apps', name, 'main.js')], {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -78,12 +84,4 @@ export async function untilReady(apps: readonly RunningApp[], withinMs = 60_000)
     }
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

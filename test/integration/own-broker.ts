@@ -1,8 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { openSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -21,6 +20,8 @@ interface Running {
 /** A single Kafka node that belongs to one spec, which may stop it and start it again on the same port and data. */
 export interface OwnBroker {
   readonly address: string;
+  readonly port: number;
+  readonly clusterId: string;
   /** As a machine that fails: no goodbye. */
   kill(): Promise<void>;
   start(): Promise<void>;
@@ -54,6 +55,8 @@ export async function startOwnBroker(): Promise<OwnBroker> {
       start(what: Command): Running;
       stop(running: Running): Promise<void>;
     }): Promise<string>;
+    clusterIn(data: string): string | undefined;
+    answersAsKafka(port: number, clusterId: string): Promise<boolean>;
   };
   const address = await tools.startKafka({
     folder,
@@ -62,29 +65,24 @@ export async function startOwnBroker(): Promise<OwnBroker> {
     stop: kill,
   });
 
+  const clusterId = tools.clusterIn(join(folder, 'kafka')) ?? '';
+  const port = Number(new URL(`kafka://${address}`).port);
+
   return {
     address,
+    port,
+    clusterId,
     kill,
     async start() {
       if (how !== undefined) run(how);
-      while (!(await answers(address))) await sleep(50);
+      while (!(await tools.answersAsKafka(port, clusterId))) {
+        if (node?.exitCode !== null) throw new Error(`the broker did not start again: ${await readFile(log, 'utf8')}`);
+        await sleep(50);
+      }
     },
     async remove() {
       await kill();
       await rm(folder, { recursive: true, force: true });
     },
   };
-}
-
-async function answers(address: string): Promise<boolean> {
-  const [host = '', port = ''] = address.split(':');
-  const socket = connect(Number(port), host);
-  try {
-    await once(socket, 'connect');
-    return true;
-  } catch {
-    return false;
-  } finally {
-    socket.destroy();
-  }
 }

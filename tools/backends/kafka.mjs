@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +13,6 @@ const SOURCES = fileURLToPath(new URL('./kafka', import.meta.url));
 const PREFERRED_PORT = 19092;
 const PREFERRED_CONTROLLER_PORT = 19093;
 const START_TIMEOUT_MS = 60_000;
-const CLUSTER_ID = 'UmVtaXRMb2NhbEthZmthMA';
 
 /** Fetches Kafka's jars once per user. */
 function jars() {
@@ -39,11 +38,12 @@ function jars() {
   });
 }
 
-/** ApiVersions, version 0: the smallest question that only a Kafka broker answers. */
-const API_VERSIONS = Buffer.from([0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff]);
+/** Metadata, version 2, of no topic: a small question that only a Kafka broker answers, with the id of its cluster. */
+const METADATA = Buffer.from([0, 0, 0, 14, 0, 3, 0, 2, 0, 0, 0, 1, 0xff, 0xff, 0, 0, 0, 0]);
 
-export async function answersAsKafka(port) {
-  return (await ask(port, API_VERSIONS)) !== undefined;
+/** Whether a broker answers there; with an id, whether it is one of that cluster. */
+export async function answersAsKafka(port, clusterId = '') {
+  return (await ask(port, METADATA))?.includes(clusterId) === true;
 }
 
 /** Starts a single Kafka node in KRaft mode. Resolves with its broker list once it answers. */
@@ -54,8 +54,8 @@ export async function startKafka(run) {
     const port = await choosePort('Kafka', PREFERRED_PORT);
     const controllerPort = await choosePort('Kafka controller', PREFERRED_CONTROLLER_PORT);
     const started = performance.now();
-    const kafka = startNode(run, { java, classpath, port, controllerPort });
-    if (await isReady(kafka, port)) {
+    const { kafka, clusterId } = startNode(run, { java, classpath, port, controllerPort });
+    if (await isReady(kafka, port, clusterId)) {
       say(`Kafka: 127.0.0.1:${port} (${Math.round(performance.now() - started)} ms)`);
       return `127.0.0.1:${port}`;
     }
@@ -85,13 +85,14 @@ log.dirs=${data}
     '-cp',
     classpath,
   ];
-  if (!existsSync(join(data, 'meta.properties'))) {
+  let clusterId = clusterIn(data);
+  if (clusterId === undefined) {
+    clusterId = randomBytes(16).toString('base64url');
     const formatted = spawnSync(
       java,
-      [...options, 'kafka.tools.StorageTool', 'format', '-t', CLUSTER_ID, '-c', properties],
-      {
-        encoding: 'utf8',
-      },
+      // as an option's value of its own, an id that begins with a dash would be an option
+      [...options, 'kafka.tools.StorageTool', 'format', `--cluster-id=${clusterId}`, '-c', properties],
+      { encoding: 'utf8' },
     );
     if (formatted.status !== 0) {
       throw new SetupFailure(
@@ -100,7 +101,7 @@ log.dirs=${data}
       );
     }
   }
-  return run.start({
+  const kafka = run.start({
     name: 'kafka',
     command: java,
     args: [...options, 'kafka.Kafka', properties],
@@ -108,14 +109,23 @@ log.dirs=${data}
     // throw-away data needs no orderly shutdown
     stopSignal: run.fresh ? 'SIGKILL' : 'SIGTERM',
   });
+  return { kafka, clusterId };
 }
 
-async function isReady(kafka, port) {
+/** The id of the cluster that a data folder was formatted for; `undefined`: for none. */
+export function clusterIn(data) {
+  const file = join(data, 'meta.properties');
+  if (!existsSync(file)) return undefined;
+  return /^cluster\.id=(\S+)$/m.exec(readFileSync(file, 'utf8'))?.[1];
+}
+
+/** Ours answers: while it starts, somebody else may have taken its port. */
+async function isReady(kafka, port, clusterId) {
   let ended = false;
   void kafka.exited.then(() => (ended = true));
   const deadline = performance.now() + START_TIMEOUT_MS;
   while (!ended && performance.now() < deadline) {
-    if (await answersAsKafka(port)) return !ended;
+    if (await answersAsKafka(port, clusterId)) return !ended;
     await sleep(100);
   }
   return false;
