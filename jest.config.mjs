@@ -16,6 +16,8 @@ const shared = {
 };
 
 export default {
+  // A busy machine is slow; it is not wrong. Only what hangs fails.
+  testTimeout: 300_000,
   projects: [
     {
       ...shared,

@@ -60,7 +60,7 @@ interface Proposed {
   readonly final: Promise<Answer>;
 }
 
-const ANSWER_WITHIN_MS = 15_000;
+const ANSWER_WITHIN_MS = 30_000;
 
 /** Plays stories against a running Remit, as real producers and consumers on its bus. */
 export class StoryPlayer {

@@ -124,5 +124,5 @@ describe('a chain told from the record', () => {
     await expect(sendRecordedTrace(recordedTrace(incident), 'http://127.0.0.1:1')).rejects.toMatchObject({
       code: 'REMIT_TRACE_NOT_DELIVERED',
     });
-  }, 20_000);
+  });
 });

@@ -79,7 +79,7 @@ export class OtlpReceiver {
   }
 
   /** Resolves once `enough` holds of the spans so far; rejects with what there is when it takes too long. */
-  async until(enough: (spans: readonly SeenSpan[]) => boolean, withinMs = 20_000): Promise<readonly SeenSpan[]> {
+  async until(enough: (spans: readonly SeenSpan[]) => boolean, withinMs = 120_000): Promise<readonly SeenSpan[]> {
     const deadline = performance.now() + withinMs;
     while (!enough(this.spans)) {
       if (performance.now() > deadline) {

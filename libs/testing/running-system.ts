@@ -71,7 +71,7 @@ export async function startApp(
 }
 
 /** Waits until every app answers `/readyz` with 200. Throws with its output when one has ended or takes too long. */
-export async function untilReady(apps: readonly RunningApp[], withinMs = 60_000): Promise<void> {
+export async function untilReady(apps: readonly RunningApp[], withinMs = 180_000): Promise<void> {
   const deadline = performance.now() + withinMs;
   for (;;) {
     const statuses = await Promise.all(apps.map((app) => app.readyStatus()));

@@ -163,7 +163,7 @@ describe('the import rules', () => {
       ...Object.fromEntries(Object.values(PLANTED).map(({ file, text }) => [file, text])),
     });
     violations = await importViolations(planted.folder);
-  }, 60_000);
+  });
 
   afterAll(() => {
     lawful.remove();
@@ -185,9 +185,9 @@ describe('the import rules', () => {
 
   it('allow what the design allows', async () => {
     expect(await importViolations(lawful.folder)).toEqual([]);
-  }, 60_000);
+  });
 
   it('are kept by all of Remit', async () => {
     expect(await importViolations(ROOT)).toEqual([]);
-  }, 60_000);
+  });
 });

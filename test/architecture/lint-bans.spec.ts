@@ -111,7 +111,7 @@ describe('the linter', () => {
       ...Object.fromEntries(Object.values(PLANTED).map(({ file, text }) => [file, `${text}\n`])),
     });
     findings = await lintFindings(tree.folder);
-  }, 60_000);
+  });
 
   afterAll(() => {
     tree.remove();

@@ -74,7 +74,7 @@ describe('dashboards over five services that have played every story', () => {
     await bus.publish([{ topic, key: 'nobody', value: Buffer.from('this is no intent'), headers: {} }]);
     await eventually(async () => (await drawn('remit_dead_letters_total')).length > 0);
     await eventually(async () => (await drawn('remit_holds_age_seconds')).length > 0);
-  }, 60_000);
+  });
 
   afterAll(async () => {
     await waiting.close();

@@ -90,7 +90,7 @@ describe.each(Object.entries(SHAPES) as [Shape, AppName[]][])(
       );
       player = new StoryPlayer(bus, people, ROOT, Date.now);
       await player.start();
-    }, 120_000);
+    });
 
     afterAll(async () => {
       await player.stop();
@@ -98,7 +98,7 @@ describe.each(Object.entries(SHAPES) as [Shape, AppName[]][])(
       await Promise.all([bus.close(), history.close(), agents.shutdown()]);
       await collector.stop();
       rmSync(stateFolder, { recursive: true });
-    }, 60_000);
+    });
 
     it.each(stories)(
       '$story: every decision is as the story says',
@@ -115,7 +115,7 @@ describe.each(Object.entries(SHAPES) as [Shape, AppName[]][])(
 
     it('the record holds every message of every topic', async () => {
       expect(await missingFromHistory(bus, history, 20_000)).toEqual([]);
-    }, 30_000);
+    });
 
     it('the chain names all three agents, with trigger and proven causes', async () => {
       const chainId = played.get(shape)?.find((step) => step.story === 'who is responsible?')?.chainId ?? '';
@@ -138,7 +138,7 @@ describe.each(Object.entries(SHAPES) as [Shape, AppName[]][])(
       expect(causesIn(spans)).toEqual(
         recorded.actions.map(({ intentId, cause }) => ({ intentId, cause: cause?.intentId ?? null })),
       );
-    }, 30_000);
+    });
 
     it('a denial is an error in the trace, with the rule and its reason, and can be found by agent, outcome and rule', async () => {
       const chainId = played.get(shape)?.find((step) => step.story === 'who is responsible?')?.chainId ?? '';
@@ -159,7 +159,7 @@ describe.each(Object.entries(SHAPES) as [Shape, AppName[]][])(
       expect(findings.map(({ attributes }) => `${attributes['remit.layer']}/${attributes['remit.rule']}`)).toEqual(
         expect.arrayContaining(['boundary/action-restriction', 'verification/intended-scope']),
       );
-    }, 30_000);
+    });
 
     it('an action is linked to the decision that authorised it, also across a second round in a trace of its own', async () => {
       const step = played.get(shape)?.find(({ step }) => step === 'the same change, approved by two');
@@ -178,7 +178,7 @@ describe.each(Object.entries(SHAPES) as [Shape, AppName[]][])(
       expect(first?.traceId).toBe(executed?.traceId);
       expect(second?.traceId).not.toBe(first?.traceId);
       expect(named('process agent.decisions').map(({ parentId }) => parentId)).toEqual([held?.spanId]);
-    }, 30_000);
+    });
 
     it('no span carries what an action is done with, or for whom', () => {
       const said = JSON.stringify(collector.spans);
@@ -213,7 +213,7 @@ describe.each(Object.entries(SHAPES) as [Shape, AppName[]][])(
     it('a process asked to stop ends by itself, cleanly', async () => {
       const codes = await Promise.all(apps.map((app) => app.stop('SIGTERM')));
       expect(codes).toEqual(apps.map(() => 0));
-    }, 30_000);
+    });
   },
 );
 

@@ -89,13 +89,13 @@ describe('a verdict is a function of the log', () => {
       if (swap === 5) await killWithoutWarning();
     }
     await untilAllDecided();
-  }, 180_000);
+  });
 
   afterAll(async () => {
     await Promise.all(stopFollowing.map((stop) => stop()));
     await Promise.all(replicas.map((replica) => replica.stop()));
     await bus.close();
-  }, 60_000);
+  });
 
   function intentOf(index: number): Intent {
     return {

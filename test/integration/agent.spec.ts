@@ -1,13 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { RemitAgent } from '#agent';
 import { KafkaBus, type ReceivedMessage } from '#bus';
 import { EVENTS, TOPICS, partitionOfAgent, readEvent, sha256, writeEvent } from '#contracts';
 import { type Action, type Decision, type Intent, type OutcomeReport, actionDigestOf } from '#domain';
 import { requireKafka } from '#testing';
 import { network } from './bus-world.js';
-
-jest.setTimeout(60_000);
 
 const brokers = requireKafka();
 const run = randomUUID().slice(0, 8);

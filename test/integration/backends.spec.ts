@@ -17,5 +17,5 @@ describe('the start-up of a broker', () => {
     } finally {
       await Promise.all([one.remove(), other.remove()]);
     }
-  }, 120_000);
+  });
 });

@@ -1,9 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { KafkaBus } from '#bus';
 import { eventually, readTopic, suiteTopics, textOf } from '#testing';
 import { startOwnBroker, type OwnBroker } from './own-broker.js';
-
-jest.setTimeout(120_000);
 
 describe('promise 2: a broker that fails and comes back', () => {
   let broker: OwnBroker;

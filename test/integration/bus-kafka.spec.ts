@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import kafkajs, { type Admin, type Producer } from 'kafkajs';
@@ -6,8 +6,6 @@ import { KafkaBus, type Batch, type BatchResult, type BusReport, type ReceivedMe
 import type { TopicDeclaration } from '#contracts';
 import { eventually, readDeadLetters, readTopic, requireKafka, suiteTopics, textOf, type SuiteTopics } from '#testing';
 import { network, type Network } from './bus-world.js';
-
-jest.setTimeout(60_000);
 
 const KIB = 1024;
 const { CompressionTypes, CompressionCodecs } = kafkajs;

@@ -5,16 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { RemitAgent } from '#agent';
 import { KafkaBus } from '#bus';
 import { TOPICS } from '#contracts';
 import { activateCharterText, startApp, untilReady, type RunningApp } from '#testing';
 import { startOwnBroker, type OwnBroker } from './own-broker.js';
 import { createOwnDatabase, type OwnDatabase } from './own-database.js';
-
-// A busy machine is slow; it is not wrong.
-jest.setTimeout(240_000);
 
 const ROOT = join(import.meta.dirname, '../..');
 

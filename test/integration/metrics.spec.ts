@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { v7 as uuidv7 } from 'uuid';
 import { RemitAgent } from '#agent';
 import { KafkaBus } from '#bus';
@@ -19,9 +19,6 @@ import {
 } from '#testing';
 import { startOwnBroker, type OwnBroker } from './own-broker.js';
 import { createOwnDatabase, type OwnDatabase } from './own-database.js';
-
-// A busy machine is slow; it is not wrong.
-jest.setTimeout(240_000);
 
 const AGENT = 'clerk';
 const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';

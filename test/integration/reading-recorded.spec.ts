@@ -3,16 +3,13 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { KafkaBus, type Following } from '#bus';
 import { EVENTS, readEvent, TOPICS } from '#contracts';
 import type { RecordAccess } from '#domain';
 import { requireKafka } from '#testing';
 import { readHistory } from '../histories/history-file.js';
 import { KeptRecord } from './kept-record.js';
-
-// A busy machine is slow; it is not wrong.
-jest.setTimeout(120_000);
 
 const stories = readHistory(join(import.meta.dirname, '../histories/stories.jsonl'));
 const ACCOUNT = `${userInfo().username}@${hostname()}`;
@@ -101,7 +98,7 @@ async function saidOn({ how, selection }: Pick<Reading, 'how' | 'selection'>): P
   const wanted = expect.objectContaining({ event: 'RecordRead', how, selection }) as {
     asymmetricMatch: (access: RecordAccess) => boolean;
   };
-  for (const deadline = performance.now() + 30_000; performance.now() < deadline; await sleep(50)) {
+  for (const deadline = performance.now() + 120_000; performance.now() < deadline; await sleep(50)) {
     const access = said.find((one) => wanted.asymmetricMatch(one));
     if (access !== undefined) return access;
   }

@@ -1,14 +1,11 @@
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { EVENTS, TOPICS, writeEvent } from '#contracts';
 import type { Checkpoint, RecordReport } from '#domain';
 import { PostgresHistory, ProvenRecord, type RecordedMessage } from '#record';
 import { asIntruder, createOwnDatabase, emptyRecord, type OwnDatabase } from './own-database.js';
-
-// A busy machine is slow; it is not wrong.
-jest.setTimeout(120_000);
 
 const START = 1_764_000_000_000;
 const { agentActions, agentDecisions } = TOPICS;

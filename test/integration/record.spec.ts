@@ -1,12 +1,9 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { MemoryHistory, PostgresHistory, type HistorySearch, type RecordedMessage } from '#record';
 import { HISTORY_PROMISES } from '#testing';
 import { ingest } from '../../apps/audit/ingestion.js';
 import { createOwnDatabase, emptyRecord, openLine, type OwnDatabase } from './own-database.js';
-
-// A busy machine is slow; it is not wrong.
-jest.setTimeout(60_000);
 
 let database: OwnDatabase;
 let history: PostgresHistory;

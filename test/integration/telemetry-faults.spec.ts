@@ -4,7 +4,7 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { v7 as uuidv7 } from 'uuid';
 import { KafkaBus, type Following, type OutgoingHeaders, type ReceivedMessage } from '#bus';
 import { EVENTS, readEvent, TOPICS, writeEvent } from '#contracts';
@@ -20,9 +20,6 @@ import {
 } from '#testing';
 import { startOwnBroker, type OwnBroker } from './own-broker.js';
 import { createOwnDatabase, type OwnDatabase } from './own-database.js';
-
-// A busy machine is slow; it is not wrong.
-jest.setTimeout(240_000);
 
 const AGENTS = ['clerk', 'courier', 'cashier', 'porter'];
 

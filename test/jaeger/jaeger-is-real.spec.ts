@@ -27,7 +27,7 @@ describe('the Jaeger that the other tests ask', () => {
     const query = new URLSearchParams({ service: SERVICE, tags, lookback: '1h', limit: '10' });
     const found = (await (await fetch(`${queryUrl}/api/traces?${query.toString()}`)).json()) as Found;
     expect(found.data.map(({ traceID }) => traceID)).toEqual([traceIdOf('a denied action')]);
-  }, 20_000);
+  });
 
   it('knows nothing of a trace that nobody sent', async () => {
     expect(await spanNamesIn(queryUrl, 'never sent')).toEqual([]);

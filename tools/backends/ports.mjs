@@ -19,6 +19,11 @@ const RANGE = 500;
 /** One file for each port that a process has chosen: between choosing and listening nobody else may choose it. */
 const claims = () => join(tmpdir(), `remit-ports-${userInfo().uid}`);
 
+const claimed = new Set();
+process.once('exit', () => {
+  for (const file of claimed) rmSync(file, { force: true });
+});
+
 /** Takes a port for this process, for as long as it lives; `false`: another that lives has it. */
 function claim(port) {
   mkdirSync(claims(), { recursive: true, mode: 0o700 });
@@ -27,7 +32,7 @@ function claim(port) {
   for (;;) {
     try {
       writeFileSync(file, owner, { flag: 'wx' });
-      process.once('exit', () => rmSync(file, { force: true }));
+      claimed.add(file);
       return true;
     } catch (error) {
       if (error.code !== 'EEXIST') throw error;

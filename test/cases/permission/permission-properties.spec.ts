@@ -1,4 +1,4 @@
-import { describe, expect, it, jest } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import {
   authorises,
@@ -160,8 +160,6 @@ function question(of_: { permission: string; intentId: string; actionDigest: str
 }
 
 const RUNS = { numRuns: 150 };
-jest.setTimeout(60_000);
-
 describe('whatever is ordered, in whatever order, however often', () => {
   it('a counted grant is never reserved or used oftener than it says', () => {
     fc.assert(

@@ -1,4 +1,4 @@
-import { describe, expect, it, jest } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { MemoryBus, MemoryLog, type Batch, type ReceivedMessage, type ResultMessage } from '#bus';
 import { EVENTS, readEvent, sha256, TOPICS, writeEvent, type EventDeclaration } from '#contracts';
@@ -17,8 +17,6 @@ import {
 import { MemoryHistory, recordedDecisions, replayRecord } from '#record';
 import { CHARTER_KEY, createSegment, createViews, type ReserveUse } from '#segment';
 import { readTopic } from '#testing';
-
-jest.setTimeout(120_000);
 
 const ENGINE = 'remit/property';
 const START = Date.UTC(2026, 10, 3, 12);
