@@ -166,10 +166,14 @@ function actionText({ held, constraints }: RequestView): string {
   return `${type} on ${target}${destination === undefined ? '' : ` to ${destination}`}`;
 }
 
+function rejectedText({ rejectedBy, rejectedBecause = '' }: RequestDetail): string {
+  return rejectedBy === undefined ? '' : ` by ${rejectedBy}: ${rejectedBecause}`;
+}
+
 function detailText(detail: RequestDetail): string {
   const { action } = detail;
   const about = [
-    `request    ${detail.requestId}, ${detail.status}`,
+    `request    ${detail.requestId}, ${detail.status}${rejectedText(detail)}`,
     `agent      ${detail.agentId}${detail.onBehalfOf === undefined ? '' : `, on behalf of ${detail.onBehalfOf}`}`,
     `asked by   ${detail.requestedBy} at ${detail.requestedAt}: ${detail.reason}`,
     ...detail.needs.map(

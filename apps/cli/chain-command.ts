@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { loadConfig } from '#config';
-import { foldChain, renderChain, type ChainTree } from '#domain';
+import { foldChain, inertText, renderChain, type ChainTree } from '#domain';
 import { readChainEvidence, type History } from '#record';
 import { recordedTrace, sendRecordedTrace, TraceDeliveryError } from '#telemetry';
 import { readChainTraces, traceLines, traceUrl, type ChainTrace } from './chain-traces.js';
@@ -86,7 +86,9 @@ async function send(
       throw error;
     });
     const where = jaegerUrl === undefined ? `trace ${trace.traceId}` : `Jaeger: ${traceUrl(jaegerUrl, trace.traceId)}`;
-    process.stdout.write(`${String(trace.spans.length)} spans of ${tree.chainId}, from the record  ${where}\n`);
+    process.stdout.write(
+      `${String(trace.spans.length)} spans of ${inertText(tree.chainId)}, from the record  ${where}\n`,
+    );
   }
 }
 

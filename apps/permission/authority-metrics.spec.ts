@@ -74,7 +74,7 @@ describe('what is shown of authority', () => {
   });
 
   it('is how many agents are suspended, and nothing of what there is none of', () => {
-    const suspended: AgentAuthority = { ...INITIAL_AUTHORITY, status: 'suspended', by: 'ann', reason: 'r' };
+    const suspended: AgentAuthority = { ...INITIAL_AUTHORITY, status: 'suspended', since: 1, by: 'ann', reason: 'r' };
     expect(authorityFigures([INITIAL_AUTHORITY, suspended], NOW)).toEqual({
       holdsOpen: 0,
       oldestHold: undefined,

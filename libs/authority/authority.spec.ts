@@ -1,12 +1,10 @@
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { v7 as uuidv7 } from 'uuid';
 import { EVENTS, sha256, TOPICS } from '#contracts';
 import { actionDigestOf, canonicalJson, LAYERS, type Decision, type Intent, type PermissionEvent } from '#domain';
 import { EventStoreError } from '#event-store';
 import { AuthorityWorld, enforcedReasons, eventually } from '#testing';
 import { standingOfCommand } from './command-handler.js';
-
-jest.setTimeout(20_000);
 
 const AGENT = 'clerk';
 const MINUTE = 60_000;
@@ -150,15 +148,18 @@ describe('temporary authority', () => {
       expect(Date.parse(asked?.expiresAt ?? '') - Date.parse(asked?.at ?? '')).toBe(10 * MINUTE);
     });
 
-    it('is denied as rejected, by whom and why, after one rejection', async () => {
+    it('is denied as rejected after one rejection, and the request tells by whom and why', async () => {
       await world.start();
       const intent = await holdIntent();
       const { requestId } = await held(intent);
-      const rejection = { by: 'olga', roles: ['operations'], reason: 'not before the audit' };
-      await world.order({ command: 'RejectRequest', agentId: AGENT, requestId, ...rejection });
+      const named = { by: 'olga', reason: 'not before the audit' };
+      await world.order({ command: 'RejectRequest', agentId: AGENT, requestId, roles: ['operations'], ...named });
       const decision = await lastRound(intent);
       expect(outcomesOf([decision])).toEqual([[2, 'deny']]);
-      expect(enforcedReasons(decision)).toContain('rejected by olga: not before the audit');
+      expect(enforcedReasons(decision)).toContain('its approval was rejected');
+      const facts = decision.verdicts.find(({ layer }) => layer === 'permission')?.facts;
+      expect(facts).toMatchObject({ approval: { requestId, ended: 'rejected' } });
+      expect(await world.eventsNamed('PermissionRejected')).toMatchObject([{ requestId, ...named }]);
     });
 
     it('is denied as expired, never as rejected, when nobody decides in time', async () => {

@@ -113,6 +113,8 @@ export const requestViewSchema = z.strictObject({
   requestId: permissionIdSchema,
   agentId: agentIdSchema,
   status: z.enum(['open', 'granted', 'rejected', 'expired', 'cancelled', 'superseded']),
+  rejectedBy: personSchema.optional(),
+  rejectedBecause: z.string().optional(),
   needs: z.array(
     z.strictObject({
       permission: permissionNameSchema,

@@ -42,6 +42,7 @@ export * from './record/entry-hash.js';
 export * from './record/evidence.js';
 export * from './record/merkle.js';
 export * from './record/ocsf.js';
+export * from './record/orders-behind.js';
 export * from './record/record-access.js';
 export * from './record/record-verification.js';
 export * from './record/json-difference.js';

@@ -1,25 +1,40 @@
 import { sha256, TOPICS } from '#contracts';
-import { checkCharter, permissionsBehind, type ChainEvent, type ChainEvidence } from '#domain';
+import {
+  checkCharter,
+  isPeoplesOrder,
+  nameOfOrder,
+  ordersNamed,
+  permissionsBehind,
+  type ChainEvent,
+  type ChainEvidence,
+} from '#domain';
 import { charterEventIn, permissionEventIn } from './governing-events.js';
 import type { HistoryReading } from './history.js';
 
-/** The charters that judged a chain, and the grants its decisions rest on, as the record holds them. */
+/** The charters that judged a chain, and the grants and orders of people its decisions rest on, as the record has them. */
 export async function readChainEvidence(
   history: HistoryReading,
   events: readonly ChainEvent[],
 ): Promise<ChainEvidence> {
   const decisions = events.flatMap((event) => (event.kind === 'decision' ? [event.decision] : []));
   const digests = new Set(decisions.flatMap(({ stamp }) => stamp.charter.digest ?? []));
-  const used = new Map<string, Set<string>>();
+  const named = new Map<string, Named>();
   for (const decision of decisions) {
-    for (const { grantId } of permissionsBehind(decision)) {
-      if (grantId === undefined) continue;
-      const ofAgent = used.get(decision.agentId);
-      if (ofAgent === undefined) used.set(decision.agentId, new Set([grantId]));
-      else ofAgent.add(grantId);
-    }
+    const grantIds = permissionsBehind(decision).flatMap(({ grantId }) => grantId ?? []);
+    const orders = ordersNamed(decision).map(({ name }) => name);
+    if (grantIds.length + orders.length === 0) continue;
+    const ofAgent = named.get(decision.agentId) ?? { grantIds: new Set(), orders: new Set() };
+    named.set(decision.agentId, ofAgent);
+    for (const grantId of grantIds) ofAgent.grantIds.add(grantId);
+    for (const order of orders) ofAgent.orders.add(order);
   }
-  return { charters: await chartersNamed(history, digests), grants: await grantsNamed(history, used) };
+  return { charters: await chartersNamed(history, digests), ...(await permissionEventsNamed(history, named)) };
+}
+
+/** What the decisions of one agent name of its permission events. */
+interface Named {
+  readonly grantIds: Set<string>;
+  readonly orders: Set<string>;
 }
 
 async function chartersNamed(
@@ -39,17 +54,19 @@ async function chartersNamed(
   return charters;
 }
 
-async function grantsNamed(
+async function permissionEventsNamed(
   history: HistoryReading,
-  used: ReadonlyMap<string, ReadonlySet<string>>,
-): Promise<ChainEvidence['grants']> {
+  named: ReadonlyMap<string, Named>,
+): Promise<Pick<ChainEvidence, 'grants' | 'orders'>> {
   const grants: ChainEvidence['grants'][number][] = [];
-  for (const [agentId, grantIds] of used) {
+  const orders: ChainEvidence['orders'][number][] = [];
+  for (const [agentId, ofAgent] of named) {
     for await (const page of history.stream({ topics: [TOPICS.permissionEvents.name], agentId })) {
       for (const event of page.flatMap((entry) => permissionEventIn(entry) ?? [])) {
-        if (event.event === 'PermissionGranted' && grantIds.has(event.grantId)) grants.push(event);
+        if (event.event === 'PermissionGranted' && ofAgent.grantIds.has(event.grantId)) grants.push(event);
+        if (isPeoplesOrder(event) && ofAgent.orders.has(nameOfOrder(event))) orders.push(event);
       }
     }
   }
-  return grants;
+  return { grants, orders };
 }

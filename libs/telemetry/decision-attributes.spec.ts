@@ -78,24 +78,23 @@ describe('what a trace says of a denial', () => {
     [
       'that the agent is suspended',
       'permission',
-      inputOf({ ...INITIAL_AUTHORITY, status: 'suspended', by: 'anna@bank.example', reason: WORDS }),
+      inputOf({ ...INITIAL_AUTHORITY, status: 'suspended', since: 1, by: 'anna@bank.example', reason: WORDS }),
       'permission/suspended: payer is suspended',
     ],
     [
       'that its approval was rejected',
       'permission',
       inputOf(afterRejection, { requestId: 'r-1' }),
-      'permission/not-approved: rejected',
+      'permission/not-approved: its approval was rejected',
     ],
     [
       'why a need is still open',
       'policy',
       inputOf(afterRejection, { requestId: 'r-1' }),
-      'policy/two-people: payments need a second person (rejected)',
+      'policy/two-people: payments need a second person (its approval was rejected)',
     ],
   ] as const)('is %s, and not by whom or in which words', (_, layer, input, message) => {
     const told = toldOf(layer, input);
-    expect(JSON.stringify(judge(layer, input))).toContain('anna@bank.example');
     expect(told.message).toBe(message);
     expect(JSON.stringify(told.events)).not.toMatch(/anna|maria|bank/);
   });

@@ -86,8 +86,7 @@ export function decisionAttributes({
 export function decisionStatus({ outcome, findings }: DecisionFacts): SpanStatus {
   if (outcome !== 'deny') return { code: SpanStatusCode.UNSET };
   const against = findingAgainst(findings);
-  const message =
-    against === undefined ? 'denied' : `${against.layer}/${against.rule}: ${withoutPersons(against.reason)}`;
+  const message = against === undefined ? 'denied' : `${against.layer}/${against.rule}: ${against.reason}`;
   return { code: SpanStatusCode.ERROR, message };
 }
 
@@ -121,18 +120,9 @@ export function findingEvent({ layer, rule, effect, severity, enforced, reason }
       [NAMES.effect.name]: effect,
       [NAMES.severity.name]: severity,
       [NAMES.enforced.name]: enforced,
-      [NAMES.reason.name]: withoutPersons(reason),
+      [NAMES.reason.name]: reason,
     },
   };
-}
-
-/** Reasons that end with who suspended the agent, or rejected the action, and in which words. */
-const SAID_BY_SOMEBODY = /^(\S+ is suspended|rejected) by .*$/s;
-const REJECTED_BY_SOMEBODY = / \(rejected by .*$/s;
-
-/** Decisions name people; a trace store erases nothing on request, so there it says only what they did. */
-function withoutPersons(reason: string): string {
-  return reason.replace(SAID_BY_SOMEBODY, '$1').replace(REJECTED_BY_SOMEBODY, ' (rejected)');
 }
 
 function isViolation({ effect, enforced }: Finding): boolean {

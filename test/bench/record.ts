@@ -14,6 +14,7 @@ import {
   type RecordSource,
 } from '#domain';
 import { PostgresHistory, proofCrypto, ProvenRecord, type RecordedMessage } from '#record';
+import { ENGINE } from '#service';
 import { figure, median, type Figure } from './figure.js';
 
 const ROUNDS = 3;
@@ -118,7 +119,7 @@ function pairOf(index: number, partition: number, offset: number): readonly [Rec
         stage: 'enforce',
         verdicts: ['boundary', 'permission', 'verification', 'policy'].map(verdict),
         validUntil: '2026-01-05T10:00:30.000Z',
-        engine: 'remit/1',
+        engine: ENGINE,
       },
     },
   );

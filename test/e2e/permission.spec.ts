@@ -144,14 +144,14 @@ describe.each(Object.entries(SHAPES))('temporary authority on real brokers and a
     await untilReady(apps);
     onlooker = new Onlooker(bus);
     await onlooker.start();
-  }, 180_000);
+  });
 
   afterAll(async () => {
     await onlooker.stop();
     await Promise.all(apps.map((app) => app.stop()));
     await bus.close();
     await Promise.all([broker.remove(), database.drop()]);
-  }, 60_000);
+  });
 
   async function activate(name: string): Promise<void> {
     const text = charterText(name);
@@ -236,7 +236,7 @@ describe.each(Object.entries(SHAPES))('temporary authority on real brokers and a
     expect(named('PermissionReserved')).toHaveLength(HELD);
     expect(named('PermissionGranted')).toHaveLength(HELD);
     expect(named('PermissionRefused')).toEqual([]);
-  }, 120_000);
+  });
 
   it('a rejected action ends as rejected, one that nobody decides as expired', async () => {
     const [rejected] = await propose('clerk', { type: 'update', target: 'ledger', parameters: { rate: 99 } });
@@ -252,11 +252,11 @@ describe.each(Object.entries(SHAPES))('temporary authority on real brokers and a
     });
     await eventually(() => [rejected, ignored].every((intent) => onlooker.effective(intent) !== undefined));
     expect(onlooker.effective(rejected)?.outcome).toBe('deny');
-    expect(JSON.stringify(onlooker.effective(rejected))).toContain('rejected by olga');
+    expect(JSON.stringify(onlooker.effective(rejected))).toContain('its approval was rejected');
     expect(onlooker.effective(ignored)?.outcome).toBe('deny');
     expect(JSON.stringify(onlooker.effective(ignored))).toContain('expired');
     expect(JSON.stringify(onlooker.effective(ignored))).not.toContain('rejected');
-  }, 60_000);
+  });
 
   function requestIdOf(request: { requestId: string } | undefined): { requestId: string } {
     if (request === undefined) throw new Error('no request was opened');
@@ -274,7 +274,7 @@ describe.each(Object.entries(SHAPES))('temporary authority on real brokers and a
     expect(allowed).toHaveLength(USES);
     const used = () => onlooker.events(agentId).filter(({ event }) => event === 'PermissionUsed');
     await eventually(() => used().length === USES);
-  }, 120_000);
+  });
 
   it('a revocation and a suspension bind every intent after them', async () => {
     const agentId = 'taken';
@@ -292,7 +292,7 @@ describe.each(Object.entries(SHAPES))('temporary authority on real brokers and a
     expect(await outcome()).toBe('allow');
     await order({ command: 'RevokeGrant', agentId, by: 'sam', grantId: granted?.commandId });
     expect(await outcome()).toBe('deny');
-  }, 60_000);
+  });
 
   it('a hold under a charter that is replaced ends as superseded', async () => {
     const [intent] = await propose('moved', { type: 'update', target: 'ledger' });
@@ -302,7 +302,7 @@ describe.each(Object.entries(SHAPES))('temporary authority on real brokers and a
     await eventually(() => onlooker.effective(intent) !== undefined);
     expect(onlooker.effective(intent)?.outcome).toBe('deny');
     expect(JSON.stringify(onlooker.effective(intent))).toContain('superseded');
-  }, 60_000);
+  });
 
   it('everything that was stored is published, in order and without gaps', async () => {
     const store = new PermissionDatabase({ databaseUrl: database.url });
@@ -316,5 +316,5 @@ describe.each(Object.entries(SHAPES))('temporary authority on real brokers and a
     } finally {
       await store.close();
     }
-  }, 30_000);
+  });
 });

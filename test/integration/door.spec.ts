@@ -252,6 +252,11 @@ describe('the one door for people', () => {
         'REMIT_PERMISSION_SELF_APPROVAL',
       ]);
       expect(facts(await world.call(OLGA, 'reject', { params: { request }, body }))).toEqual(['PermissionRejected']);
+      expect((await world.call(NOBODY, 'requestDetail', { params: { request } })).answer()).toMatchObject({
+        status: 'rejected',
+        rejectedBy: 'olga',
+        rejectedBecause: 'no',
+      });
       expect(said(await world.call(NOBODY, 'cancel', { params: { request }, body }))).toEqual([
         409,
         'REMIT_PERMISSION_REQUEST_REJECTED',

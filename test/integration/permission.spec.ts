@@ -90,7 +90,7 @@ describe('temporary authority with its store in PostgreSQL', () => {
     expect(decision?.outcome).toBe('allow');
     await world.eventsNamed('PermissionUsed');
     await published(replica.store);
-  }, 60_000);
+  });
 
   it('starts while the database is away, and decides meanwhile whatever needs no counting', async () => {
     await line.cut();
@@ -101,7 +101,7 @@ describe('temporary authority with its store in PostgreSQL', () => {
     await replica.store.ping();
     await world.order({ ...grant, uses: null });
     expect((await world.decide(AGENT, UNLOCK)).outcome).toBe('allow');
-  }, 60_000);
+  });
 
   it('gives the last uses to exactly as many intents, over two replicas that judge everything twice', async () => {
     const replica = await world.start({ store: postgres });
@@ -114,7 +114,7 @@ describe('temporary authority with its store in PostgreSQL', () => {
     await world.eventsNamed('PermissionUsed', 3);
     const events = await published(replica.store);
     expect(events.filter(({ event }) => event === 'PermissionReserved')).toHaveLength(3);
-  }, 60_000);
+  });
 
   it('a replica that dies between storing and publishing leaves nothing behind that the next does not publish', async () => {
     const dying = await world.start({
@@ -140,7 +140,7 @@ describe('temporary authority with its store in PostgreSQL', () => {
     const next = await world.start({ store: postgres, timer: true });
     expect((await ordered).map(({ event }) => event)).toEqual(['PermissionGranted']);
     expect(await published(next.store)).toHaveLength(1);
-  }, 60_000);
+  });
 
   it('a held action goes on once it is approved', async () => {
     const replica = await world.start({ store: postgres, timer: true });
@@ -158,5 +158,5 @@ describe('temporary authority with its store in PostgreSQL', () => {
     expect([first?.outcome, second?.outcome]).toEqual(['hold', 'allow']);
     await world.eventsNamed('PermissionUsed');
     await published(replica.store);
-  }, 60_000);
+  });
 });

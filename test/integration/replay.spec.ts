@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { TOPICS } from '#contracts';
 import type { Decision } from '#domain';
 import type { RecordedMessage } from '#record';
@@ -13,9 +13,6 @@ import {
 } from '#testing';
 import { readHistory } from '../histories/history-file.js';
 import { KeptRecord } from './kept-record.js';
-
-// A busy machine is slow; it is not wrong.
-jest.setTimeout(120_000);
 
 const ROOT = join(import.meta.dirname, '../..');
 const TRACE_ID = '4bf92f3577b34da6a3ce929d0e0e4736';
@@ -115,6 +112,22 @@ describe('the record, asked from the command line', () => {
     expect(again.err).toContain(' 0/s');
     const other = await record.remit('replay', '--agent', 'customer-service', '--cursor', cursor);
     expect(other).toMatchObject({ code: 1, err: expect.stringContaining('REMIT_REPLAY_CURSOR') as unknown });
+  });
+
+  it('tells who suspended an agent or rejected its action, and why, though no decision says it', async () => {
+    const told = decisions.map((message) => JSON.stringify(dataOf(message)));
+    const chainOf = async (reason: string) => {
+      const decision = decisions.find((message) => JSON.stringify(dataOf(message)).includes(reason));
+      const { chainId, intentId } = decision === undefined ? {} : dataOf(decision);
+      return (await record.remit('chain', String(chainId ?? intentId))).out;
+    };
+    expect(await chainOf('customer-service is suspended')).toMatch(
+      /suspended by sam at [\d:.TZ-]+: two requests for one account\n/,
+    );
+    expect(await chainOf('its approval was rejected')).toMatch(
+      /rejected by olga at [\d:.TZ-]+: that is a typing error\n/,
+    );
+    expect(told.filter((text) => /sam|olga|two requests|typing error/.test(text))).toEqual([]);
   });
 
   it('tells what was in force at a time, and which event put it there', async () => {

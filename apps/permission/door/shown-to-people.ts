@@ -53,6 +53,7 @@ export function requestView(agentId: string, request: PermissionRequest, time: n
     requestId,
     agentId,
     status,
+    ...(request.status === 'rejected' && { rejectedBy: request.rejectedBy, rejectedBecause: request.why }),
     needs: needs.map(({ permission, approvals, rule }) => ({
       permission,
       approvals,

@@ -13,7 +13,7 @@ export interface EffectiveClassification {
   readonly name: string;
   readonly rank: number;
   /** The claim named no classification of the charter, so the strictest counts. */
-  readonly unknownClaim?: string;
+  readonly unknownClaim?: true;
 }
 
 /** What a boundary is held against. */
@@ -42,13 +42,12 @@ export function effectiveClassification(
   const entry = target?.classification;
   if (claim === null || claim === undefined) return entry;
   const claimed = classifications.byName.get(claim);
-  if (claimed === undefined) return { ...classifications.strictest, unknownClaim: claim };
+  if (claimed === undefined) return { ...classifications.strictest, unknownClaim: true };
   return entry === undefined || claimed.rank > entry.rank ? claimed : entry;
 }
 
 function unknownClaim(classification: EffectiveClassification | undefined): string | undefined {
-  if (classification?.unknownClaim === undefined) return undefined;
-  return `the claimed classification ${classification.unknownClaim} is not one of the charter's`;
+  return classification?.unknownClaim === true ? "the claimed classification is not one of the charter's" : undefined;
 }
 
 const always = (): boolean => true;

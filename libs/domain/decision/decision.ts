@@ -88,7 +88,7 @@ export const decisionSchema = z.strictObject({
   requestId: permissionIdSchema.optional().describe('The ended request for approval that led to the second round.'),
   chainId: z.string(),
   onBehalfOf: z.string().optional(),
-  trigger: triggerSchema.optional(),
+  trigger: triggerSchema.optional().describe('Its type and id. The description stays with the intent.'),
   cause: causeSchema.optional(),
   action: z.strictObject({
     type: z.string(),

@@ -86,7 +86,7 @@ describe('a decision', () => {
         parameters: { secret: 'iban' },
         integration: null,
       },
-      trigger: { type: 'schedule', id: null, description: 'nightly' },
+      trigger: { type: 'schedule', id: null, description: 'as Maria asked' },
       cause: null,
       onBehalfOf: null,
     },
@@ -111,12 +111,16 @@ describe('a decision', () => {
     expect(decision).toMatchObject({ stage: 'observe', validUntil: '2026-11-03T12:00:00.500Z', round: 2 });
   });
 
-  it('carries the digest of the action, never its parameters, and says nothing of what was not said', () => {
+  it('carries the digest of the action and never its parameters, what triggered it and not in which words', () => {
     const decision = decide(input);
     expect(decisionSchema.parse(decision)).toEqual(decision);
     expect(decision.action).toEqual({ type: 'transfer', target: 'ledger', digest });
-    expect(decision.trigger).toEqual({ type: 'schedule', description: 'nightly' });
-    expect(JSON.stringify(decision)).not.toMatch(/iban|onBehalfOf|cause/);
+    expect(decision.trigger).toEqual({ type: 'schedule' });
+    expect(decide({ ...input, intent: { ...input.intent, trigger: { type: 'event', id: 'e-1' } } }).trigger).toEqual({
+      type: 'event',
+      id: 'e-1',
+    });
+    expect(JSON.stringify(decision)).not.toMatch(/iban|Maria|onBehalfOf|cause/);
   });
 
   it('belongs to the chain of its own intent when nobody named one', () => {

@@ -1,6 +1,6 @@
 import type { Stage } from '../charter/charter-document.js';
 import { DEFAULT_DECISION_TTL_MS } from '../charter/charter.js';
-import { chainIdOf, type Intent } from '../intent/intent.js';
+import { chainIdOf, type Intent, type Trigger } from '../intent/intent.js';
 import type { Decision, Finding, Outcome, SecondRound, Stamp, Verdict } from './decision.js';
 
 function outcomeOf(findings: readonly Finding[]): Outcome {
@@ -31,9 +31,9 @@ export interface DecidingInput {
   readonly engine: string;
 }
 
-function withoutNulls<Value extends object>(value: Value): { [Name in keyof Value]: NonNullable<Value[Name]> } {
-  const kept = Object.entries(value).filter(([, inner]) => inner !== null && inner !== undefined);
-  return Object.fromEntries(kept) as { [Name in keyof Value]: NonNullable<Value[Name]> };
+/** What people wrote stays with the intent, which can be erased. */
+function withoutDescription({ type, id }: Trigger): Trigger {
+  return id === null || id === undefined ? { type } : { type, id };
 }
 
 /** 1, or 2 after a hold. */
@@ -55,7 +55,7 @@ export function decide(input: DecidingInput): Decision {
     ...(input.secondRound === undefined ? {} : { requestId: input.secondRound.requestId }),
     chainId: chainIdOf(intent),
     ...(onBehalfOf ? { onBehalfOf } : {}),
-    ...(trigger ? { trigger: withoutNulls(trigger) } : {}),
+    ...(trigger ? { trigger: withoutDescription(trigger) } : {}),
     ...(cause ? { cause } : {}),
     action: {
       type: action.type,

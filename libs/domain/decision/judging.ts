@@ -14,7 +14,15 @@ const JUDGES: Readonly<Record<Layer, (input: JudgingInput) => LayerJudgement>> =
   policy: judgePolicies,
 };
 
-const LONGEST_ERROR = 200;
+/** The kinds of error of the language. Whatever else an error says of itself may quote what was judged. */
+const ERROR_KINDS: ReadonlySet<string> = new Set([
+  'EvalError',
+  'RangeError',
+  'ReferenceError',
+  'SyntaxError',
+  'TypeError',
+  'URIError',
+]);
 
 /** Says whether a finding counts here: stage first, then the rule's own rollout. */
 function inForce(raw: RawFinding, charter: Charter): Finding {
@@ -26,9 +34,10 @@ function inForce(raw: RawFinding, charter: Charter): Finding {
   return { ...finding, enforced: true };
 }
 
+/** Names the kind of the error and never quotes it: a decision cannot be erased. */
 function layerError(layer: Layer, error: unknown): RawFinding {
-  const message = error instanceof Error ? (error.message.split('\n', 1)[0] ?? '') : 'an unknown error';
-  const reason = `the ${layer} layer failed, so nothing is allowed: ${message.slice(0, LONGEST_ERROR)}`;
+  const kind = error instanceof Error && ERROR_KINDS.has(error.name) ? error.name : 'another error';
+  const reason = `the ${layer} layer failed, so nothing is allowed: ${kind}`;
   return { rule: 'layer-error', effect: 'violation', severity: 'critical', reason, immutable: true };
 }
 

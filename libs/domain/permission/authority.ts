@@ -87,7 +87,13 @@ interface Known {
 /** What the permission events of one agent say of it. JSON, so that it can be a snapshot. */
 export type AgentAuthority =
   | (Known & { readonly status: 'active' })
-  | (Known & { readonly status: 'suspended'; readonly by: string; readonly reason: string });
+  | (Known & {
+      readonly status: 'suspended';
+      /** Version of the event that suspended it. */
+      readonly since: number;
+      readonly by: string;
+      readonly reason: string;
+    });
 
 /** An agent of whom no event speaks. */
 export const INITIAL_AUTHORITY: AgentAuthority = { status: 'active', version: 0, grants: {}, requests: {}, early: [] };
@@ -151,7 +157,8 @@ function apply(before: AgentAuthority, event: PermissionEvent): AgentAuthority {
   switch (event.event) {
     case 'AgentSuspended': {
       const { grants, requests, early } = before;
-      return { status: 'suspended', version, grants, requests, early, by: event.by, reason: event.reason };
+      const { by, reason } = event;
+      return { status: 'suspended', since: version, version, grants, requests, early, by, reason };
     }
     case 'AgentReinstated': {
       const { grants, requests, early } = before;

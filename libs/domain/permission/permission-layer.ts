@@ -1,7 +1,7 @@
 import type { JudgingInput, LayerJudgement, RawFinding } from '../decision/layer.js';
 import { hasGap } from './authority.js';
 import { holdingOf, type PermissionHolding } from './holding.js';
-import { approvalFinding } from './second-round.js';
+import { approvalFinding, endOfApproval } from './second-round.js';
 
 /** Why the grants there are do not do: "expired" is never told as "never granted". */
 function nearestMiss({ considered }: Extract<PermissionHolding, { by: 'nothing' }>): string {
@@ -16,7 +16,7 @@ export function judgePermissions(input: JudgingInput): LayerJudgement {
   const findings: RawFinding[] = [];
   const passed: string[] = [];
   if (authority.status === 'suspended') {
-    const reason = `${agentId} is suspended by ${authority.by}: ${authority.reason}`;
+    const reason = `${agentId} is suspended`;
     findings.push({ rule: 'suspended', effect: 'violation', severity: 'critical', reason, immutable: true });
   } else if (hasGap(authority)) {
     const reason = `events of ${agentId} after version ${authority.version} are missing, so its authority is not known`;
@@ -40,6 +40,10 @@ export function judgePermissions(input: JudgingInput): LayerJudgement {
   }
   const facts: Record<string, unknown> = {};
   if (authority.version > 0) facts['authorityVersion'] = authority.version;
+  // Who did it and in which words stays with the permission event: a decision cannot be erased.
+  if (authority.status === 'suspended') facts['suspension'] = { version: authority.since };
+  const approval = endOfApproval(input);
+  if (approval !== undefined) facts['approval'] = approval;
   if (holdings.length > 0) facts['permissions'] = holdings;
   return { findings, passed, facts };
 }

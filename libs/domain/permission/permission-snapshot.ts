@@ -93,6 +93,12 @@ export const permissionSnapshotSchema: z.ZodType<PermissionSnapshot> = z.strictO
   position: z.int().min(0).describe('The offset of `permission.events` after the last event in it.'),
   authority: z.discriminatedUnion('status', [
     z.strictObject({ ...known, status: z.literal('active') }),
-    z.strictObject({ ...known, status: z.literal('suspended'), by: person, reason: z.string() }),
+    z.strictObject({
+      ...known,
+      status: z.literal('suspended'),
+      since: z.int().min(1).describe('Version of the event that suspended it.'),
+      by: person,
+      reason: z.string(),
+    }),
   ]),
 });

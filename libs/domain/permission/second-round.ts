@@ -62,13 +62,16 @@ export function endedHolds(before: AgentAuthority, after: AgentAuthority): HeldR
   );
 }
 
-/** How a request ended, as a person reads it; `undefined`: in a grant. What ran out is never told as rejected. */
+/**
+ * How a request ended, as a person reads it; `undefined`: in a grant. What ran out is never told as rejected. Who ended
+ * it, and why, is on its event.
+ */
 function endOf(request: Exclude<PermissionRequest, { status: 'open' }>): string | undefined {
   switch (request.status) {
     case 'granted':
       return undefined;
     case 'rejected':
-      return `rejected by ${request.rejectedBy}: ${request.why}`;
+      return 'its approval was rejected';
     case 'expired':
       return `its approval expired: nobody decided it until ${new Date(request.expiresAt).toISOString()}`;
     case 'cancelled':
@@ -90,6 +93,20 @@ function problemOfApproval({ authority, charter, secondRound }: JudgingInput): s
     return 'its approval was superseded: another charter is in force than the one it was approved under';
   }
   return end;
+}
+
+/** How the approval of a held intent ended. A fact of the verdict; its events tell who ended it, and why. */
+export interface EndOfApproval {
+  readonly requestId: string;
+  readonly ended: Exclude<PermissionRequest['status'], 'open'> | 'unknown';
+}
+
+/** `undefined`: in the first round. */
+export function endOfApproval({ authority, secondRound }: JudgingInput): EndOfApproval | undefined {
+  if (secondRound === undefined) return undefined;
+  const { requestId } = secondRound;
+  const request = requestNamed(authority, requestId);
+  return { requestId, ended: request === undefined || request.status === 'open' ? 'unknown' : request.status };
 }
 
 /** In the second round nothing goes on without a completed approval, not even what no rule holds any more. */

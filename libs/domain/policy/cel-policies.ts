@@ -105,10 +105,35 @@ function indexOf(programs: readonly Program[]): (occasion: PolicyOccasion) => re
     found(actionType + separator + target + (byAgent ? separator + agentId : ''));
 }
 
+/** How the evaluation of a checked expression can fail: the library's words, and those of our own functions. */
+const FAILURE_CODES: ReadonlySet<unknown> = new Set([
+  'ambiguous_address',
+  'bad_pattern',
+  'cannot_index_type',
+  'division_by_zero',
+  'double_conversion_error',
+  'index_out_of_bounds',
+  'index_out_of_range',
+  'int_conversion_error',
+  'invalid_comparison_type',
+  'invalid_condition_type',
+  'invalid_index_type',
+  'invalid_logical_operand',
+  'modulo_by_zero',
+  'no_matching_overload',
+  'no_such_key',
+  'no_such_overload',
+  'not_a_finite_number',
+  'numeric_overflow',
+  'too_much_work',
+  'unexpected_value',
+  'unsupported_type',
+]);
+
 /** The code of a failure, never its message: messages of the library can quote values. */
 function failureCode(error: unknown): string {
   const code = (error as { code?: unknown } | null)?.code;
-  return typeof code === 'string' && /^[a-z_]{1,64}$/.test(code) ? code : 'unexpected_error';
+  return FAILURE_CODES.has(code) ? String(code) : 'unexpected_error';
 }
 
 /** True: violated. A text: the condition failed, for that reason, which counts as violated. */

@@ -8,12 +8,12 @@ describe('personal data in parameters', () => {
     expect(
       detectPii({
         rows: [
-          { 'e/mail': 'jane@example.com', phone: '+44 20 7946 0958' },
+          { 'e-mail': 'jane@example.com', phone: '+44 20 7946 0958' },
           { note: 'IBAN DE89 3704 0044 0532 0130 00' },
         ],
       }),
     ).toEqual([
-      { kind: 'email', pointer: '/rows/0/e~1mail' },
+      { kind: 'email', pointer: '/rows/0/e-mail' },
       { kind: 'phone', pointer: '/rows/0/phone' },
       { kind: 'iban', pointer: '/rows/1/note' },
     ]);
@@ -25,6 +25,16 @@ describe('personal data in parameters', () => {
       { kind: 'email', pointer: '/members' },
       { kind: 'date-of-birth', pointer: '/members/*/dob' },
     ]);
+  });
+
+  it.each([
+    ['a person', { customers: { 'Jane Doe': { email: 'jane@example.com' } } }, '/customers/*/email'],
+    ['a person behind an ordinary word', { mail_jane: 'jane@example.com' }, '/*'],
+    ['a number behind an ordinary word', { phone_4711: '+44 20 7946 0958' }, '/*'],
+    ['letters of another alphabet', { 'mail Юля': 'jane@example.com' }, '/*'],
+    ['a path', { 'a/b~c': 'jane@example.com' }, '/*'],
+  ])('is placed without the name of a parameter that could be a value: %s', (_, parameters, pointer) => {
+    expect(detectPii(parameters).map((found) => found.pointer)).toEqual([pointer]);
   });
 
   it('is none where there are no parameters', () => {

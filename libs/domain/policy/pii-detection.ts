@@ -1,12 +1,12 @@
 import type { JsonValue } from '../intent/intent.js';
 import { isCardNumber } from './pii-checks.js';
-import { meaningOfName, type NameMeaning, type PiiKind } from './pii-names.js';
+import { isOrdinaryName, meaningOfName, type NameMeaning, type PiiKind } from './pii-names.js';
 import { findInText, type PhoneQuestions } from './pii-patterns.js';
 
 /** Personal data in the parameters: what and where, never the value. */
 export interface PiiFinding {
   readonly kind: PiiKind;
-  /** RFC 6901, from the parameters. A name that is itself personal data reads `*`. */
+  /** RFC 6901, from the parameters. A name that is not made of ordinary words reads `*`: it could be a value. */
   readonly pointer: string;
 }
 
@@ -73,7 +73,8 @@ const PARAMETERS: Place = { up: undefined, step: '' };
 function pointerTo(place: Place): string {
   const steps: string[] = [];
   for (let at = place; at.up !== undefined; at = at.up) {
-    steps.push(`/${String(at.step).replaceAll('~', '~0').replaceAll('/', '~1')}`);
+    const { step } = at;
+    steps.push(typeof step === 'number' || isOrdinaryName(step) ? `/${step}` : '/*');
   }
   let pointer = '';
   for (const step of steps.reverse()) {
@@ -124,16 +125,13 @@ function holdsText(value: object): boolean {
 /** Names that say nothing of their own: the value means what the name above says. */
 const PASSES_MEANING_ON = new Set(['value', 'number', 'raw', 'text']);
 
-/** Personal data in the name itself, which the pointer then must not repeat. */
-function isPersonalName(scan: Scan, name: string, parent: Place): boolean {
-  if (name.length < 6 || !/[@\d]/.test(name)) return false;
-  let personal = false;
+/** Personal data in the name itself. */
+function visitName(scan: Scan, name: string, parent: Place): void {
+  if (name.length < 6 || !/[@\d]/.test(name)) return;
   scan.charactersLeft -= name.length;
   findInText(name, false, scan.questions, (kind) => {
-    personal = true;
     record(scan, kind, parent);
   });
-  return personal;
 }
 
 function visit(scan: Scan, value: JsonValue, meaning: NameMeaning, place: Place, depth: number): void {
@@ -154,13 +152,10 @@ function visit(scan: Scan, value: JsonValue, meaning: NameMeaning, place: Place,
     for (const name of Object.keys(value)) {
       if (scan.findings.length >= MOST_FINDINGS || scan.valuesLeft < 0) return;
       const inner = value[name];
-      if (inner === undefined || inner === null || typeof inner === 'boolean') {
-        isPersonalName(scan, name, place);
-        continue;
-      }
-      const step = isPersonalName(scan, name, place) ? '*' : name;
+      visitName(scan, name, place);
+      if (inner === undefined || inner === null || typeof inner === 'boolean') continue;
       const innerMeaning = PASSES_MEANING_ON.has(name) && meaning.kind !== undefined ? meaning : meaningOfName(name);
-      visit(scan, inner, innerMeaning, { up: place, step }, depth + 1);
+      visit(scan, inner, innerMeaning, { up: place, step: name }, depth + 1);
     }
   }
 }

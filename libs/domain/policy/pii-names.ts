@@ -63,6 +63,19 @@ const KINDS_BY_NAME = new Map<string, PiiKind>(
   }).flatMap(([kind, names]) => names.split(' ').map((name): [string, PiiKind] => [name, kind as PiiKind])),
 );
 
+/** Names that say nothing of whom they are about, beside those above: what there is in any mapping or list. */
+const ORDINARY_NAMES = new Set(
+  (
+    'account accounts address addresses amount attachments attributes bcc bio body card cc city columns comment comments ' +
+    'contact content country currency customer customers data date description destination details document documents email ' +
+    'emails entries event events fields file files filter filters from iban id ids input items key label line lines list ' +
+    'mail mails member members message messages meta metadata name names note notes number numbers object objects options ' +
+    'order orders output params patient patients payload people person persons phones postcode profile prompt properties ' +
+    'query raw reason recipient recipients record records reference rows row search sender sql subject summary tag tags text ' +
+    'texts title to url urls user users value values where zip'
+  ).split(' '),
+);
+
 /** Whose data it is, in front of what it is. */
 const SUBJECTS =
   'customer client patient employee contact guest member beneficiary applicant passenger person buyer owner recipient ' +
@@ -90,6 +103,18 @@ function lettersOf(name: string): string {
 
 function kindOf(letters: string): PiiKind | undefined {
   return KINDS_BY_NAME.get(letters) ?? (letters.endsWith('s') ? KINDS_BY_NAME.get(letters.slice(0, -1)) : undefined);
+}
+
+/**
+ * Whether a name is made of words that could be anybody's. Any other may itself be what nobody may keep: a person, an
+ * account, a free text used as a key.
+ */
+export function isOrdinaryName(name: string): boolean {
+  if (name.length > LONGEST_NAME || !/^[a-z _.-]+$/i.test(name)) return false;
+  const letters = lettersOf(name);
+  return (
+    ORDINARY_NAMES.has(letters) || kindOf(letters) !== undefined || kindOf(letters.replace(SUBJECT, '')) !== undefined
+  );
 }
 
 /** What a parameter's name says of its value; the same question is answered once. */

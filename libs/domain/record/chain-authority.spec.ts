@@ -69,6 +69,7 @@ const evidence: ChainEvidence = {
       breakGlass: true,
     },
   ],
+  orders: [],
 };
 
 const tree = foldChain('incident', eventsOfScript(script).map(withHoldings), evidence);
@@ -138,6 +139,51 @@ describe('who had which authority in a chain', () => {
     const last = actions.find(({ decisions }) => decisions.length === 0);
     expect(last?.upstream.agents).toEqual(['triage', 'diagnosis']);
     expect(last?.upstream.authorities.map(({ permissions }) => permissions.length)).toEqual([1, 2]);
+  });
+});
+
+describe('who ended what an action needed', () => {
+  const person = { agentId: 'remediation', commandId: 'c-1', at: '2026-01-05T08:59:00.000Z', by: 'olga@bank.example' };
+  const suspension = { ...person, event: 'AgentSuspended', version: 3, reason: 'two drops in a\u001b row' } as const;
+  const rejection = { ...person, event: 'PermissionRejected', version: 2, requestId: 'r-9', reason: 'a typo' } as const;
+  const orders = [
+    { ...suspension, version: 1, reason: 'another one' },
+    { ...suspension, agentId: 'triage', reason: 'of another agent' },
+    suspension,
+    { ...rejection, requestId: 'r-8', reason: 'another request' },
+    rejection,
+  ];
+
+  function toldOf(facts: Record<string, unknown>, known: ChainEvidence['orders'] = orders): string[] {
+    const events = eventsOfScript(script).map((event) =>
+      event.kind === 'decision' && event.decision.agentId === 'remediation'
+        ? { ...event, decision: { ...event.decision, verdicts: [{ layer, findings: [], passed: [], facts }] } }
+        : event,
+    );
+    return renderChain(foldChain('incident', events, { ...evidence, orders: known }))
+      .split('\n')
+      .filter((line) => /suspended|rejected|cancelled/.test(line))
+      .map((line) => line.replace(/^[│ ]*/, ''));
+  }
+  const layer = 'permission' as const;
+
+  it('is told with their words, although the decision itself names nobody', () => {
+    expect(toldOf({ authorityVersion: 4, suspension: { version: 3 } })).toEqual([
+      'suspended by olga@bank.example at 2026-01-05T08:59:00.000Z: two drops in a\\u{1b} row',
+    ]);
+    expect(toldOf({ approval: { requestId: 'r-9', ended: 'rejected' } })).toEqual([
+      'rejected by olga@bank.example at 2026-01-05T08:59:00.000Z: a typo',
+    ]);
+    expect(
+      toldOf({ approval: { requestId: 'r-9', ended: 'cancelled' } }, [
+        { ...rejection, event: 'PermissionRequestCancelled', reason: 'no need' },
+      ]),
+    ).toEqual(['cancelled by olga@bank.example at 2026-01-05T08:59:00.000Z: no need']);
+  });
+
+  it('is told as unknown when the record no longer tells, and not at all when nobody did it', () => {
+    expect(toldOf({ suspension: { version: 5 } })).toEqual(['suspended by an order that the record does not hold']);
+    expect(toldOf({ authorityVersion: 4, approval: { requestId: 'r-9', ended: 'expired' } })).toEqual([]);
   });
 });
 

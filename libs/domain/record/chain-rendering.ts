@@ -1,5 +1,6 @@
 import type { ActionAuthority, AuthorityUsed } from './chain-authority.js';
 import type { ChainAction, ChainCause, ChainDecision, ChainTree } from './chain.js';
+import type { OrderBehind } from './orders-behind.js';
 
 /** Deeper branches are drawn at this depth, with their true depth beside them. */
 const DEEPEST_DRAWN = 32;
@@ -40,7 +41,13 @@ function decisionLines(decision: ChainDecision): string[] {
       const force = finding.enforced ? 'enforced' : `not enforced: ${finding.notEnforced ?? 'shadow'}`;
       return `  ${finding.layer} / ${inertText(finding.rule)}: ${inertText(finding.reason)} (${finding.effect}, ${force})`;
     }),
+    ...decision.orders.map((behind) => `  ${orderText(behind)}`),
   ];
+}
+
+function orderText({ what, order }: OrderBehind): string {
+  if (order === null) return `${what} by an order that the record does not hold`;
+  return `${what} by ${inertText(order.by)} at ${order.at}: ${inertText(order.reason)}`;
 }
 
 function permissionLine(used: AuthorityUsed): string {

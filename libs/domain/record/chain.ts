@@ -5,6 +5,7 @@ import { chainIdOf, type Cause, type Intent, type OutcomeReport, type Trigger } 
 import type { PermissionEvent } from '../permission/permission-events.js';
 import { actionAuthority, withAuthority, type ActionAuthority, type AgentAuthorityUsed } from './chain-authority.js';
 import { sameJson } from './json-difference.js';
+import { ordersBehind, type OrderBehind, type PeoplesOrder } from './orders-behind.js';
 
 /** Where and when the record holds an event. `appendTime` is the broker's, ms since the epoch. */
 export interface AppendedAt {
@@ -27,9 +28,10 @@ export interface ChainEvidence {
   /** By digest. */
   readonly charters: ReadonlyMap<string, Pick<CharterDocument, 'agents'>>;
   readonly grants: readonly Extract<PermissionEvent, { event: 'PermissionGranted' }>[];
+  readonly orders: readonly PeoplesOrder[];
 }
 
-const NO_EVIDENCE: ChainEvidence = { charters: new Map(), grants: [] };
+const NO_EVIDENCE: ChainEvidence = { charters: new Map(), grants: [], orders: [] };
 
 /** What is wrong with a cause that is only claimed. `undecided`: held, or never validly decided. */
 export type ClaimFault = 'not-in-record' | 'other-chain' | 'later' | 'denied' | 'undecided';
@@ -60,6 +62,8 @@ export interface ChainDecision extends AppendedAt {
   /** SHA-256 of the charter that judged; `null`: none was active. */
   readonly charter: string | null;
   readonly findings: readonly ChainFinding[];
+  /** Orders of people that it rests on: who suspended the agent, who rejected the action. */
+  readonly orders: readonly OrderBehind[];
   /** Appended after its `validUntil`: nobody may act on it. */
   readonly void: boolean;
   /** This one counts. */
@@ -316,7 +320,7 @@ function checkCause(claim: Cause, effect: Held, byClaim: Grouped<Held>): Checked
   return claimed(first.effective?.decision.outcome === 'deny' ? 'denied' : 'undecided', first);
 }
 
-function decisionsOf(one: Held): ChainDecision[] {
+function decisionsOf(one: Held, { orders }: ChainEvidence): ChainDecision[] {
   const shown = new Map<string, ChainDecision>();
   for (const event of [...one.decisions].sort((a, b) => a.offset - b.offset)) {
     const { decision } = event;
@@ -329,6 +333,7 @@ function decisionsOf(one: Held): ChainDecision[] {
       stage: decision.stage,
       charter: decision.stamp.charter.digest,
       findings: decision.verdicts.flatMap(({ layer, findings }) => findings.map((finding) => ({ layer, ...finding }))),
+      orders: ordersBehind(decision, orders),
       void: isVoid(event),
       effective: event === one.effective,
       msAfterIntent: one.intentRecorded ? event.appendTime - one.place.appendTime : null,
@@ -391,8 +396,7 @@ export function foldChain(
   for (let one = toVisit.pop(); one !== undefined; one = toVisit.pop()) {
     const checked = causes.get(one);
     const above = checked?.above && folded.get(checked.above);
-    const authority = authorityOf(one, evidence);
-    folded.set(one, actionOf(one, checked?.cause ?? null, above, authority, isReused(one, byClaim)));
+    folded.set(one, actionOf(one, checked?.cause ?? null, above, evidence, isReused(one, byClaim)));
     for (const follower of followers.get(one)?.reverse() ?? []) toVisit.push(follower);
   }
   return { chainId, actions: [...folded.values()], strayReports: strayReportsOf(chainId, ordered, byClaim) };
@@ -423,7 +427,7 @@ function actionOf(
   one: Held,
   cause: ChainCause | null,
   above: ChainAction | undefined,
-  authority: ActionAuthority,
+  evidence: ChainEvidence,
   idReused: boolean,
 ): ChainAction {
   const { action, onBehalfOf, trigger } = one.said;
@@ -439,10 +443,10 @@ function actionOf(
     depth: above === undefined ? 0 : above.depth + 1,
     cause,
     msAfterCause: msBetween(above?.appendTime ?? null, appendTime),
-    authority,
+    authority: authorityOf(one, evidence),
     upstream: upstreamOf(cause, above),
     outcome: outcomeOf(one),
-    decisions: decisionsOf(one),
+    decisions: decisionsOf(one, evidence),
     reports: reportsOf(one),
   };
 }

@@ -145,6 +145,33 @@ describe('a kept history', () => {
   });
 });
 
+describe('a history that the engine before this one recorded', () => {
+  const earlier = readHistory(join(HISTORIES, 'engine-1.jsonl'));
+  const decisions = earlier.flatMap((message) =>
+    message.topic === TOPICS.agentDecisions.name ? [eventOf(message)?.data as unknown as Decision] : [],
+  );
+
+  it('is still read, and compared by outcome: the words of its reasons are not held against it', async () => {
+    expect(new Set(decisions.map(({ engine }) => engine))).toEqual(new Set(['remit/1']));
+    expect(JSON.stringify(decisions)).toContain('is suspended by sam: two requests for one account');
+    const report = await replayRecord(await historyOf(earlier), {}, { engine: ENGINE, sha256 });
+    const { length } = decisions;
+    expect(reportToJson(report)).toMatchObject({ decisions: length, sameOutcome: length, identical: 0, changes: [] });
+  });
+
+  it('shows an outcome that this engine would not have reached as a change, not as a forgery', async () => {
+    const chosen = earlier.findIndex((message) => eventOf(message)?.data['outcome'] === 'deny');
+    const event = eventOf(earlier[chosen] as RecordedMessage);
+    const forged = { ...event, data: { ...event?.data, outcome: 'allow' } };
+    const twin = earlier.with(chosen, {
+      ...(earlier[chosen] as RecordedMessage),
+      value: Buffer.from(JSON.stringify(forged)),
+    });
+    const report = await replayRecord(await historyOf(twin), {}, { engine: ENGINE, sha256 });
+    expect([report.differing, report.changes.get('allow-to-deny')?.count]).toEqual([0, 1]);
+  });
+});
+
 describe('a twin of the history in which', () => {
   const mutations = mutationsSchema.parse(parse(readFileSync(join(HISTORIES, 'mutations.yaml'), 'utf8')));
 
