@@ -7,25 +7,63 @@ import type { GapWatch } from './gap-watch.js';
 import type { RecordWatch } from './record-watch.js';
 
 const FRESH_MS = 1000;
+/** How long a scrape waits for the database, ms: less than for any source, which is left out if it takes longer. */
+const ANSWER_MS = 750;
 
-/** How far the record is behind the log. While the database is away it is taken from what was stored before. */
+/** What the record holds, as the database last said. */
+class LastAnswer {
+  positions: StoredPositions | undefined;
+  #answeredAt = performance.now();
+  #asking: Promise<void> | undefined;
+
+  constructor(private readonly history: Pick<History, 'positions'>) {}
+
+  /** Since the last answer, or since there is somebody to ask, s. */
+  get age(): number {
+    return (performance.now() - this.#answeredAt) / 1000;
+  }
+
+  /** Waits a moment for an answer. While one is still to come, the database is not asked again. Never rejects. */
+  async renew(): Promise<void> {
+    this.#asking ??= this.#ask().finally(() => (this.#asking = undefined));
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, ANSWER_MS)));
+    await Promise.race([this.#asking, late]);
+    clearTimeout(timer);
+  }
+
+  async #ask(): Promise<void> {
+    try {
+      this.positions = await this.history.positions();
+      this.#answeredAt = performance.now();
+    } catch {
+      // how long there has been no answer is a metric, and readiness says why
+    }
+  }
+}
+
+/**
+ * How far the record is behind the log. While the database is away, or takes connections and never answers, it is taken
+ * from what was stored before; how old that is, is told beside it, also where the lag cannot be.
+ */
 export function observeAuditLag(metrics: Metrics, bus: Pick<Bus, 'ends'>, history: Pick<History, 'positions'>): void {
   const topics = Object.values(TOPICS).map(({ name }) => name);
-  let known: StoredPositions | undefined;
-  async function readings(): Promise<Reading[]> {
-    const ends = await bus.ends(topics);
-    const stored = await history.positions().catch((error: unknown) => {
-      if (known === undefined) throw error;
-      return known;
-    });
-    known = stored;
-    const missing = notStored(ends, stored);
+  const stored = new LastAnswer(history);
+  async function lags(): Promise<Reading[]> {
+    const [ends] = await Promise.all([bus.ends(topics), stored.renew()]);
+    if (stored.positions === undefined) throw new Error('the database has not yet said what the record holds');
+    const missing = notStored(ends, stored.positions);
     return topics.map((topic) => {
       const lag = (missing.get(topic) ?? []).reduce((sum, messages) => sum + messages, 0);
       return reading(METRICS.auditLag, lag, { 'messaging.destination.name': topic });
     });
   }
-  metrics.observe('audit lag', readings, FRESH_MS);
+  async function age(): Promise<Reading[]> {
+    await stored.renew();
+    return [reading(METRICS.recordAnswerAge, stored.age, {})];
+  }
+  metrics.observe('audit lag', lags, FRESH_MS);
+  metrics.observe("the record's answer", age, FRESH_MS);
 }
 
 /** What does not add up, as of the last look. */

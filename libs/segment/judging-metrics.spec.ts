@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { InMemorySpanExporter } from '@opentelemetry/sdk-trace';
 import { v7 as uuidv7 } from 'uuid';
 import { EVENTS, sha256, writeEvent } from '#contracts';
 import {
@@ -14,10 +15,11 @@ import {
   type JudgedIntent,
   type Layer,
 } from '#domain';
-import { Metrics } from '#telemetry';
+import { Metrics, Tracing, type SamplingTerms } from '#telemetry';
 import { readExposition, type ExposedSample } from '#testing';
 import type { Judged, JudgedLayer } from './judged.js';
 import { measureJudging } from './judging-metrics.js';
+import { traceJudging } from './judging-trace.js';
 
 const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
 
@@ -48,9 +50,15 @@ function intentOf(agentId: string, type: string, destination?: string): Intent {
 function judgedBy(
   layers: readonly Layer[],
   intent: Intent,
-  how: { charter?: Charter | undefined; behind?: boolean; before?: JudgedIntent['verdicts']; traced?: boolean } = {},
+  how: {
+    charter?: Charter | undefined;
+    behind?: boolean;
+    before?: JudgedIntent['verdicts'];
+    /** What its agent says of traces: `none` where it says nothing. */
+    trace?: 'sampled' | 'not sampled' | 'none';
+  } = {},
 ): Judged {
-  const { charter: inForce, behind = false, before = [], traced = false } = how;
+  const { charter: inForce, behind = false, before = [], trace = 'not sampled' } = how;
   const judgedAt = Date.UTC(2026, 10, 3, 12);
   const actionDigest = actionDigestOf(intent.action, sha256);
   const input = inForce && { intent, actionDigest, judgedAt, charter: inForce, authority: INITIAL_AUTHORITY };
@@ -65,11 +73,11 @@ function judgedBy(
     data: intent,
   });
   const place = { topic: 'agent.actions', partition: 0, offset: 0 };
-  const flags = traced ? '01' : '00';
+  const traceparent = Buffer.from(`00-${TRACE_ID}-b7ad6b7169203331-${trace === 'sampled' ? '01' : '00'}`);
   const message = {
     ...{ ...place, appendTime: judgedAt, logTime: judgedAt, key: Buffer.from(intent.agentId) },
     value: Buffer.from(event.value),
-    headers: { traceparent: Buffer.from(`00-${TRACE_ID}-b7ad6b7169203331-${flags}`) },
+    headers: trace === 'none' ? {} : { traceparent },
   };
   const stamp = {
     judgedAt: new Date(judgedAt).toISOString(),
@@ -90,14 +98,37 @@ function judgedBy(
 }
 
 /** What the metrics say after a segment has judged these, in one batch. */
-async function exposedAfter(judged: readonly Judged[]): Promise<(family: string) => readonly ExposedSample[]> {
+async function exposedAfter(
+  judged: readonly Judged[],
+  sampling?: SamplingTerms,
+): Promise<(family: string) => readonly ExposedSample[]> {
   const metrics = new Metrics({ service: 'spec', version: '1' });
-  const watch = measureJudging(metrics);
+  const watch = measureJudging(metrics, sampling);
   const [first] = judged;
   for (const one of judged) expect(watch.judged(one)).toBeUndefined();
   if (first !== undefined) watch.finished?.(first.batch, judged);
   const families = readExposition(await metrics.scrape('openmetrics'), 'openmetrics');
   return (family) => families.find(({ name }) => name === family)?.samples ?? [];
+}
+
+/** The traces that layer times lead to. */
+async function tracesLedTo(judged: Judged, sampling?: SamplingTerms): Promise<readonly string[]> {
+  const exposed = await exposedAfter([judged], sampling);
+  const traces = exposed('remit_layer_duration_seconds').flatMap(({ exemplar }) => exemplar?.labels['trace_id'] ?? []);
+  return [...new Set(traces)];
+}
+
+/** The traces that a process on these terms makes of it. */
+async function tracesMadeOf(judged: Judged, sampling: SamplingTerms): Promise<readonly string[]> {
+  const exporter = new InMemorySpanExporter();
+  const tracing = new Tracing({ service: 'spec', version: '1', endpoint: 'http://127.0.0.1:1', sampling, exporter });
+  const watch = traceJudging(tracing, 'remit.boundary');
+  watch.judged(judged);
+  watch.finished?.(judged.batch, [judged]);
+  await tracing.flush();
+  const spans = exporter.getFinishedSpans().filter(({ name }) => name.startsWith('process '));
+  await tracing.shutdown();
+  return spans.map((span) => span.spanContext().traceId);
 }
 
 function failClosedBy(samples: readonly ExposedSample[]): Record<string, number> {
@@ -158,7 +189,7 @@ describe('the metrics of judging', () => {
   it('time each layer of a few intents of a batch, with the trace where there is one', async () => {
     const inForce = charter();
     const batch = Array.from({ length: 200 }, () =>
-      judgedBy(LAYERS, intentOf('reporter', 'read'), { charter: inForce, traced: true }),
+      judgedBy(LAYERS, intentOf('reporter', 'read'), { charter: inForce, trace: 'sampled' }),
     );
     const exposed = await exposedAfter(batch);
     const samples = exposed('remit_layer_duration_seconds');
@@ -170,6 +201,36 @@ describe('the metrics of judging', () => {
     expect(traced).toEqual(LAYERS.map(() => TRACE_ID));
     const few = await exposedAfter(batch.slice(0, 3).map((one) => ({ ...one, layers: one.layers.slice(0, 1) })));
     expect(few('remit_layer_duration_seconds').find(({ name }) => name.endsWith('_count'))?.value).toBe(3);
+  });
+
+  it('lead to the trace of an intent wherever there is one, and only there, whatever its agent says of traces', async () => {
+    const inForce = charter();
+    const samplings: SamplingTerms[] = [0, 0.5, 1].flatMap((ratio) => [
+      { ratio, keep: new Set() },
+      { ratio, keep: new Set(['deny']) },
+    ]);
+    const intents = Array.from({ length: 10 }, (_, n) => intentOf('reporter', n % 2 === 0 ? 'read' : 'write'));
+    let made = 0;
+    for (const sampling of samplings) {
+      for (const trace of ['none', 'sampled', 'not sampled'] as const) {
+        for (const intent of intents) {
+          const judged = judgedBy(LAYERS, intent, { charter: inForce, trace });
+          const traces = await tracesMadeOf(judged, sampling);
+          made += traces.length;
+          expect({ trace, sampling, traces: await tracesLedTo(judged, sampling) }).toEqual({ trace, sampling, traces });
+        }
+      }
+    }
+    expect(made).toBeGreaterThan(0);
+    expect(made).toBeLessThan(samplings.length * 3 * intents.length);
+  });
+
+  it('lead to the trace of an agent that has one also where this process makes none', async () => {
+    const [traced, untraced, silent] = (['sampled', 'not sampled', 'none'] as const).map((trace) =>
+      judgedBy(LAYERS, intentOf('reporter', 'write'), { charter: charter(), trace }),
+    ) as [Judged, Judged, Judged];
+    expect(await tracesLedTo(traced)).toEqual([TRACE_ID]);
+    expect([await tracesLedTo(untraced), await tracesLedTo(silent)]).toEqual([[], []]);
   });
 
   it('do not grow with what agents call themselves and their actions', async () => {

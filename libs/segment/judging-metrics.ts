@@ -1,9 +1,22 @@
 import type { Finding, Layer } from '#domain';
-import { exemplarTraceOf, FAIL_CLOSED_REASONS, LAYER_TIMES_PER_BATCH, METRICS, type Metrics } from '#telemetry';
+import {
+  exemplarTraceAt,
+  exemplarTraceOf,
+  FAIL_CLOSED_REASONS,
+  LAYER_TIMES_PER_BATCH,
+  METRICS,
+  type Metrics,
+  type SamplingTerms,
+  type SpanContext,
+} from '#telemetry';
 import type { Judged, JudgingWatch } from './judged.js';
+import { placeOfJudged } from './judging-trace.js';
 
-/** Counts findings and what failed closed, and times layers, for a segment that judges thousands of intents a second. */
-export function measureJudging(metrics: Metrics): JudgingWatch {
+/**
+ * Counts findings and what failed closed, and times layers, for a segment that judges thousands of intents a second.
+ * `sampling`: which intents this process traces; without it, it traces none.
+ */
+export function measureJudging(metrics: Metrics, sampling?: SamplingTerms): JudgingWatch {
   const findings = metrics.tally(METRICS.findings);
   const failClosed = metrics.tally(METRICS.failClosed);
   const layerDuration = metrics.histogram(METRICS.layerDuration);
@@ -42,9 +55,16 @@ export function measureJudging(metrics: Metrics): JudgingWatch {
     }
   }
 
-  function timeLayers({ layers, message }: Judged): void {
-    const trace = exemplarTraceOf(message.headers);
-    for (const { layer, ms } of layers) layerDuration.record(ms / 1000, { 'remit.layer': layer }, trace);
+  /** Agents may say nothing of traces: then the intent's own span is the first. */
+  function traceOf(judged: Judged): SpanContext | undefined {
+    if (sampling === undefined) return exemplarTraceOf(judged.message.headers);
+    const place = placeOfJudged(judged, sampling);
+    return place && exemplarTraceAt(place);
+  }
+
+  function timeLayers(judged: Judged): void {
+    const trace = traceOf(judged);
+    for (const { layer, ms } of judged.layers) layerDuration.record(ms / 1000, { 'remit.layer': layer }, trace);
   }
 
   return {

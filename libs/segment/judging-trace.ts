@@ -12,7 +12,9 @@ import {
   SPANS,
   tracePlaceOf,
   verdictEvents,
+  type SamplingTerms,
   type Span,
+  type TracePlace,
   type Tracing,
 } from '#telemetry';
 import type { Judged, JudgingWatch } from './judged.js';
@@ -21,6 +23,12 @@ interface TracedBatch {
   readonly poll: Span;
   /** Begun, and over at `ended`, ms since the epoch. */
   readonly spans: { readonly span: Span; readonly ended: number }[];
+}
+
+/** Where the span of an intent belongs, once it is judged; `undefined`: it has none. */
+export function placeOfJudged({ message, subject, decision }: Judged, sampling: SamplingTerms): TracePlace | undefined {
+  const outcome = decision?.outcome ?? outcomeSoFar(subject.verdicts);
+  return tracePlaceOf(message.headers, subject.intent, outcome, sampling);
 }
 
 /**
@@ -53,8 +61,7 @@ export function traceJudging(tracing: Tracing, group: string): JudgingWatch {
 
   function judged(one: Judged): OutgoingHeaders | undefined {
     const { message, subject, layers, decision, began, ended } = one;
-    const outcome = decision?.outcome ?? outcomeSoFar(subject.verdicts);
-    const place = tracePlaceOf(message.headers, subject.intent, outcome, tracing.sampling);
+    const place = placeOfJudged(one, tracing.sampling);
     if (place === undefined) return undefined;
     const { poll, spans } = tracedBatchOf(one);
     const facts = decision && factsOf(decision);

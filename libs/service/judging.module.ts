@@ -91,7 +91,7 @@ export class JudgingModule {
                 reserve: store && reserveUses({ bus, store, views }),
                 watches: [
                   ...(tracing === undefined ? [] : [traceJudging(tracing, group)]),
-                  ...(metrics === undefined ? [] : [measureJudging(metrics)]),
+                  ...(metrics === undefined ? [] : [measureJudging(metrics, tracing?.sampling)]),
                 ],
                 onWatchFault: onceAMinute((error) =>
                   log.error(`intents are judged, but not traced or measured: ${String(error)}`),

@@ -31,11 +31,14 @@ describe('the metrics of consumption', () => {
     return families.find(({ name }) => name === family)?.samples ?? [];
   }
 
-  async function lag(): Promise<number | undefined> {
+  async function ofPartition(family: string): Promise<number | undefined> {
     const partition = String(partitionOf('a', 4));
     const own = ({ labels }: ExposedSample): boolean => labels['messaging_destination_partition_id'] === partition;
-    return (await samples('remit_consumer_lag')).find(own)?.value;
+    return (await samples(family)).find(own)?.value;
   }
+
+  const lag = () => ofPartition('remit_consumer_lag');
+  const offset = () => ofPartition('remit_consumer_offset');
 
   it('show how far a group is behind, also while its handler is stuck', async () => {
     const stuck = Promise.withResolvers<undefined>();
@@ -49,6 +52,22 @@ describe('the metrics of consumption', () => {
     await eventually(async () => (await lag()) === 4);
     stuck.resolve(undefined);
     await eventually(async () => (await lag()) === 0);
+  });
+
+  it('show that a group gets on, and that it does not, whatever waits', async () => {
+    const stuck = Promise.withResolvers<undefined>();
+    await bus.consume({ group: 'g', topics: [topics.in.name] }, async () => {
+      await stuck.promise;
+      return NOTHING;
+    });
+    await publish('1', '2');
+    await eventually(async () => (await lag()) === 2);
+    expect(await offset()).toBe(0);
+    await publish('3', '4', '5');
+    await eventually(async () => (await lag()) === 5);
+    expect(await offset()).toBe(0);
+    stuck.resolve(undefined);
+    await eventually(async () => (await offset()) === 5);
   });
 
   it('count messages, batches and dead letters, and name an error only when its code is ours', async () => {

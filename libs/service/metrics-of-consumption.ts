@@ -36,30 +36,29 @@ export class ConsumptionMetrics implements ConsumptionWatch {
 
   /** The lag is taken from where the brokers say the topics end: it rises also while a handler is stuck. */
   observeLag(bus: Pick<Bus, 'ends'>): void {
-    this.metrics.observe('consumer lag', () => this.#lags(bus), LAG_FRESH_MS);
+    this.metrics.observe('consumer lag', () => this.#standings(bus), LAG_FRESH_MS);
   }
 
-  async #lags(bus: Pick<Bus, 'ends'>): Promise<readonly Reading[]> {
+  async #standings(bus: Pick<Bus, 'ends'>): Promise<readonly Reading[]> {
     const topics = [...new Set(this.#members.flatMap(({ options }) => options.topics))];
     if (topics.length === 0) return [];
     const positions = this.#members.map(({ options, consumption }) => ({ options, at: consumption.positions() }));
     const ends = await bus.ends(topics);
-    const lags: Reading[] = [];
+    const standings: Reading[] = [];
     for (const { options, at } of positions) {
       for (const [topic, partitions] of at) {
         for (const [partition, next] of partitions) {
           const lag = Math.max(0, (ends.get(topic)?.[partition] ?? 0) - next);
-          lags.push(
-            reading(METRICS.consumerLag, lag, {
-              'messaging.consumer.group.name': options.group,
-              'messaging.destination.name': topic,
-              'messaging.destination.partition.id': String(partition),
-            }),
-          );
+          const place = {
+            'messaging.consumer.group.name': options.group,
+            'messaging.destination.name': topic,
+            'messaging.destination.partition.id': String(partition),
+          };
+          standings.push(reading(METRICS.consumerLag, lag, place), reading(METRICS.consumerOffset, next, place));
         }
       }
     }
-    return lags;
+    return standings;
   }
 }
 

@@ -29,12 +29,20 @@ export interface DeliveryOptions {
   readonly sendMs: number;
 }
 
+/** A batch on its way. */
+interface Sending {
+  /** It has come to an end, and is counted; what is told of it later is not. */
+  readonly over: Promise<void>;
+  end(result: ExportResult): void;
+}
+
 /**
  * Sends spans in batches, with bounded memory, and knows what became of every one: the SDK's own processor drops
  * without telling, and waits without bound when it is shut down.
  */
 export class CountedDelivery implements SpanProcessor {
   readonly #batches: BatchSpanProcessor;
+  readonly #sendings = new Set<Sending>();
   #ended = 0;
   #exported = 0;
   #failed = 0;
@@ -80,23 +88,40 @@ export class CountedDelivery implements SpanProcessor {
     await this.#batches.shutdown();
   }
 
-  /** Sends what is waiting, for at most `withinMs`; what is not sent by then is dropped, and counted so. Never rejects. */
+  /**
+   * Sends what is waiting, for at most `withinMs`; what is not sent or not taken by then is lost, and counted so. Never
+   * rejects.
+   */
   async end(withinMs: number): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
-    const over = new Promise<void>((resolve) => (timer = setTimeout(resolve, withinMs)));
-    await Promise.race([this.shutdown().catch(() => undefined), over]);
+    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, withinMs)));
+    // the first batch that fails ends the SDK's shutdown, and not the others
+    const sent = this.shutdown().catch(() => this.#sent());
+    await Promise.race([sent, late]);
     clearTimeout(timer);
+    const error = new Error('the process has ended');
+    for (const sending of this.#sendings) sending.end({ code: ExportResultCode.FAILED, error });
+    await this.#sent();
     this.#dropped += this.#waiting;
+  }
+
+  async #sent(): Promise<void> {
+    await Promise.all([...this.#sendings].map(({ over }) => over));
   }
 
   #counting(exporter: SpanExporter): SpanExporter {
     return {
       export: (spans, done) => {
-        exporter.export(spans, (result: ExportResult) => {
+        const { promise, resolve } = Promise.withResolvers<ExportResult>();
+        const over = promise.then((result) => {
+          this.#sendings.delete(sending);
           if (result.code === ExportResultCode.SUCCESS) this.#exported += spans.length;
           else this.#failed += spans.length;
           done(result);
         });
+        const sending = { over, end: resolve };
+        this.#sendings.add(sending);
+        exporter.export(spans, resolve);
       },
       forceFlush: () => exporter.forceFlush?.() ?? Promise.resolve(),
       shutdown: () => exporter.shutdown(),

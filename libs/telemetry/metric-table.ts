@@ -193,6 +193,16 @@ export const METRICS = {
     means: "Messages on the log that the group has not worked off yet, of each of this process's partitions.",
     attributes: [GROUP, TOPIC, PARTITION],
   },
+  consumerOffset: {
+    name: 'remit.consumer.offset',
+    instrument: 'gauge',
+    unit: '{message}',
+    by: 'every process',
+    means:
+      "The offset of the next message to be worked off, of each of this process's partitions: the group gets on as long " +
+      'as it rises.',
+    attributes: [GROUP, TOPIC, PARTITION],
+  },
   deadLetters: {
     name: 'remit.dead_letters',
     instrument: 'counter',
@@ -267,6 +277,16 @@ export const METRICS = {
     by: 'audit',
     means: 'Messages on the log that are not in the record yet, whoever has to store them.',
     attributes: [TOPIC],
+  },
+  recordAnswerAge: {
+    name: 'remit.record.answer.age',
+    instrument: 'gauge',
+    unit: 's',
+    by: 'audit',
+    means:
+      'Since the database last said what the record holds, or since this process asks: so old is what `remit.audit.lag` ' +
+      'knows of the record.',
+    attributes: [],
   },
   recordGaps: {
     name: 'remit.record.gaps',

@@ -3,6 +3,7 @@ import { TraceFlags } from '@opentelemetry/api';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { AggregationTemporality, InstrumentType, MeterProvider, MetricReader } from '@opentelemetry/sdk-metrics';
 import { METRICS, type InstrumentKind, type MetricDeclaration } from './metric-table.js';
+import { spanAt, type TracePlace } from './chain-sampling.js';
 import { expositionOf, type Exemplar, type ExpositionFormat } from './open-metrics.js';
 import { saysUnsampled, spanContextOf } from './trace-context.js';
 
@@ -43,6 +44,11 @@ export function reading<M extends Reading['metric']>(metric: M, value: number, a
 /** Where a message was traced, for an observation about it; what is sampled out costs one look at its header. */
 export function exemplarTraceOf(headers: Parameters<typeof spanContextOf>[0]): SpanContext | undefined {
   return saysUnsampled(headers['traceparent']) ? undefined : spanContextOf(headers);
+}
+
+/** Where a span has been made, for an observation about the same: it is there, whatever its parent says of sampling. */
+export function exemplarTraceAt(place: TracePlace): SpanContext {
+  return { ...spanAt(place), traceFlags: TraceFlags.SAMPLED };
 }
 
 /** Is asked at every scrape; whatever it does not name is left out of it. */

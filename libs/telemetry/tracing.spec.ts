@@ -7,6 +7,7 @@ import { SpanKind } from '@opentelemetry/api';
 import { Tracing } from './tracing.js';
 
 const servers: Server[] = [];
+const tracings: Tracing[] = [];
 
 async function collector(behave: Parameters<typeof createServer>[1]): Promise<string> {
   const server = createServer(behave);
@@ -16,13 +17,15 @@ async function collector(behave: Parameters<typeof createServer>[1]): Promise<st
 }
 
 function tracingTo(endpoint: string, exporter?: SpanExporter): Tracing {
-  return new Tracing({
+  const tracing = new Tracing({
     service: 'remit-test',
     version: '1',
     endpoint,
     sampling: { ratio: 1, keep: new Set() },
     ...(exporter === undefined ? {} : { exporter }),
   });
+  tracings.push(tracing);
+  return tracing;
 }
 
 function spans(tracing: Tracing, count: number): void {
@@ -31,7 +34,8 @@ function spans(tracing: Tracing, count: number): void {
   }
 }
 
-afterEach(() => {
+afterEach(async () => {
+  await Promise.all(tracings.splice(0).map((tracing) => tracing.shutdown()));
   for (const server of servers.splice(0)) {
     server.closeAllConnections();
     server.close();
@@ -59,6 +63,36 @@ describe('a collector that is away', () => {
     const tracing = tracingTo('http://127.0.0.1:1', stuck);
     spans(tracing, 20_000);
     expect(tracing.counts()).toEqual({ ended: 20_000, exported: 0, failed: 0, dropped: 20_000 - 8192 });
+  });
+
+  it('that takes spans of a process that has ended is too late: they are counted once, as lost', async () => {
+    const taken: (() => void)[] = [];
+    const late: SpanExporter = {
+      export: (_, done) => taken.push(() => done({ code: ExportResultCode.SUCCESS })),
+      shutdown: () => Promise.resolve(),
+    };
+    const tracing = tracingTo('http://127.0.0.1:1', late);
+    spans(tracing, 10);
+    await tracing.shutdown();
+    for (const take of taken) take();
+    expect(tracing.counts()).toEqual({ ended: 10, exported: 0, failed: 10, dropped: 0 });
+  });
+
+  it('that refuses one batch for good is still given time to take the others', async () => {
+    const answers: (() => void)[] = [];
+    const slow: SpanExporter = {
+      export: (_, done) => {
+        if (answers.length === 0) done({ code: ExportResultCode.FAILED });
+        answers.push(() => done({ code: ExportResultCode.SUCCESS }));
+      },
+      shutdown: () => Promise.resolve(),
+    };
+    const tracing = tracingTo('http://127.0.0.1:1', slow);
+    spans(tracing, 2000);
+    const over = tracing.shutdown();
+    setTimeout(() => answers.forEach((answer) => answer()), 50);
+    await over;
+    expect(tracing.counts()).toEqual({ ended: 2000, exported: 2000 - 1024, failed: 1024, dropped: 0 });
   });
 
   it('gets everything again once it is back', async () => {

@@ -1,23 +1,24 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { MemoryBus, MemoryLog } from '#bus';
 import { EVENTS, TOPICS, writeEvent } from '#contracts';
 import type { Checkpoint } from '#domain';
 import { PostgresHistory, Projections, ProvenRecord, type RecordedMessage } from '#record';
 import { Metrics } from '#telemetry';
-import { readExposition } from '#testing';
+import { eventually, readExposition } from '#testing';
 import { observeAuditLag, observeRecord } from '../../apps/audit/audit-metrics.js';
 import { EpochClosing } from '../../apps/audit/epoch-closing.js';
 import { whatIsWrongWith } from '../../apps/audit/epoch-verification.js';
 import { RecordWatch } from '../../apps/audit/record-watch.js';
-import { asIntruder, createOwnDatabase, emptyRecord, openLine, type OwnDatabase } from './own-database.js';
-
-// A busy machine is slow; it is not wrong.
-jest.setTimeout(120_000);
+import { asIntruder, createOwnDatabase, emptyRecord, openLine, type Line, type OwnDatabase } from './own-database.js';
 
 const START = Date.UTC(2026, 10, 3, 12);
+/** Scrapes that take longer are worth nothing to Prometheus, ms. */
+const SCRAPE_MS = 10_000;
+/** What no answer that is given takes, s. */
+const LONG_SILENT_S = 4;
 
 let keyFolder: string;
 let database: OwnDatabase;
@@ -197,27 +198,75 @@ describe('promise 8: what the metrics say of the record', () => {
     expect(await check(checkpoint, 100)).toContain(what);
   });
 
-  it('is how many messages are not in the record yet, also while the database is away', async () => {
-    const line = await openLine(database.url);
-    const remote = new PostgresHistory({ databaseUrl: line.url, keyFolder });
-    observeAuditLag(metrics, bus, remote);
-    const lag = async (): Promise<number | undefined> => {
+  describe('is how many messages are not in the record yet', () => {
+    let line: Line;
+    let remote: PostgresHistory;
+
+    beforeEach(async () => {
+      line = await openLine(database.url);
+      remote = new PostgresHistory({ databaseUrl: line.url, keyFolder });
+      observeAuditLag(metrics, bus, remote);
+    });
+
+    afterEach(async () => {
+      line.goOn();
+      await remote.close();
+      await line.cut();
+    });
+
+    async function publish(...offsets: readonly number[]): Promise<void> {
+      const topic = TOPICS.agentDecisions.name;
+      await bus.publish(offsets.map((offset) => ({ topic, key: null, value: String(offset), partition: 0 })));
+    }
+
+    /** By topic, where it is told. */
+    async function lag(): Promise<number | undefined> {
       const families = readExposition(await metrics.scrape('openmetrics'), 'openmetrics');
       const samples = families.find(({ name }) => name === 'remit_audit_lag')?.samples ?? [];
-      const own = ({ labels }: (typeof samples)[number]) =>
-        labels['messaging_destination_name'] === TOPICS.agentDecisions.name;
-      return samples.find(own)?.value;
-    };
-    const publish = (offset: number) =>
-      bus.publish([{ topic: TOPICS.agentDecisions.name, key: null, value: String(offset), partition: 0 }]);
-    for (let offset = 0; offset < 3; offset += 1) await publish(offset);
-    expect(await lag()).toBe(3);
-    await line.cut();
-    await publish(3);
-    // an answer is used for a second
-    while ((await lag()) !== 4) await new Promise((resolve) => setTimeout(resolve, 100));
-    await line.mend();
-    await remote.close();
-    await line.cut();
+      return samples.find(({ labels }) => labels['messaging_destination_name'] === TOPICS.agentDecisions.name)?.value;
+    }
+
+    const silence = () => value('remit_record_answer_age_seconds');
+
+    it('also while the database is away, and since when it is', async () => {
+      await publish(0, 1, 2);
+      expect(await lag()).toBe(3);
+      expect(await silence()).toBeLessThan(LONG_SILENT_S);
+      await line.cut();
+      await publish(3);
+      // an answer is used for a second
+      await eventually(async () => (await lag()) === 4);
+      await eventually(async () => ((await silence()) ?? 0) > LONG_SILENT_S);
+      await line.mend();
+      await eventually(async () => ((await silence()) ?? Infinity) < LONG_SILENT_S);
+    });
+
+    it('also while the database takes connections and never answers, in no more time than Prometheus has', async () => {
+      await publish(0, 1, 2);
+      expect(await lag()).toBe(3);
+      line.hang();
+      await publish(3);
+      let slowest = 0;
+      await eventually(async () => {
+        const began = performance.now();
+        const told = await lag();
+        slowest = Math.max(slowest, performance.now() - began);
+        return told === 4 && ((await silence()) ?? 0) > LONG_SILENT_S;
+      });
+      // a promise of the product, and not a measure of speed
+      expect(slowest).toBeLessThan(SCRAPE_MS);
+      line.goOn();
+      await eventually(async () => ((await silence()) ?? Infinity) < LONG_SILENT_S);
+    });
+
+    it('and unknown, which is told, where the database has not answered since the process began', async () => {
+      line.hang();
+      await publish(0, 1, 2);
+      await eventually(async () => ((await silence()) ?? 0) > LONG_SILENT_S);
+      expect(await lag()).toBeUndefined();
+      line.goOn();
+      await eventually(async () => (await lag()) === 3);
+      await eventually(async () => ((await silence()) ?? Infinity) < LONG_SILENT_S);
+    });
   });
 });

@@ -18,10 +18,12 @@ import {
   type RunningApp,
 } from '#testing';
 import { startOwnBroker, type OwnBroker } from './own-broker.js';
-import { createOwnDatabase, type OwnDatabase } from './own-database.js';
+import { createOwnDatabase, openLine, type Line, type OwnDatabase } from './own-database.js';
 
 const AGENT = 'clerk';
 const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
+/** Prometheus waits no longer for an answer, ms. */
+const SCRAPE_MS = 10_000;
 const OPEN_METRICS = { accept: 'application/openmetrics-text; version=1.0.0' };
 
 const CHARTER = [
@@ -49,6 +51,7 @@ describe('the metrics of a process that does everything', () => {
   let folder: string;
   let broker: OwnBroker;
   let database: OwnDatabase;
+  let line: Line;
   let bus: KafkaBus;
   let app: RunningApp;
   let agent: RemitAgent;
@@ -56,6 +59,7 @@ describe('the metrics of a process that does everything', () => {
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'remit-metrics-'));
     database = await createOwnDatabase();
+    line = await openLine(database.url);
     broker = await startOwnBroker();
     const brokers = [broker.address];
     bus = new KafkaBus({ brokers, topics: Object.values(TOPICS), replicationFactor: 1 });
@@ -63,7 +67,7 @@ describe('the metrics of a process that does everything', () => {
     await activateCharterText(bus, CHARTER);
     app = await startApp(
       'standalone',
-      { brokers, databaseUrl: database.url },
+      { brokers, databaseUrl: line.url },
       {
         REMIT_RECORD_KEYS: join(folder, 'keys'),
         REMIT_STATE_DIR: join(folder, 'state'),
@@ -80,6 +84,7 @@ describe('the metrics of a process that does everything', () => {
     await agent.close();
     app.process.kill('SIGKILL');
     await bus.close();
+    await line.cut();
     await database.drop();
     await broker.remove();
     rmSync(folder, { recursive: true });
@@ -88,7 +93,10 @@ describe('the metrics of a process that does everything', () => {
   async function scraped(
     headers: Record<string, string> = OPEN_METRICS,
   ): Promise<{ type: string | null; text: string }> {
-    const answer = await fetch(`http://127.0.0.1:${String(app.port)}/metrics`, { headers });
+    const answer = await fetch(`http://127.0.0.1:${String(app.port)}/metrics`, {
+      headers,
+      signal: AbortSignal.timeout(SCRAPE_MS),
+    });
     expect(answer.status).toBe(200);
     return { type: answer.headers.get('content-type'), text: await answer.text() };
   }
@@ -168,14 +176,18 @@ describe('the metrics of a process that does everything', () => {
     expect(exemplars.map(({ labels }) => labels['trace_id'])).toContain(TRACE_ID);
   });
 
-  it('say that the record is verified, and that nothing is left to be stored', async () => {
-    await eventually(async () => (await valueOf('remit_record_verified')) === 1);
+  /** Nothing is left to be stored. Checkpoints are on the log themselves: of those there may always be one more. */
+  async function untilRecorded(): Promise<void> {
     await eventually(async () => {
       const lags = await samples('remit_audit_lag');
-      // checkpoints are on the log themselves: of those there may always be one more
       const others = lags.filter(({ labels }) => labels['messaging_destination_name'] !== TOPICS.auditCheckpoints.name);
       return others.length > 0 && others.every(({ value }) => value === 0);
     });
+  }
+
+  it('say that the record is verified, and that nothing is left to be stored', async () => {
+    await eventually(async () => (await valueOf('remit_record_verified')) === 1);
+    await untilRecorded();
     expect(await valueOf('remit_record_verification_failures')).toBe(0);
   });
 
@@ -193,6 +205,19 @@ describe('the metrics of a process that does everything', () => {
     expect(app.process.exitCode).toBeNull();
     await broker.start();
     await eventually(async () => (await samples('remit_consumer_lag')).length > 0);
+  });
+
+  it('can still be scraped in time while PostgreSQL takes connections and never answers, and tell the lag all the same', async () => {
+    await untilRecorded();
+    line.hang();
+    await intend(AGENT, 'read');
+    const topic = { messaging_destination_name: TOPICS.agentActions.name };
+    await eventually(async () => (await valueOf('remit_audit_lag', topic)) === 1);
+    await eventually(async () => ((await valueOf('remit_record_answer_age_seconds')) ?? 0) > 4);
+    expect(await valueOf('remit_grants_active')).toBeDefined();
+    line.goOn();
+    await untilRecorded();
+    await eventually(async () => ((await valueOf('remit_record_answer_age_seconds')) ?? Infinity) < 4);
   });
 
   it('are told by five separate processes as well, each of which has what it works at', async () => {

@@ -58,24 +58,29 @@ export interface Line {
   readonly url: string;
   cut(): Promise<void>;
   mend(): Promise<void>;
+  /** Nothing gets through any more, either way, and nobody is told: connections stay, and new ones are taken. */
+  hang(): void;
+  /** What could not get through does so now. */
+  goOn(): void;
 }
 
 export async function openLine(databaseUrl: string): Promise<Line> {
   const target = new URL(databaseUrl);
-  const sockets = new Set<Socket>();
+  const sockets = new Map<Socket, Socket>();
+  let hangs = false;
   const server = createServer((near) => {
     const far = connect(Number(target.port || '5432'), target.hostname);
     for (const [socket, other] of [
       [near, far],
       [far, near],
     ] as const) {
-      sockets.add(socket);
+      sockets.set(socket, other);
       socket.on('error', () => other.destroy());
       socket.on('close', () => {
         sockets.delete(socket);
         other.destroy();
       });
-      socket.pipe(other);
+      if (!hangs) socket.pipe(other);
     }
   });
   const listen = (port: number) => new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
@@ -91,8 +96,16 @@ export async function openLine(databaseUrl: string): Promise<Line> {
         server.close(() => {
           resolve();
         });
-        for (const socket of sockets) socket.destroy();
+        for (const socket of sockets.keys()) socket.destroy();
       }),
     mend: () => listen(address.port),
+    hang: () => {
+      hangs = true;
+      for (const socket of sockets.keys()) socket.unpipe();
+    },
+    goOn: () => {
+      hangs = false;
+      for (const [socket, other] of sockets) socket.pipe(other);
+    },
   };
 }
