@@ -64,6 +64,28 @@ describe('gaps are watched while audit runs', () => {
     });
   });
 
+  it('and an agent that sends one id again and again does not keep audit busy with all of them for each', async () => {
+    const sent = 3000;
+    await world.happen([INTENT]);
+    const [intent] = await readTopic(world.bus, TOPICS.agentActions.name);
+    if (intent === undefined) throw new Error('no intent');
+    const { topic, key, value, headers } = intent;
+    await world.bus.publish(Array.from({ length: sent - 1 }, () => ({ topic, key, value: String(value), headers })));
+    await world.record();
+    let entriesRead = 0;
+    const aboutIntents = world.history.aboutIntents.bind(world.history);
+    world.history.aboutIntents = async (ids) => {
+      const about = await aboutIntents(ids);
+      entriesRead += about.length;
+      return about;
+    };
+    const watch = world.watch();
+    world.now += 2 * MINUTE_MS;
+    expect(await watch.look()).toBe(true);
+    expect(watch.counts()['intent-without-decision']).toBe(1);
+    expect(entriesRead).toBeLessThan(2 * sent);
+  });
+
   it('and what may yet close counts only once it is old', async () => {
     const watch = world.watch();
     await world.happen([INTENT]);

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus } from '#bus';
-import { gapsIn, GAP_KINDS, type Gap, type GapKind } from '#domain';
-import { chainEventsOf, notStored, RECONCILED_TOPICS, type History, type HistoryEntry } from '#record';
+import { GAP_KINDS, type Gap, type GapKind } from '#domain';
+import { gapsAbout, notStored, RECONCILED_TOPICS, type History, type HistoryEntry } from '#record';
 
 /** Gaps by kind; every kind is there. */
 export type GapCounts = Readonly<Record<GapKind, number>>;
@@ -19,6 +19,8 @@ export interface GapWatchOptions {
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const MINUTE_MS = 60_000;
+/** More entries about one intent than an honest agent ever causes. */
+const CROWD = 1000;
 
 /** What an agent reports and what Remit decides is on its way for a while; what must never be counts at once. */
 const GRACE_MS: Record<GapKind, number> = {
@@ -56,6 +58,8 @@ export class GapWatch {
   #next: Map<string, number[]> | undefined;
   /** Gaps that may yet close, by the intent they are about. */
   readonly #young = new Map<string, readonly Gap[]>();
+  /** The gaps of ids that an agent has used so often that they are read once in a look, not for every page they fill. */
+  readonly #crowded = new Map<string, readonly Gap[]>();
   /** Gaps that count, by the minute in which their event was appended. */
   readonly #found = new Map<number, Record<GapKind, number>>();
 
@@ -84,6 +88,7 @@ export class GapWatch {
     const now = this.options.now();
     const ends = await this.bus.ends(RECONCILED_TOPICS);
     if (!(await this.#recordReaches(ends, givenUp))) return false;
+    this.#crowded.clear();
     if (this.#next === undefined) {
       for await (const page of this.history.stream({ topics: RECONCILED_TOPICS, from: now - this.#windowMs })) {
         givenUp?.throwIfAborted();
@@ -124,7 +129,9 @@ export class GapWatch {
   async #reconcile(entries: readonly HistoryEntry[], now: number): Promise<void> {
     const intentIds = [...new Set(entries.flatMap(({ intentId }) => intentId ?? []))];
     if (intentIds.length === 0) return;
-    const gaps = gapsIn(chainEventsOf(await this.history.aboutIntents(intentIds)), now);
+    const known = intentIds.flatMap((id) => this.#crowded.get(id) ?? []);
+    const unknown = intentIds.filter((id) => !this.#crowded.has(id));
+    const gaps = [...known, ...(await this.#gapsOf(unknown, now))];
     // A gap counts once: with its own event, or when it has grown old while it was watched.
     const due = new Set(entries.map(placeOf));
     for (const intent of new Set([...entries, ...gaps].map(intentOf))) {
@@ -136,6 +143,20 @@ export class GapWatch {
       if (gap.ageMs >= this.#graceMs[gap.kind]) this.#count(gap);
       else this.#young.set(intentOf(gap), [...(this.#young.get(intentOf(gap)) ?? []), gap]);
     }
+  }
+
+  async #gapsOf(intentIds: readonly string[], now: number): Promise<readonly Gap[]> {
+    if (intentIds.length === 0) return [];
+    const about = await this.history.aboutIntents(intentIds);
+    const gaps = gapsAbout(about, now);
+    for (const [id, entries] of Map.groupBy(about, ({ intentId }) => intentId ?? '')) {
+      if (entries.length < CROWD) continue;
+      this.#crowded.set(
+        id,
+        gaps.filter(({ intentId }) => intentId === id),
+      );
+    }
+    return gaps;
   }
 
   /** What was young at an earlier look and has not closed since. */

@@ -4,7 +4,7 @@ import { recordedGaps } from '#record';
 import { CommandFailure, fail } from './command-failure.js';
 import { withHistory } from './open-record.js';
 import { printJson, span, tableOf } from './printing.js';
-import { durationOf, isoOf, timeOf } from './times.js';
+import { durationOf, isoOf, rangeOf } from './times.js';
 
 interface GapOptions {
   readonly from?: string;
@@ -53,8 +53,7 @@ async function list(options: GapOptions): Promise<void> {
   const shown = new Map<GapKind, Gap[]>(GAP_KINDS.map((kind) => [kind, []]));
   const counts = countGaps([]);
   const selection = {
-    from: options.from === undefined ? undefined : timeOf(options.from, now),
-    to: options.to === undefined ? undefined : timeOf(options.to, now),
+    ...rangeOf(options, now),
     agentId: options.agent,
   };
   const { from, to, agentId } = selection;

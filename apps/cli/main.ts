@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { addApprovalCommands } from './approval-commands.js';
 import { addCharterCommands } from './charter-commands.js';
-import { CommandFailure } from './command-failure.js';
+import { CommandFailure, sayingOf } from './command-failure.js';
 import { addLoginCommands } from './login-command.js';
 import { addAgentCommands, addPermissionCommands } from './permission-commands.js';
 
@@ -48,8 +48,6 @@ for (const stream of [process.stdout, process.stderr]) {
 try {
   await program.parseAsync();
 } catch (error) {
-  if (!(error instanceof CommandFailure)) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  }
+  if (!(error instanceof CommandFailure)) process.stderr.write(`${sayingOf(error)}\n`);
   process.exitCode = 1;
 }

@@ -20,3 +20,21 @@ describe('what the command line prints', () => {
     expect(table.split('\n')).toHaveLength(tableOf(['reason'], [['fine']]).split('\n').length);
   });
 });
+
+describe('a table wider than the terminal', () => {
+  const head = ['appended', 'agent', 'says'];
+  const rows = [['2026-11-24T12:41:33.389Z', 'customer-service', 'nobody was meant for this '.repeat(5)]];
+  const linesOf = (columns: number | undefined): string[] => tableOf(head, rows, columns).trimEnd().split('\n');
+
+  it('wraps its cells, so that columns stay columns', () => {
+    const lines = linesOf(80);
+    expect(lines.map((line) => line.length)).toEqual(lines.map(() => 80));
+    const text = lines.map((line) => line.split('│').at(-2)?.trim() ?? '').join('');
+    expect(text.replaceAll(/[^a-z]/g, '')).toContain('nobodywasmeantforthis'.repeat(5));
+  });
+
+  it('stays as it is where it is not for a terminal, or the terminal is too narrow for any table', () => {
+    expect(linesOf(undefined)).toHaveLength(5);
+    expect(linesOf(20)).toEqual(linesOf(undefined));
+  });
+});

@@ -1,11 +1,47 @@
 import Table from 'cli-table3';
 import { inertText } from '#domain';
 
-/** A table of untrusted text: no cell can steer the terminal. */
-export function tableOf(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const table = new Table({ head: [...head], style: { head: [], border: [], compact: true }, wordWrap: false });
-  for (const row of rows) table.push(row.map(inertText));
+/** What cli-table3 puts around the text of a cell, and before the first one. */
+const CELL_FRAME = 3;
+const TABLE_FRAME = 1;
+/** Narrower columns are harder to read than a line that wraps. */
+const NARROWEST = 8;
+
+/**
+ * A table of untrusted text: no cell can steer the terminal. In a terminal of so many columns cells wrap, where that
+ * helps; `undefined`: it goes to a file or another program, and every row stays on one line.
+ */
+export function tableOf(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  columns: number | undefined = process.stdout.isTTY ? process.stdout.columns : undefined,
+): string {
+  const cells = rows.map((row) => row.map(inertText));
+  const widths = head.map((title, i) => Math.max(title.length, ...cells.map((row) => row[i]?.length ?? 0)));
+  const room = columns === undefined ? Infinity : columns - TABLE_FRAME - head.length * CELL_FRAME;
+  const fitting = fittingWidths(widths, room);
+  const table = new Table({
+    head: [...head],
+    style: { head: [], border: [], compact: true },
+    ...(fitting === undefined
+      ? { wordWrap: false }
+      : { wordWrap: true, wrapOnWordBoundary: false, colWidths: fitting.map((width) => width + CELL_FRAME - 1) }),
+  });
+  for (const row of cells) table.push(row);
   return `${table.toString()}\n`;
+}
+
+/** The widest columns give way until all fit; `undefined`: they do already, or never will. */
+function fittingWidths(widths: readonly number[], room: number): readonly number[] | undefined {
+  const fitting = [...widths];
+  let excess = widths.reduce((sum, width) => sum + width, 0) - room;
+  if (excess <= 0) return undefined;
+  for (; excess > 0; excess -= 1) {
+    const widest = fitting.indexOf(Math.max(...fitting));
+    if ((fitting[widest] ?? 0) <= NARROWEST) return undefined;
+    fitting[widest] = (fitting[widest] ?? 0) - 1;
+  }
+  return fitting;
 }
 
 const UNITS = [

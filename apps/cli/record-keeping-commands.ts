@@ -68,13 +68,19 @@ function subjectOf({ intent, agent, person }: EraseOptions): ErasureOf {
   return only;
 }
 
+/** Why, for the record: a blank says nothing, and this can be asked only once. */
+function reasonIn({ reason }: { readonly reason: string }): string {
+  return reason.trim() === '' ? fail('REMIT_CLI_OPTIONS: --reason must say why') : reason;
+}
+
 async function erase(options: EraseOptions): Promise<void> {
   const subject = subjectOf(options);
+  const reason = reasonIn(options);
   const now = Date.now();
   const done = await withKeeping((keeping) =>
     keeping.erase(subject, async ({ of, subject: named, keys }) => {
       if (keys === 0) return;
-      await announceAccess({ event: 'RecordErased', reason: options.reason, of, subject: named, keys }, now);
+      await announceAccess({ event: 'RecordErased', reason, of, subject: named, keys }, now);
     }),
   );
   if (options.json === true) printJson({ ...done, brokersCopiesEnd: brokersCopiesEnd(now) });
@@ -115,7 +121,7 @@ ${copies.join('\n')}
 
 What survives, in the clear:
   search columns    agent, intent, chain and trace id, action type, target, outcome of every event
-  decisions         these, the digest of the action, on whose behalf and by which trigger, the rules that found something
+  decisions         these, the digest of the action, on whose behalf, type and id of the trigger, the rules that found something
   digests           SHA-256 of the action, and the hashes that prove the sealed bytes
 Running processes forget the keys within a minute. Backups and write-ahead logs of PostgreSQL that are older than this
 still hold the wrapped keys: let them end too.
@@ -124,11 +130,11 @@ still hold the wrapped keys: let them end too.
 
 async function drop(options: { before: string; reason: string }): Promise<void> {
   if (!/^\d{4}-(0[1-9]|1[0-2])$/.test(options.before)) fail('REMIT_CLI_OPTIONS: --before is a month such as 2026-01');
+  const reason = reasonIn(options);
   const now = Date.now();
   if (timeOf(`${options.before}-01`, now) > now) fail('REMIT_CLI_OPTIONS: --before must not lie ahead');
   const done = await withKeeping((keeping) =>
     keeping.dropBefore(options.before, now, async ({ months, checkpoint }) => {
-      const { reason } = options;
       await announceAccess({ event: 'RecordDropped', reason, months: [...months], epoch: checkpoint.body.epoch }, now);
     }),
   );

@@ -2,6 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import {
   checkpointSchema,
+  inertText,
   proofDocumentSchema,
   verifyProofs,
   type Checkpoint,
@@ -9,7 +10,7 @@ import {
   type RecordReport,
   type Trust,
 } from '#domain';
-import { parsePublicKey, proofCrypto, publicKeyPem, verifyPack } from '#record';
+import { parsePublicKey, proofCrypto, publicKeyPem, verifyPack, type PackReport } from '#record';
 import { CommandFailure, fail } from './command-failure.js';
 import { withCheckpoints, withProvenRecord } from './open-record.js';
 import { printJson, tableOf } from './printing.js';
@@ -109,7 +110,7 @@ async function verify(options: VerifyOptions): Promise<void> {
         ? 'The export claims to hold everything: what is missing from it was looked for.'
         : 'The export is a selection: each entry is proven by itself; whether all were selected, it cannot show.',
       ...(report.opened > 0 ? [`${count(report.opened, 'event reads', 'events read')} as the sealed entry says.`] : []),
-      ...report.unfounded.map((file) => `UNFOUNDED  ${file} is not what the proven entries hold`),
+      ...report.unfounded.map((what) => inertText(`UNFOUNDED  ${what} is not what the proven entries hold`)),
     ]);
     if (report.unfounded.length > 0) throw new CommandFailure();
     return;
@@ -141,7 +142,7 @@ async function verifyProofFile(file: string, trust: Trust): Promise<RecordReport
 
 async function prove(eventId: string): Promise<void> {
   const document = await withProvenRecord({ how: 'prove', selection: { eventId } }, async (record) => {
-    const place = /^(.+)\/(\d+)\/(\d+)$/.exec(eventId);
+    const place = /^(.+)\/(\d{1,9})\/(\d{1,15})$/.exec(eventId);
     const found = await record.stored.withEventId(eventId);
     const [entry] =
       found.length > 0 || place === null
@@ -192,9 +193,15 @@ function print(report: RecordReport, options: VerifyOptions, remarks: readonly s
     if (dropped > 0)
       process.stdout.write(`${count(dropped, 'entry was', 'entries were')} dropped when their time had come.\n`);
     for (const remark of remarks) process.stdout.write(`${remark}\n`);
-    process.stdout.write(report.faults.length === 0 ? 'Nobody has touched it.\n' : 'THE RECORD HAS BEEN TOUCHED.\n');
+    process.stdout.write(`${verdictOn(report)}\n`);
   }
   if (report.faults.length > 0) throw new CommandFailure();
+}
+
+function verdictOn(report: RecordReport & Partial<Pick<PackReport, 'unfounded'>>): string {
+  if (report.faults.length > 0) return 'THE RECORD HAS BEEN TOUCHED.';
+  if ((report.unfounded ?? []).length > 0) return 'THE EXPORT HAS BEEN TOUCHED.';
+  return report.notYetProven > 0 ? 'Nobody has touched what is proven.' : 'Nobody has touched it.';
 }
 
 function placeOf(fault: RecordFault): string {

@@ -1,12 +1,12 @@
 import { readdir } from 'node:fs/promises';
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { ocsfEventOf } from '#domain';
 import { exportEverything, exportSelection, type HistoryCursor, type HistoryEntry, type HistorySearch } from '#record';
 import { fail } from './command-failure.js';
 import { withEvidence, withHistory, withProjections } from './open-record.js';
 import { printJson, tableOf } from './printing.js';
 import type { Reading } from './record-access.js';
-import { isoOf, timeOf } from './times.js';
+import { isoOf, rangeOf } from './times.js';
 
 interface Selection {
   readonly agent?: string;
@@ -33,12 +33,14 @@ interface ExportOptions extends Selection {
   readonly ocsf?: boolean;
 }
 
+const OUTCOMES = ['allow', 'deny', 'hold', 'executed', 'failed', 'rolled-back'];
+
 function selectable(command: Command): Command {
   return command
     .option('--agent <id>', 'of this agent')
     .option('--from <time>', 'appended from then on: 2026-11-03, 2026-11-03T12:00:00Z or now')
     .option('--to <time>', 'appended before then')
-    .option('--outcome <outcome>', 'allow, deny, hold; executed, failed, rolled-back')
+    .addOption(new Option('--outcome <outcome>', 'decided or reported so').choices(OUTCOMES))
     .option('--action <verb>', 'with this action type')
     .option('--target <system>', 'on this system')
     .option('--chain <id>', 'of this chain')
@@ -109,8 +111,7 @@ function searchOf(options: Selection): Omit<HistorySearch, 'limit' | 'after'> {
   const now = Date.now();
   return {
     agentId: options.agent,
-    from: options.from === undefined ? undefined : timeOf(options.from, now),
-    to: options.to === undefined ? undefined : timeOf(options.to, now),
+    ...rangeOf(options, now),
     outcome: options.outcome,
     actionType: options.action,
     target: options.target,
@@ -171,7 +172,7 @@ function cursorText(entry: HistoryCursor): string {
 }
 
 function cursorOf(text: string): HistoryCursor {
-  const [, appendTime, topic, partition, offset] = /^(\d+)\/(.+)\/(\d+)\/(\d+)$/.exec(text) ?? [];
+  const [, appendTime, topic, partition, offset] = /^(\d{1,15})\/(.+)\/(\d{1,9})\/(\d{1,15})$/.exec(text) ?? [];
   if (topic === undefined) return fail(`REMIT_CLI_OPTIONS: ${JSON.stringify(text)} is no cursor, as a page ends with`);
   return { appendTime: Number(appendTime), topic, partition: Number(partition), offset: Number(offset) };
 }

@@ -18,7 +18,7 @@ import { withHistory } from './open-record.js';
 import { printJson } from './printing.js';
 import { readCursor, writeCursor } from './replay-cursor.js';
 import { replayTable } from './replay-table.js';
-import { isoOf, timeOf } from './times.js';
+import { isoOf, rangeOf } from './times.js';
 
 interface ReplayCommandOptions {
   readonly from?: string;
@@ -63,8 +63,7 @@ export function addReplayCommand(program: Command): void {
 
 async function replay(options: ReplayCommandOptions): Promise<void> {
   const now = Date.now();
-  const from = options.from === undefined ? undefined : timeOf(options.from, now);
-  const to = options.to === undefined ? undefined : timeOf(options.to, now);
+  const { from, to } = rangeOf(options, now);
   const candidate = options.charter === undefined ? undefined : await candidateOf(options.charter);
   const question = JSON.stringify({
     engine: ENGINE,
@@ -91,6 +90,8 @@ async function replay(options: ReplayCommandOptions): Promise<void> {
         const after = placeOf(last);
         const state = { question, after, report: reportToJson(report) };
         saving = saving.then(() => writeCursor(file, state));
+        // heard when it is awaited: until then it must not end the process with a stack
+        saving.catch(() => undefined);
       },
     ),
   );

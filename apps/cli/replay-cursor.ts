@@ -25,7 +25,7 @@ export async function readCursor(file: string, question: string): Promise<Replay
     text = await readFile(file, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
+    return fail(`REMIT_REPLAY_CURSOR: cannot read ${file}: ${messageOf(error)}`);
   }
   const cursor = parsed(text);
   if (cursor === undefined) fail(`REMIT_REPLAY_CURSOR: ${file} is no cursor of a replay; remove it to start again`);
@@ -46,6 +46,14 @@ function parsed(text: string): ReplayCursor | undefined {
 /** Whole or not at all: a crash leaves the cursor before. */
 export async function writeCursor(file: string, cursor: ReplayCursor): Promise<void> {
   const draft = `${file}.${String(process.pid)}`;
-  await writeFile(draft, JSON.stringify(cursor));
-  await rename(draft, file);
+  try {
+    await writeFile(draft, JSON.stringify(cursor));
+    await rename(draft, file);
+  } catch (error) {
+    fail(`REMIT_REPLAY_CURSOR: cannot write ${file}: ${messageOf(error)}`);
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -70,9 +70,15 @@ export class Checkpoints {
     try {
       return await this.record.snapshot((query) => this.#close(query, recordId, options));
     } catch (error) {
+      if (causeOf(error)['code'] !== UNIQUE_VIOLATION) throw error;
       // Another replica has closed this epoch between our look at the record and our signature.
-      if (codeOf(error) === UNIQUE_VIOLATION) return undefined;
-      throw error;
+      if (causeOf(error)['table'] === 'checkpoint') return undefined;
+      throw new RecordError(
+        'REMIT_RECORD_ALTERED',
+        'leaves are kept of an epoch that has no checkpoint: checkpoints were removed, so nothing is signed; ' +
+          'run remit audit verify with checkpoints that were kept elsewhere',
+        { cause: error },
+      );
     }
   }
 
@@ -207,7 +213,8 @@ function brokenChain({ topic, partition }: HeadRow): RecordError {
   );
 }
 
-function codeOf(error: unknown): unknown {
+/** What the database said when it refused; empty where it is not that. */
+function causeOf(error: unknown): Readonly<Record<string, unknown>> {
   const cause = error instanceof Error ? error.cause : undefined;
-  return typeof cause === 'object' && cause !== null && 'code' in cause ? cause.code : undefined;
+  return typeof cause === 'object' && cause !== null ? (cause as Record<string, unknown>) : {};
 }

@@ -88,19 +88,28 @@ class Lines {
 }
 
 async function* linesOf<Value>(file: string, schema: z.ZodType<Value>): AsyncGenerator<Value> {
+  for await (const { value } of textLinesOf(file, schema)) yield value;
+}
+
+/** Each line with what it says. */
+async function* textLinesOf<Value>(
+  file: string,
+  schema: z.ZodType<Value>,
+): AsyncGenerator<{ readonly line: string; readonly value: Value }> {
   let number = 0;
   const lines = createInterface({ input: createReadStream(file), crlfDelay: Infinity });
   try {
     for await (const line of lines) {
       number += 1;
-      yield schema.parse(JSON.parse(line));
+      yield { line, value: schema.parse(JSON.parse(line)) };
     }
   } catch (error) {
-    const where = number === 0 ? file : `${file}:${String(number)}`;
-    throw new RecordError('REMIT_RECORD_EXPORT_UNREADABLE', `${where} cannot be read as part of an export`, {
-      cause: error,
-    });
+    throw unreadable(number === 0 ? file : `${file}:${String(number)}`, error);
   }
+}
+
+function unreadable(where: string, cause?: unknown): RecordError {
+  return new RecordError('REMIT_RECORD_EXPORT_UNREADABLE', `${where} cannot be read as part of an export`, { cause });
 }
 
 function partitionFile(folder: string, kind: 'entries' | 'leaves', { topic, partition }: PartitionName): string {
@@ -326,9 +335,13 @@ class ExportedRecord implements RecordSource {
   async partitions(): Promise<readonly PartitionName[]> {
     const folder = join(this.folder, 'entries');
     const found: PartitionName[] = [];
-    for (const name of (await readdir(folder)).sort()) {
-      for (const file of await readdir(join(folder, name))) {
-        found.push({ topic: decodeURIComponent(name), partition: Number.parseInt(file, 10) });
+    for (const name of (await namesIn(folder)).sort()) {
+      for (const file of await namesIn(join(folder, name))) {
+        const partition = { topic: topicNamed(name), partition: Number.parseInt(file, 10) };
+        // A file by another name would be there to be read, and never verified.
+        const own = join(folder, name, file);
+        if (own !== partitionFile(this.folder, 'entries', partition)) throw unreadable(own);
+        found.push(partition);
       }
     }
     return found;
@@ -346,6 +359,24 @@ class ExportedRecord implements RecordSource {
       page = [];
     }
     if (page.length > 0) yield page;
+  }
+}
+
+/** What is in a folder; nothing where there is none. */
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw unreadable(folder, error);
+  }
+}
+
+function topicNamed(name: string): string {
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
   }
 }
 
@@ -377,13 +408,30 @@ export interface PackReport extends RecordReport {
 export async function verifyPack(folder: string, trust: Trust): Promise<PackReport> {
   const manifest = await readManifest(folder);
   if (manifest.holds === 'everything') {
-    const report = await verifyRecord(new ExportedRecord(folder), trust, proofCrypto);
-    return { ...report, manifest, opened: 0, unfounded: [] };
+    const report = withCheckpoint(await verifyRecord(new ExportedRecord(folder), trust, proofCrypto));
+    const unfounded: string[] = [];
+    for (const name of READABLE) if (await isThere(join(folder, name))) unfounded.push(name);
+    if (report.faults.length === 0) unfounded.push(...miscounted(manifest, report.proven + report.notYetProven));
+    return { ...report, manifest, opened: 0, unfounded };
   }
   const proofs = (): AsyncGenerator<InclusionProof> => linesOf(join(folder, 'proofs.jsonl'), inclusionProofSchema);
   const source = { checkpoints: () => new ExportedRecord(folder).checkpoints(), proofs };
   const report = await verifyProofs(source, trust, proofCrypto);
   return { ...report, manifest, ...(await verifyReadable(folder, manifest, proofs())) };
+}
+
+/** What a selection has to be read by. All of the record has none of it. */
+const READABLE = ['proofs.jsonl', 'keys.jsonl', 'events.jsonl', 'charters'];
+
+/** An export begins with a checkpoint: where there is none, anybody could have written what is in it. */
+function withCheckpoint(report: RecordReport): RecordReport {
+  if (report.checkpoints > 0 || report.faults.length > 0 || report.notYetProven === 0) return report;
+  const what = 'there is no checkpoint at all: nothing was signed';
+  return { ...report, faults: [{ kind: 'checkpoint-missing', epoch: 1, what }] };
+}
+
+function miscounted({ entries }: PackManifest, found: number): string[] {
+  return entries === found ? [] : [`manifest.json: ${String(entries)} entries, where ${String(found)} were found,`];
 }
 
 async function readManifest(folder: string): Promise<PackManifest> {
@@ -403,32 +451,39 @@ async function verifyReadable(
 ): Promise<Pick<PackReport, 'opened' | 'unfounded'>> {
   const keys = new Map<string, KeyObject>();
   const readable = new Map<string, string>();
-  if (manifest.opened) {
+  const unfounded: string[] = [];
+  const isOpened = manifest.opened || (await isThere(join(folder, 'events.jsonl')));
+  if (isOpened) {
     for await (const { id, key } of linesOf(join(folder, 'keys.jsonl'), keySchema))
       keys.set(id, secretKey(Buffer.from(key, 'base64')));
-    for await (const event of linesOf(join(folder, 'events.jsonl'), readableSchema)) {
-      readable.set(nameOf(event), JSON.stringify(event));
+    for await (const { line, value } of textLinesOf(join(folder, 'events.jsonl'), readableSchema)) {
+      const name = nameOf(value);
+      if (readable.has(name)) unfounded.push(`events.jsonl: ${name}, more than once,`);
+      readable.set(name, line);
     }
   }
   const charters = new Map<string, string>();
   for (const name of await readdir(join(folder, 'charters')).catch(() => [])) {
     charters.set(name, await readFile(join(folder, 'charters', name), 'utf8'));
   }
-  const unfounded: string[] = [];
   let opened = 0;
+  let entries = 0;
   for await (const { entry } of proofs) {
+    entries += 1;
     const content = contentOf(entryOfDocument(entry, proofCrypto), keys);
     if (content === undefined) continue;
     const charter = charterEventIn({ ...entry, key: bufferOf(entry.key), ...content });
     if (charter?.event === 'CharterActivated' && charters.get(`${charter.digest}.yaml`) === charter.text) {
       charters.delete(`${charter.digest}.yaml`);
     }
-    const text = readable.get(nameOf(entry));
-    if (text === undefined) continue;
-    readable.delete(nameOf(entry));
+    if (!isOpened) continue;
+    const name = nameOf(entry);
+    const text = readable.get(name);
+    readable.delete(name);
     if (text === JSON.stringify(readableOf(entry, content))) opened += 1;
-    else unfounded.push(`events.jsonl: ${nameOf(entry)}`);
+    else unfounded.push(text === undefined ? `events.jsonl without ${name}` : `events.jsonl: ${name}`);
   }
+  unfounded.push(...miscounted(manifest, entries));
   unfounded.push(...[...readable.keys()].map((name) => `events.jsonl: ${name}`));
   unfounded.push(...[...charters.keys()].map((name) => `charters/${name}`));
   return { opened, unfounded };

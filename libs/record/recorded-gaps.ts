@@ -26,8 +26,24 @@ export async function gapsAmong(
   const intentIds = [...new Set(entries.flatMap(({ intentId }) => intentId ?? []))];
   if (intentIds.length === 0) return [];
   const mine = new Set(entries.map(placeOf));
-  const told = chainEventsOf(await history.aboutIntents(intentIds));
-  return gapsIn(told, now).filter((gap) => mine.has(placeOf(gap)));
+  return gapsAbout(await history.aboutIntents(intentIds), now).filter((gap) => mine.has(placeOf(gap)));
+}
+
+/** The gaps of some intents. `about`: everything the record holds about them; `now` as in {@link gapsAmong}. */
+export function gapsAbout(about: readonly HistoryEntry[], now: number): readonly Gap[] {
+  const reported = new Set(about.filter(isErasedReport).map(identityOf));
+  return gapsIn(chainEventsOf(about), now).filter(
+    (gap) => gap.kind !== 'allow-without-outcome' || !reported.has(identityOf(gap)),
+  );
+}
+
+/** An agent did report, and what it said was erased: that is no silence of its own. */
+function isErasedReport({ topic, erased, agentId, key }: HistoryEntry): boolean {
+  return erased === true && topic === TOPICS.agentOutcomes.name && key?.toString('utf8') === agentId;
+}
+
+function identityOf({ agentId, intentId }: Pick<HistoryEntry, 'agentId' | 'intentId'>): string {
+  return `${agentId ?? ''}\n${intentId ?? ''}`;
 }
 
 /** Every gap of a stretch of the record, in append order, page by page, in constant memory. */

@@ -42,7 +42,7 @@ beforeAll(async () => {
   app = await startApp('standalone', { brokers, databaseUrl: database.url }, environment());
   await untilReady([app]);
   agent = await RemitAgent.connect({ agentId: 'CloudCostMonitor', brokers: [...brokers] });
-}, 120_000);
+});
 
 afterAll(async () => {
   await agent.close();
@@ -51,7 +51,7 @@ afterAll(async () => {
   await database.drop();
   await broker.remove();
   rmSync(folder, { recursive: true });
-}, 60_000);
+});
 
 function environment(): Record<string, string> {
   return { REMIT_RECORD_KEYS: join(folder, 'keys'), REMIT_STATE_DIR: join(folder, 'state'), REMIT_EPOCH_MS: '400' };
@@ -108,16 +108,16 @@ describe('the record of a running system', () => {
     const checkpoint = said.find(({ topic }) => topic === TOPICS.auditCheckpoints.name);
     expect(checkpoint && readEvent(EVENTS.checkpoint, checkpoint)).toMatchObject({ ok: true });
     expect(existsSync(join(folder, 'keys/checkpoints.jsonl'))).toBe(true);
-  }, 60_000);
+  });
 
   it('is found to be untouched, against the checkpoints that were kept', () => {
     expect(remit('audit', 'public-key', '--out', 'public.pem').status).toBe(0);
     const { status, stdout } = remit(
       ...['audit', 'verify', '--key', 'public.pem', '--checkpoint', 'keys/checkpoints.jsonl'],
     );
-    expect(stdout).toContain('Nobody has touched it.');
+    expect(stdout).toContain('Nobody has touched');
     expect(status).toBe(0);
-  }, 30_000);
+  });
 
   it('is searched page by page, and names the account that searched it', async () => {
     const first = remit('audit', 'search', '--chain', 'record-e2e', '--limit', '1', '--json');
@@ -131,7 +131,7 @@ describe('the record of a running system', () => {
     expect([by, selection]).toEqual([account, { chainId: 'record-e2e', limit: '1' }]);
     // whether anybody has touched it is a question to the record, too
     expect(readings('verify')).toHaveLength(1);
-  }, 60_000);
+  });
 
   it('names the person whose login the door accepts, and the account beside them', async () => {
     expect(remit('login', '--as', 'ann', '--role', 'security').status).toBe(0);
@@ -143,7 +143,7 @@ describe('the record of a running system', () => {
     expect(access).toMatchObject({ by: 'ann', selection: { chainOrTrace: 'record-e2e' } });
     expect(access?.account).toContain('@');
     expect(remit('logout').status).toBe(0);
-  }, 60_000);
+  });
 
   it('proves one event to someone who has nothing but the public key', () => {
     const proof = remit('audit', 'prove', intentId);
@@ -158,7 +158,7 @@ describe('the record of a running system', () => {
     );
     expect(stdout).toContain('1 entry is proven');
     expect(status).toBe(0);
-  }, 30_000);
+  });
 
   it('goes to a SIEM as OCSF, and to an auditor as a pack', () => {
     const lines = remit('audit', 'export', '--chain', 'record-e2e', '--ocsf').stdout.trim().split('\n');
@@ -168,7 +168,7 @@ describe('the record of a running system', () => {
     expect(remit('audit', 'verify', '--export', 'pack', '--key', 'public.pem').stdout).toContain(
       'Nobody has touched it.',
     );
-  }, 30_000);
+  });
 
   it('erases a person, says what survives, and still verifies', async () => {
     const erased = remit('audit', 'erase', '--person', PERSON, '--reason', 'request 4711');
@@ -179,8 +179,8 @@ describe('the record of a running system', () => {
     expect(said.some(({ value }) => value?.includes(PERSON))).toBe(false);
     const found = remit('audit', 'search', '--chain', 'record-e2e', '--json').stdout;
     expect(found).not.toContain('DE02120300000000202051');
-    expect(remit('audit', 'verify', '--key', 'public.pem').stdout).toContain('Nobody has touched it.');
-  }, 60_000);
+    expect(remit('audit', 'verify', '--key', 'public.pem').stdout).toContain('Nobody has touched');
+  });
 
   it('rebuilds what is derived from it, and finds it identical', () => {
     const { status, stdout } = remit('audit', 'rebuild');
@@ -188,5 +188,5 @@ describe('the record of a running system', () => {
     expect(status).toBe(0);
     expect(remit('audit', 'agents', 'CloudCostMonitor').stdout).toContain('CloudCostMonitor');
     expect(remit('audit', 'check-roles').status).toBe(0);
-  }, 30_000);
+  });
 });

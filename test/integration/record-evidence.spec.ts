@@ -2,10 +2,10 @@ import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { EVENTS, sha256, TOPICS, writeEvent } from '#contracts';
-import { checkCharter, foldChain } from '#domain';
+import { checkCharter, foldChain, type Gap } from '#domain';
 import {
   exportEverything,
   exportSelection,
@@ -13,6 +13,7 @@ import {
   Projections,
   ProvenRecord,
   publicKeyPem,
+  recordedGaps,
   RecordKeeping,
   verifyPack,
   type Erasure,
@@ -21,9 +22,6 @@ import {
 } from '#record';
 import { chainScriptSchema, eventsOfScript, intentIdNamed, messageOfChainEvent } from '#testing';
 import { asIntruder, createOwnDatabase, emptyRecord, type OwnDatabase } from './own-database.js';
-
-// A busy machine is slow; it is not wrong.
-jest.setTimeout(120_000);
 
 const ROOT = join(import.meta.dirname, '../..');
 const START = 1_764_000_000_000;
@@ -229,6 +227,27 @@ describe('erasure', () => {
     expect(await keeping.erase({ of: 'person', person: 'maria@shop.example' }, announce)).toMatchObject({ keys: 0 });
   });
 
+  it('does not make an agent silent that had reported', async () => {
+    const silent = async (of: PostgresHistory): Promise<string[]> => {
+      const found: Gap[] = [];
+      for await (const page of recordedGaps(of, {}, START * 2)) found.push(...page);
+      return found.filter(({ kind }) => kind === 'allow-without-outcome').map(({ agentId }) => agentId);
+    };
+    const messages = chainMessages('maria@shop.example');
+    const unreported = messages.filter(({ topic }) => topic !== TOPICS.agentOutcomes.name);
+    await history.append(unreported);
+    expect(await silent(history)).toEqual(['reader']);
+    await history.append(messages);
+    expect(await silent(history)).toEqual([]);
+    await keeping.erase({ of: 'person', person: 'maria@shop.example' }, announce);
+    const fresh = new PostgresHistory(options);
+    try {
+      expect(await silent(fresh)).toEqual([]);
+    } finally {
+      await fresh.close();
+    }
+  });
+
   it('of an intent or an agent destroys only their keys', async () => {
     await history.append(chainMessages('maria@shop.example'));
     const intentId = intentIdNamed('pay');
@@ -343,6 +362,105 @@ describe('evidence for someone who has only an export and a public key', () => {
     const { status, stdout } = verifyOffline('--export', pack, '--key', keyFile);
     expect(stdout).toContain('THE RECORD HAS BEEN TOUCHED');
     expect(status).toBe(1);
+  });
+
+  const linesIn = (file: string): string[] => readFileSync(file, 'utf8').trimEnd().split('\n');
+  const forged = (line: string): string => line.replaceAll('DE02120300000000202051', 'DE00000000000000000000');
+
+  it.each([
+    [
+      'a forged text before the true one',
+      (pack: string) => {
+        const file = join(pack, 'events.jsonl');
+        writeFileSync(
+          file,
+          linesIn(file)
+            .flatMap((line) => [forged(line), line])
+            .join('\n'),
+        );
+      },
+    ],
+    [
+      'a forged value before the true one on the same line',
+      (pack: string) => {
+        const file = join(pack, 'events.jsonl');
+        const [first = '', ...others] = linesIn(file);
+        writeFileSync(file, [first.replace('{', '{"value":"forged",'), ...others].join('\n'));
+      },
+    ],
+    [
+      'forged texts in a pack that calls itself sealed',
+      (pack: string) => {
+        for (const name of ['events.jsonl', 'manifest.json']) {
+          const text = forged(readFileSync(join(pack, name), 'utf8'));
+          writeFileSync(join(pack, name), text.replace('"opened": true', '"opened": false'));
+        }
+      },
+    ],
+    [
+      'a text that was taken out',
+      (pack: string) => {
+        const file = join(pack, 'events.jsonl');
+        writeFileSync(file, linesIn(file).slice(1).join('\n'));
+      },
+    ],
+    [
+      'an entry that was taken out, its text too',
+      (pack: string) => {
+        for (const file of [join(pack, 'events.jsonl'), join(pack, 'proofs.jsonl')])
+          writeFileSync(file, linesIn(file).slice(1).join('\n'));
+      },
+    ],
+    [
+      'an entry that stands there twice',
+      (pack: string) => {
+        const file = join(pack, 'proofs.jsonl');
+        const [first = '', ...others] = linesIn(file);
+        writeFileSync(file, [first, first, ...others].join('\n'));
+      },
+    ],
+  ])('%s does not pass as evidence', async (_what, tamper) => {
+    await recordWithCharter();
+    const pack = newFolder();
+    await exportSelection(record, history, search, { folder: pack, now: START, opened: true });
+    tamper(pack);
+    const { status, stdout } = verifyOffline('--export', pack, '--key', keyFile);
+    expect(stdout).toContain('UNFOUNDED');
+    expect(stdout).not.toContain('Nobody has touched');
+    expect(status).toBe(1);
+  });
+
+  it.each([
+    ['all of it without a single checkpoint', (pack: string) => writeFileSync(join(pack, 'checkpoints.jsonl'), '')],
+    [
+      'a second file for one partition',
+      (pack: string) => {
+        const topic = join(pack, 'entries', 'agent.decisions');
+        copyFileSync(join(topic, '0.jsonl'), join(topic, '00.jsonl'));
+      },
+    ],
+    ['texts that nothing in it bears out', (pack: string) => writeFileSync(join(pack, 'events.jsonl'), 'forged')],
+    ['all of it without its entries', (pack: string) => rmSync(join(pack, 'entries'), { recursive: true })],
+  ])('%s does not pass as everything', async (_what, tamper) => {
+    await recordWithCharter();
+    const pack = newFolder();
+    await exportEverything(record, { folder: pack, now: START });
+    tamper(pack);
+    const { status, stdout } = verifyOffline('--export', pack, '--key', keyFile);
+    expect(stdout).toMatch(/checkpoint-missing|entry-missing|UNFOUNDED|REMIT_RECORD_EXPORT_UNREADABLE/);
+    expect(stdout).not.toContain('Nobody has touched');
+    expect(status).toBe(1);
+  });
+
+  it('what came after the last checkpoint is not called untouched', async () => {
+    await recordWithCharter();
+    await history.append([{ ...charterMessage().message, offset: 1 }]);
+    const pack = newFolder();
+    await exportEverything(record, { folder: pack, now: START });
+    const { status, stdout } = verifyOffline('--export', pack, '--key', keyFile);
+    expect(stdout).toContain('1 entry is not yet proven');
+    expect(stdout).toContain('Nobody has touched what is proven.');
+    expect(status).toBe(0);
   });
 
   it('another key, or a checkpoint kept elsewhere that says otherwise, is not accepted', async () => {

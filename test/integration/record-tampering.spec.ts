@@ -378,6 +378,11 @@ describe('promise 8: what is behind a checkpoint cannot be rewritten', () => {
     expect(where(await verify([kept]))).toEqual(['checkpoint-missing epoch 3']);
   });
 
+  it('the last checkpoint was removed: nothing more is signed, and that is said, not taken for nothing to sign', async () => {
+    await asIntruder(database, 'DELETE FROM record.checkpoint WHERE epoch = 2');
+    await expect(record.checkpoints.closeEpoch({ now: START })).rejects.toMatchObject({ code: 'REMIT_RECORD_ALTERED' });
+  });
+
   it('what lies after the last checkpoint is never called proven, though its chain is checked', async () => {
     const report = await tampered(
       `UPDATE record.history SET target = 'x' WHERE topic = 'agent.actions' AND "partition" = 1 AND "offset" = 20`,
