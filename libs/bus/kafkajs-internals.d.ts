@@ -1,4 +1,4 @@
-/** Parts of kafkajs 2.2.4 that it does not type. kafkajs-repairs.ts is their only user. */
+/** Parts of kafkajs 2.2.4 that it does not type. Only the repairs of kafkajs use them. */
 declare module 'kafkajs/src/protocol/decoder.js' {
   class Decoder {
     constructor(buffer: Buffer);
@@ -6,6 +6,18 @@ declare module 'kafkajs/src/protocol/decoder.js' {
     readVarIntArray: <Item>(this: Decoder, reader: (decoder: Decoder) => Item) => Item[];
   }
   export default Decoder;
+}
+
+declare module 'kafkajs/src/protocol/encoder.js' {
+  class Encoder {
+    buf: Buffer;
+    offset: number;
+    readonly buffer: Buffer;
+    ensureAvailable(length: number): void;
+    writeEncoder(encoder: { readonly buf: Buffer; readonly buffer: Buffer }): this;
+    writeInt8(value: number): this;
+  }
+  export default Encoder;
 }
 
 declare module 'kafkajs/src/protocol/recordBatch/header/v0/decoder.js' {
@@ -27,4 +39,50 @@ declare module 'kafkajs/src/network/requestQueue/index.js' {
     scheduleCheckPendingRequests(): void;
   }
   export default RequestQueue;
+}
+
+declare module 'kafkajs/src/protocol/recordBatch/crc32C/index.js' {
+  function crc32C(bytes: Buffer): number;
+  export default crc32C;
+}
+
+declare module 'kafkajs/src/protocol/requests/produce/index.js' {
+  import type { Message } from 'kafkajs';
+  /** What kafkajs' producer asks of a broker. */
+  export interface ProduceRequest {
+    readonly acks: number;
+    /** How long the broker may wait for its replicas, ms. */
+    readonly timeout: number;
+    readonly compression?: number;
+    readonly transactionalId?: string | null;
+    readonly producerId: string | number;
+    readonly producerEpoch: number;
+    readonly topicData: readonly {
+      readonly topic: string;
+      readonly partitions: readonly {
+        readonly partition: number;
+        readonly firstSequence: number;
+        readonly messages: readonly Message[];
+      }[];
+    }[];
+  }
+  /** As much of an encoder as is looked at when it holds a whole request. */
+  interface Encoded {
+    readonly buf: Buffer;
+    readonly buffer: Buffer;
+  }
+  interface Prepared {
+    readonly request: { readonly encode: () => Promise<Encoded> };
+  }
+  const produce: {
+    readonly versions: readonly string[];
+    protocol: (asked: { version: number }) => (wanted: ProduceRequest) => Prepared;
+  };
+  export default produce;
+}
+
+declare module 'kafkajs/src/protocol/requests/produce/v3/request.js' {
+  import type { ProduceRequest } from 'kafkajs/src/protocol/requests/produce/index.js';
+  function stockRequest(wanted: ProduceRequest): { encode: () => Promise<{ buffer: Buffer }> };
+  export default stockRequest;
 }

@@ -1,5 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
 import Decoder from 'kafkajs/src/protocol/decoder.js';
+import Encoder from 'kafkajs/src/protocol/encoder.js';
 import readHeader from 'kafkajs/src/protocol/recordBatch/header/v0/decoder.js';
 import RequestQueue from 'kafkajs/src/network/requestQueue/index.js';
 import './kafkajs-repairs.js';
@@ -108,5 +110,21 @@ describe('the request queue of an idle connection', () => {
     busy.scheduleCheckPendingRequests();
     expect(busy.throttleCheckTimeoutId).not.toBeNull();
     clearTimeout(busy.throttleCheckTimeoutId ?? undefined);
+  });
+});
+
+describe('what goes to the broker', () => {
+  it('holds what was written and nothing else, however a buffer has grown', () => {
+    fc.assert(
+      fc.property(fc.array(fc.uint8Array({ maxLength: 2000 }), { maxLength: 20 }), (pieces) => {
+        const encoder = new Encoder();
+        for (const piece of pieces) {
+          const buffer = Buffer.from(piece);
+          encoder.writeInt8(7).writeEncoder({ buf: buffer, buffer });
+        }
+        const written = pieces.flatMap((piece) => [Buffer.from([7]), Buffer.from(piece)]);
+        expect(encoder.buffer.equals(Buffer.concat(written))).toBe(true);
+      }),
+    );
   });
 });

@@ -1,9 +1,12 @@
 import Decoder from 'kafkajs/src/protocol/decoder.js';
+import Encoder from 'kafkajs/src/protocol/encoder.js';
 import readHeader from 'kafkajs/src/protocol/recordBatch/header/v0/decoder.js';
 import RequestQueue from 'kafkajs/src/network/requestQueue/index.js';
+import produce from 'kafkajs/src/protocol/requests/produce/index.js';
+import { encodeProduceRequest, isPlainProduce } from './produce-request.js';
 
 /*
- * Two defects of kafkajs 2.2.4 (its newest release) that an agent could use against us, or that cost every process.
+ * Four defects of kafkajs 2.2.4 (its newest release) that an agent could use against us, or that cost every process.
  * Importing this file repairs them for the whole process. The version is pinned; the specs beside this file and the
  * specs on a real broker tell when a repair no longer fits.
  */
@@ -61,4 +64,39 @@ RequestQueue.prototype.scheduleCheckPendingRequests = function scheduleCheckPend
     },
     throttledForMs > 0 ? throttledForMs : PENDING_CHECK_MS,
   );
+};
+
+/** The first version of the request that carries record batches of format 2. */
+const FIRST_WITH_RECORD_BATCHES = 3;
+
+const stockProduce = produce.protocol;
+
+/**
+ * kafkajs makes a zeroed buffer for each record, for each of its headers and for each number in them, and copies them
+ * together again and again: more work than judging an intent. The bytes stay the same.
+ */
+produce.protocol = (asked) => {
+  const prepare = stockProduce(asked);
+  if (asked.version < FIRST_WITH_RECORD_BATCHES) return prepare;
+  return (wanted) => {
+    const { request, ...rest } = prepare(wanted);
+    if (!isPlainProduce(wanted)) return { request, ...rest };
+    const encode = () => {
+      const buffer = encodeProduceRequest(wanted, Date.now());
+      return Promise.resolve({ buf: buffer, buffer });
+    };
+    return { request: { ...request, encode }, ...rest };
+  };
+};
+
+/**
+ * kafkajs grows its buffers to the next power of two, zeroed, and copies a request into two of them on its way to the
+ * socket. Only what has been written is ever read from them.
+ */
+Encoder.prototype.ensureAvailable = function ensureAvailable(this: Encoder, length: number): void {
+  const needed = this.offset + length;
+  if (needed <= this.buf.length) return;
+  const larger = Buffer.allocUnsafe(Math.max(needed, 2 * this.buf.length));
+  this.buf.copy(larger, 0, 0, this.offset);
+  this.buf = larger;
 };

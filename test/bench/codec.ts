@@ -1,8 +1,10 @@
 /**
  * What one intent costs in each CloudEvents mode: write it, encode a record batch with kafkajs, decode the batch, read
- * the event. `node dist/test/bench/codec.js` prints a table, `--json` one object per figure.
+ * the event; and what our own encoding of requests saves. `node dist/test/bench/codec.js` prints a table, `--json`
+ * one object per figure.
  */
 import { createRequire } from 'node:module';
+import '#bus';
 import { type EventBytes, EVENTS, readEvent, writeEvent } from '#contracts';
 import type { Intent } from '#domain';
 import { type Figure, figure, figureTable, median } from './figure.js';
@@ -25,6 +27,16 @@ const { RecordBatch: encodeBatch } = kafkajs('./src/protocol/recordBatch/v0/inde
 const decodeBatch = kafkajs('./src/protocol/recordBatch/v0/decoder.js') as (
   decoder: object,
 ) => Promise<{ records: EventBytes[] }>;
+
+interface ProduceRequest {
+  readonly encode: () => Promise<{ buffer: Buffer }>;
+}
+const encodeStock = kafkajs('./src/protocol/requests/produce/v3/request.js') as (wanted: object) => ProduceRequest;
+/** As the bus has repaired it. */
+const produce = kafkajs('./src/protocol/requests/produce/index.js') as {
+  protocol: (asked: { version: number }) => (wanted: object) => { request: ProduceRequest };
+};
+const encodeOurs = (wanted: object): ProduceRequest => produce.protocol({ version: 7 })(wanted).request;
 
 const ROUNDS = 41;
 const BATCH = 100;
@@ -119,7 +131,24 @@ async function costOf(mode: Mode): Promise<Cost> {
   return { encode: encoding / intents, decode: decoding / intents, bytes: bytes / intents };
 }
 
-/** Structured beside binary mode, per intent. */
+/** Per intent, medians of interleaved rounds. */
+async function measureEncoding(): Promise<Figure> {
+  const messages = Array.from({ length: BATCH }, MODES.structured);
+  const topicData = [{ topic: 'agent.actions', partitions: [{ partition: 0, firstSequence: 0, messages }] }];
+  const wanted = { acks: -1, timeout: 30_000, producerId: '1', producerEpoch: 0, topicData };
+  const encodings = [encodeOurs, encodeStock].map((encoding) => ({ encoding, times: [] as number[] }));
+  for (let round = -WARM_UP_ROUNDS; round < ROUNDS; round += 1) {
+    for (const { encoding, times } of encodings) {
+      const started = cpuTime();
+      for (let batch = 0; batch < BATCHES_PER_ROUND; batch += 1) await encoding(wanted).encode();
+      if (round >= 0) times.push((cpuTime() - started) / (BATCH * BATCHES_PER_ROUND));
+    }
+  }
+  const [ours = 0, stock = 0] = encodings.map(({ times }) => median(times));
+  return figure('a request to append, encode', ours, 'CPU µs', 'kafkajs’ own', stock);
+}
+
+/** Structured beside binary mode, per intent, and our encoding of requests beside kafkajs' own. */
 export async function measureCodec(): Promise<Figure[]> {
   const rounds: Record<Mode, Cost[]> = { structured: [], binary: [] };
   for (let round = 0; round < WARM_UP_ROUNDS; round += 1) {
@@ -144,6 +173,7 @@ export async function measureCodec(): Promise<Figure[]> {
     compare('decode and read', 'CPU µs', (cost) => cost.decode),
     compare('both', 'CPU µs', (cost) => cost.encode + cost.decode),
     compare('on the log', 'bytes', (cost) => cost.bytes),
+    await measureEncoding(),
   ];
 }
 

@@ -52,7 +52,10 @@ const GROUPS: Record<string, { about: string; measure: () => Promise<Figure[]> |
     about: 'replay of recorded decisions, beside the live pipeline that made them',
     measure: () => measureReplay(loadConfig(), progress),
   },
-  codec: { about: 'CloudEvents structured mode, beside binary mode', measure: measureCodec },
+  codec: {
+    about: 'CloudEvents structured mode beside binary mode; our encoding of requests beside kafkajs’ own',
+    measure: measureCodec,
+  },
 };
 
 const { values } = parseArgs({

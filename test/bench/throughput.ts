@@ -7,6 +7,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { KafkaBus, type OutgoingMessage } from '#bus';
 import { EVENTS, TOPICS, writeEvent, type TopicDeclaration } from '#contracts';
 import { type Intent } from '#domain';
+import { ENGINE } from '#service';
 import { activateCharterText } from '#testing';
 import { figure, median, type Figure } from './figure.js';
 import type { SpanCounts } from '#telemetry';
@@ -126,7 +127,7 @@ async function drain(
   await startGroupAtTheEnd(bus, brokers, group);
   await publishIntents(bus, variant.intents, variant.sampled ?? 0);
   const before = await totalOf(bus, variant.output);
-  const order: WorkerOrder = { brokers, group, audit: false, concurrency: 1, ...variant.options };
+  const order: WorkerOrder = { brokers, group, audit: false, concurrency: 1, engine: ENGINE, ...variant.options };
   const worker = fork(join(import.meta.dirname, 'workers', `${variant.worker}.js`), [JSON.stringify(order)]);
   worker.on('message', (report) => onReport(report as WorkerReport));
   try {

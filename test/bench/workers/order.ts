@@ -7,6 +7,8 @@ export interface WorkerOrder {
   readonly group: string;
   readonly audit: boolean;
   readonly concurrency: number;
+  /** The engine that decisions name. Baselines take it from here: they load nothing that repairs kafkajs. */
+  readonly engine: string;
   /** Where spans go; left out: no tracing. */
   readonly collector?: string;
   /** Measures as the services do. */

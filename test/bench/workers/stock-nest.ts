@@ -8,7 +8,6 @@ import { Ctx, EventPattern, KafkaContext, Payload, Transport } from '@nestjs/mic
 import kafkajs from 'kafkajs';
 import { EVENTS, readEvent, sha256, TOPICS, traceHeadersOf, writeEvent } from '#contracts';
 import { actionDigestOf, checkCharter, decide, decisionIdOf, judge, LAYERS, INITIAL_AUTHORITY } from '#domain';
-import { ENGINE } from '#service';
 import { BENCH_CHARTER, BENCH_OUT, readOrder } from './order.js';
 
 const order = readOrder();
@@ -51,7 +50,7 @@ class StockController {
       decisionId,
       stage,
       decisionTtlMs,
-      engine: ENGINE,
+      engine: order.engine,
     });
     const event = writeEvent(EVENTS.decision, {
       id: decisionId,
