@@ -1,8 +1,15 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { MemoryBus, MemoryLog } from '#bus';
 import { TOPICS } from '#contracts';
-import { MemoryHistory } from '#record';
-import { chainScriptSchema, eventsOfScript, messageOfChainEvent, readTopic, SCRIPT_START } from '#testing';
+import { ENTRIES_PER_PAGE, MemoryHistory } from '#record';
+import {
+  chainScriptSchema,
+  countingReads,
+  eventsOfScript,
+  messageOfChainEvent,
+  readTopic,
+  SCRIPT_START,
+} from '#testing';
 import { GapWatch } from './gap-watch.js';
 
 const MINUTE_MS = 60_000;
@@ -65,25 +72,34 @@ describe('gaps are watched while audit runs', () => {
   });
 
   it('and an agent that sends one id again and again does not keep audit busy with all of them for each', async () => {
-    const sent = 3000;
+    const sent = 20_000;
     await world.happen([INTENT]);
     const [intent] = await readTopic(world.bus, TOPICS.agentActions.name);
     if (intent === undefined) throw new Error('no intent');
-    const { topic, key, value, headers } = intent;
-    await world.bus.publish(Array.from({ length: sent - 1 }, () => ({ topic, key, value: String(value), headers })));
-    await world.record();
-    let entriesRead = 0;
-    const aboutIntents = world.history.aboutIntents.bind(world.history);
-    world.history.aboutIntents = async (ids) => {
-      const about = await aboutIntents(ids);
-      entriesRead += about.length;
-      return about;
-    };
-    const watch = world.watch();
-    world.now += 2 * MINUTE_MS;
+    await world.history.append(Array.from({ length: sent }, (_, offset) => ({ ...intent, partition: 0, offset })));
+    const counted = countingReads(world.history);
+    const watch = new GapWatch({ ends: () => Promise.resolve(new Map([[intent.topic, [sent]]])) }, world.history, {
+      now: () => world.now + 2 * MINUTE_MS,
+    });
     expect(await watch.look()).toBe(true);
     expect(watch.counts()['intent-without-decision']).toBe(1);
-    expect(entriesRead).toBeLessThan(2 * sent);
+    expect(counted).toEqual({ entries: sent, atOnce: ENTRIES_PER_PAGE });
+  });
+
+  it('and a look that fails half-way counts nothing, and the next one everything once', async () => {
+    const watch = world.watch();
+    await world.happen([...FORBIDDEN]);
+    await world.record();
+    const stream = world.history.stream.bind(world.history);
+    world.history.stream = async function* (selection) {
+      yield* stream(selection);
+      throw new Error('the database went away');
+    };
+    await expect(watch.look()).rejects.toThrow('went away');
+    expect(watch.counts()['outcome-without-allow']).toBe(0);
+    world.history.stream = stream;
+    await watch.look();
+    expect(watch.counts()['outcome-without-allow']).toBe(1);
   });
 
   it('and what may yet close counts only once it is old', async () => {

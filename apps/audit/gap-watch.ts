@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus } from '#bus';
 import { GAP_KINDS, type Gap, type GapKind } from '#domain';
-import { gapsAbout, notStored, RECONCILED_TOPICS, type History, type HistoryEntry } from '#record';
+import { GapLookUp, notStored, RECONCILED_TOPICS, type AboutIntent, type History } from '#record';
 
 /** Gaps by kind; every kind is there. */
 export type GapCounts = Readonly<Record<GapKind, number>>;
@@ -19,8 +19,6 @@ export interface GapWatchOptions {
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const MINUTE_MS = 60_000;
-/** More entries about one intent than an honest agent ever causes. */
-const CROWD = 1000;
 
 /** What an agent reports and what Remit decides is on its way for a while; what must never be counts at once. */
 const GRACE_MS: Record<GapKind, number> = {
@@ -31,18 +29,24 @@ const GRACE_MS: Record<GapKind, number> = {
   'executed-too-late': 0,
 };
 
-function intentOf({
-  agentId,
-  intentId,
-}: {
-  readonly agentId: string | null;
-  readonly intentId: string | null;
-}): string {
-  return `${agentId ?? ''}\n${intentId ?? ''}`;
-}
-
 function noGaps(): Record<GapKind, number> {
   return Object.fromEntries(GAP_KINDS.map((kind) => [kind, 0])) as Record<GapKind, number>;
+}
+
+/** Gaps that may yet close, by the intent they are about. */
+type Young = Map<string, Gap[]>;
+
+/** Gaps that count, by the minute in which their event was appended. */
+type Found = Map<number, Record<GapKind, number>>;
+
+/** One look at the record; it counts for nothing until it is over. */
+interface Looking {
+  readonly now: number;
+  readonly lookUp: GapLookUp;
+  /** What was young before and has not been looked at again. */
+  readonly earlier: Young;
+  readonly young: Young;
+  readonly found: Found;
 }
 
 /**
@@ -56,12 +60,8 @@ export class GapWatch {
   readonly #catchUpMs: number;
   /** Next offsets by topic and partition; `undefined` before the first look. */
   #next: Map<string, number[]> | undefined;
-  /** Gaps that may yet close, by the intent they are about. */
-  readonly #young = new Map<string, readonly Gap[]>();
-  /** The gaps of ids that an agent has used so often that they are read once in a look, not for every page they fill. */
-  readonly #crowded = new Map<string, readonly Gap[]>();
-  /** Gaps that count, by the minute in which their event was appended. */
-  readonly #found = new Map<number, Record<GapKind, number>>();
+  #young: Young = new Map();
+  #found: Found = new Map();
 
   constructor(
     private readonly bus: Pick<Bus, 'ends'>,
@@ -88,19 +88,27 @@ export class GapWatch {
     const now = this.options.now();
     const ends = await this.bus.ends(RECONCILED_TOPICS);
     if (!(await this.#recordReaches(ends, givenUp))) return false;
-    this.#crowded.clear();
+    const looking: Looking = {
+      now,
+      lookUp: new GapLookUp(this.history, now),
+      earlier: new Map(this.#young),
+      young: new Map(),
+      found: structuredClone(this.#found),
+    };
     if (this.#next === undefined) {
       for await (const page of this.history.stream({ topics: RECONCILED_TOPICS, from: now - this.#windowMs })) {
         givenUp?.throwIfAborted();
         // What came while it looked belongs to the next look.
         const before = page.filter(({ topic, partition, offset }) => offset < (ends.get(topic)?.[partition] ?? 0));
-        await this.#reconcile(before, now);
+        await this.#reconcile(before, looking);
       }
     } else {
-      for (const [topic, offsets] of ends) await this.#readOn(topic, offsets, now, givenUp);
+      for (const [topic, offsets] of ends) await this.#readOn(topic, offsets, looking, givenUp);
     }
     this.#next = new Map([...ends].map(([topic, offsets]) => [topic, [...offsets]]));
-    this.#countOld(now);
+    this.#countOld(looking);
+    this.#young = looking.young;
+    this.#found = looking.found;
     return true;
   }
 
@@ -114,73 +122,48 @@ export class GapWatch {
     }
   }
 
-  async #readOn(topic: string, ends: readonly number[], now: number, givenUp?: AbortSignal): Promise<void> {
+  async #readOn(topic: string, ends: readonly number[], looking: Looking, givenUp?: AbortSignal): Promise<void> {
     for (const [partition, to] of ends.entries()) {
       const from = this.#next?.get(topic)?.[partition] ?? 0;
       if (from >= to) continue;
       for await (const page of this.history.partition({ topic, partition, from, to })) {
         givenUp?.throwIfAborted();
-        await this.#reconcile(page, now);
+        await this.#reconcile(page, looking);
       }
     }
   }
 
   /** Everything about the intents of these entries, as it stands now. */
-  async #reconcile(entries: readonly HistoryEntry[], now: number): Promise<void> {
-    const intentIds = [...new Set(entries.flatMap(({ intentId }) => intentId ?? []))];
-    if (intentIds.length === 0) return;
-    const known = intentIds.flatMap((id) => this.#crowded.get(id) ?? []);
-    const unknown = intentIds.filter((id) => !this.#crowded.has(id));
-    const gaps = [...known, ...(await this.#gapsOf(unknown, now))];
+  async #reconcile(entries: readonly AboutIntent[], looking: Looking): Promise<void> {
+    const { lookUp, earlier } = looking;
     // A gap counts once: with its own event, or when it has grown old while it was watched.
-    const due = new Set(entries.map(placeOf));
-    for (const intent of new Set([...entries, ...gaps].map(intentOf))) {
-      for (const gap of this.#young.get(intent) ?? []) due.add(placeOf(gap));
-      this.#young.delete(intent);
+    const due = [...entries];
+    for (const { intentId } of entries) {
+      if (intentId === null) continue;
+      due.push(...(earlier.get(intentId) ?? []));
+      earlier.delete(intentId);
     }
-    for (const gap of gaps) {
-      if (!due.has(placeOf(gap))) continue;
-      if (gap.ageMs >= this.#graceMs[gap.kind]) this.#count(gap);
-      else this.#young.set(intentOf(gap), [...(this.#young.get(intentOf(gap)) ?? []), gap]);
-    }
-  }
-
-  async #gapsOf(intentIds: readonly string[], now: number): Promise<readonly Gap[]> {
-    if (intentIds.length === 0) return [];
-    const about = await this.history.aboutIntents(intentIds);
-    const gaps = gapsAbout(about, now);
-    for (const [id, entries] of Map.groupBy(about, ({ intentId }) => intentId ?? '')) {
-      if (entries.length < CROWD) continue;
-      this.#crowded.set(
-        id,
-        gaps.filter(({ intentId }) => intentId === id),
-      );
-    }
-    return gaps;
+    for (const gap of await lookUp.at(due)) this.#sort(gap, looking);
   }
 
   /** What was young at an earlier look and has not closed since. */
-  #countOld(now: number): void {
-    for (const [intent, gaps] of this.#young) {
-      const isOld = (gap: Gap): boolean => now - gap.appendTime >= this.#graceMs[gap.kind];
-      const young = gaps.filter((gap) => !isOld(gap));
-      if (young.length === gaps.length) continue;
-      gaps.filter(isOld).forEach((gap) => this.#count(gap));
-      if (young.length > 0) this.#young.set(intent, young);
-      else this.#young.delete(intent);
+  #countOld(looking: Looking): void {
+    for (const gaps of looking.earlier.values()) for (const gap of gaps) this.#sort(gap, looking);
+    const oldest = Math.floor((looking.now - this.#windowMs) / MINUTE_MS);
+    for (const minute of looking.found.keys()) if (minute < oldest) looking.found.delete(minute);
+  }
+
+  /** Counts a gap, or waits until it is old enough. */
+  #sort(gap: Gap, { now, young, found }: Looking): void {
+    if (now - gap.appendTime < this.#graceMs[gap.kind]) {
+      const waiting = young.get(gap.intentId);
+      if (waiting === undefined) young.set(gap.intentId, [gap]);
+      else waiting.push(gap);
+      return;
     }
-    const oldest = Math.floor((now - this.#windowMs) / MINUTE_MS);
-    for (const minute of this.#found.keys()) if (minute < oldest) this.#found.delete(minute);
+    const minute = Math.floor(gap.appendTime / MINUTE_MS);
+    const counts = found.get(minute) ?? noGaps();
+    counts[gap.kind] += 1;
+    found.set(minute, counts);
   }
-
-  #count({ kind, appendTime }: Gap): void {
-    const minute = Math.floor(appendTime / MINUTE_MS);
-    const counts = this.#found.get(minute) ?? noGaps();
-    counts[kind] += 1;
-    this.#found.set(minute, counts);
-  }
-}
-
-function placeOf({ topic, partition, offset }: Pick<HistoryEntry, 'topic' | 'partition' | 'offset'>): string {
-  return `${topic}\n${String(partition)}\n${String(offset)}`;
 }

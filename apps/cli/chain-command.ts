@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { loadConfig } from '#config';
 import { foldChain, inertText, renderChain, type ChainTree } from '#domain';
-import { readChainEvidence, type History } from '#record';
+import { EVENTS_OF_CHAIN, readChainEvidence, type History } from '#record';
 import { recordedTrace, sendRecordedTrace, TraceDeliveryError } from '#telemetry';
 import { readChainTraces, traceLines, traceUrl, type ChainTrace } from './chain-traces.js';
 import { fail } from './command-failure.js';
@@ -37,6 +37,21 @@ interface ChainOptions {
   readonly toOtlp?: string | true;
 }
 
+/** `leftOut`: events beyond the most that are read of a chain. */
+interface ShownChain {
+  readonly tree: ChainTree;
+  readonly leftOut: number;
+}
+
+function leftOutLine(leftOut: number): string {
+  if (leftOut === 0) return '';
+  const most = EVENTS_OF_CHAIN.toLocaleString('en');
+  return (
+    `… NOT ALL OF IT: ${leftOut.toLocaleString('en')} more events are left out, because a chain is read up to ${most}; ` +
+    'decisions and reports of what is shown may be among them. remit audit search --chain has them all\n'
+  );
+}
+
 const EXAMPLES = `
 Needs no span: it reads the record. With REMIT_JAEGER_URL, such as http://127.0.0.1:16686, each trace is a link.
 
@@ -54,18 +69,18 @@ async function show(id: string, { json = false, toOtlp }: ChainOptions): Promise
   }
   const { chains, note } = await withHistory({ how: 'chain', selection: { chainOrTrace: id } }, async (history) => {
     const trees = await treesOf(history, id);
-    const found: { readonly tree: ChainTree; readonly traces: readonly ChainTrace[] }[] = [];
-    for (const tree of trees) found.push({ tree, traces: await readChainTraces(history, tree, jaegerUrl) });
+    const found: (ShownChain & { readonly traces: readonly ChainTrace[] })[] = [];
+    for (const one of trees) found.push({ ...one, traces: await readChainTraces(history, one.tree, jaegerUrl) });
     const isWhole =
-      trees.length > 0 && trees.every(({ actions }) => actions.every(({ outcome }) => outcome !== 'undecided'));
+      trees.length > 0 && trees.every(({ tree }) => tree.actions.every(({ outcome }) => outcome !== 'undecided'));
     return { chains: found, note: isWhole ? '' : lagNote(await messagesNotRecorded(history)) };
   });
   if (chains.length === 0)
     fail(`REMIT_CHAIN_UNKNOWN: the record holds no chain ${JSON.stringify(id)}\n${note}`.trimEnd());
   if (collector !== undefined) return send(chains, collector, jaegerUrl);
-  for (const { tree, traces } of chains) {
-    if (json) printJson({ ...tree, traces });
-    else process.stdout.write(`${renderChain(tree)}\n${traceLines(traces)}`);
+  for (const { tree, leftOut, traces } of chains) {
+    if (json) printJson({ ...tree, leftOut, traces });
+    else process.stdout.write(`${renderChain(tree)}\n${leftOutLine(leftOut)}${traceLines(traces)}`);
   }
   const unlinked = chains.some(({ traces }) => traces.some(({ url }) => url === null));
   if (unlinked && !json)
@@ -74,12 +89,8 @@ async function show(id: string, { json = false, toOtlp }: ChainOptions): Promise
 }
 
 /** Says in one line a chain what was sent, where it can be looked at, and that it is a trace of its own. */
-async function send(
-  chains: readonly { readonly tree: ChainTree }[],
-  collector: string,
-  jaegerUrl: string | undefined,
-): Promise<void> {
-  for (const { tree } of chains) {
+async function send(chains: readonly ShownChain[], collector: string, jaegerUrl: string | undefined): Promise<void> {
+  for (const { tree, leftOut } of chains) {
     const trace = recordedTrace(tree);
     await sendRecordedTrace(trace, collector).catch((error: unknown) => {
       if (error instanceof TraceDeliveryError) fail(`${error.code}: ${error.message}`);
@@ -87,16 +98,16 @@ async function send(
     });
     const where = jaegerUrl === undefined ? `trace ${trace.traceId}` : `Jaeger: ${traceUrl(jaegerUrl, trace.traceId)}`;
     process.stdout.write(
-      `${String(trace.spans.length)} spans of ${inertText(tree.chainId)}, from the record  ${where}\n`,
+      `${String(trace.spans.length)} spans of ${inertText(tree.chainId)}, from the record  ${where}\n${leftOutLine(leftOut)}`,
     );
   }
 }
 
-async function treesOf(history: History, id: string): Promise<ChainTree[]> {
+async function treesOf(history: History, id: string): Promise<ShownChain[]> {
   const named = await treeOf(history, id);
   if (named !== undefined) return [named];
   if (!TRACE_ID.test(id)) return [];
-  const trees: ChainTree[] = [];
+  const trees: ShownChain[] = [];
   for (const chainId of await chainsOfTrace(history, id.toLowerCase())) {
     const tree = await treeOf(history, chainId);
     if (tree !== undefined) trees.push(tree);
@@ -116,8 +127,8 @@ async function chainsOfTrace(history: History, traceId: string): Promise<Set<str
   }
 }
 
-async function treeOf(history: History, chainId: string): Promise<ChainTree | undefined> {
-  const events = await history.chain(chainId);
+async function treeOf(history: History, chainId: string): Promise<ShownChain | undefined> {
+  const { events, leftOut } = await history.chain(chainId);
   if (events.length === 0) return undefined;
-  return foldChain(chainId, events, await readChainEvidence(history, events));
+  return { tree: foldChain(chainId, events, await readChainEvidence(history, events)), leftOut };
 }

@@ -35,7 +35,7 @@ async function tracesOf(traces: readonly (string | undefined)[], jaegerUrl?: str
     ...messagesOf('incident', traces),
     ...messagesOf('other', [ELSEWHERE, ELSEWHERE, ELSEWHERE], 100),
   ]);
-  const tree = foldChain('incident', await history.chain('incident'));
+  const tree = foldChain('incident', (await history.chain('incident')).events);
   return readChainTraces(history, tree, jaegerUrl);
 }
 

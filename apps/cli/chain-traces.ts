@@ -2,6 +2,8 @@ import type { ChainTree } from '#domain';
 import type { History, HistoryEntry } from '#record';
 
 const ENTRIES_A_PAGE = 1000;
+/** An agent may have sent any number of messages in one chain: the traces of the first ones will do. */
+const PAGES = 50;
 /** So many are printed; the JSON has all. */
 const LINES = 20;
 
@@ -14,7 +16,10 @@ export interface ChainTrace {
   readonly to: string;
 }
 
-/** Every trace in which a message of the chain travelled, in the order of their first messages. */
+/**
+ * Every trace in which one of the chain's first 50,000 messages, or a report about its actions, travelled, in the order
+ * of their first messages.
+ */
 export async function readChainTraces(
   history: Pick<History, 'search' | 'aboutIntents'>,
   { chainId, actions }: Pick<ChainTree, 'chainId' | 'actions'>,
@@ -26,15 +31,17 @@ export async function readChainTraces(
     const { from, to } = spans.get(traceId) ?? { from: appendTime, to: appendTime };
     spans.set(traceId, { from: Math.min(from, appendTime), to: Math.max(to, appendTime) });
   };
-  for (let after: HistoryEntry | undefined; ;) {
+  let after: HistoryEntry | undefined;
+  for (let pages = 0; pages < PAGES; pages += 1) {
     const page = await history.search({ chainId, limit: ENTRIES_A_PAGE, after });
     page.forEach(note);
     after = page.at(-1);
     if (page.length < ENTRIES_A_PAGE) break;
   }
   // reports of outcomes name their intent, not its chain
-  const about = await history.aboutIntents([...new Set(actions.map(({ intentId }) => intentId))]);
-  about.filter((entry) => entry.chainId === null).forEach(note);
+  await history.aboutIntents([...new Set(actions.map(({ intentId }) => intentId))], (entries) => {
+    entries.filter((entry) => entry.chainId === null).forEach(note);
+  });
   return [...spans]
     .sort(([, a], [, b]) => a.from - b.from)
     .map(([traceId, { from, to }]) => ({

@@ -78,6 +78,17 @@ export interface PartitionRun {
   readonly to?: number | undefined;
 }
 
+/** What the record holds of a chain. */
+export interface RecordedChain {
+  /**
+   * What `foldChain` makes a tree of: the chain's intents, decisions and reports, what is left of them where they were
+   * erased, and those of intents elsewhere that they name as causes. What says the same again comes once.
+   */
+  readonly events: readonly ChainEvent[];
+  /** Events beyond the most that are read of a chain: about what is there, there may be more. */
+  readonly leftOut: number;
+}
+
 /**
  * Reading history in bulk, in constant memory: pages follow each other by key, so nothing is skipped or shown twice
  * while history grows.
@@ -89,8 +100,11 @@ export interface HistoryReading {
   partition(run: PartitionRun): AsyncIterable<readonly HistoryEntry[]>;
   /** What lies at these positions, in any order; positions where nothing is stored are left out. */
   at(positions: readonly Position[]): Promise<readonly HistoryEntry[]>;
-  /** Everything that says it is about one of these intents, in append order. */
-  aboutIntents(intentIds: readonly string[]): Promise<readonly HistoryEntry[]>;
+  /**
+   * Hands out everything that says it is about one of these intents, in append order, page by page: an agent may have
+   * used an id any number of times. No page is empty.
+   */
+  aboutIntents(intentIds: readonly string[], read: (page: readonly HistoryEntry[]) => void): Promise<void>;
 }
 
 /**
@@ -98,7 +112,7 @@ export interface HistoryReading {
  * Entries come in the order of append time, then topic (by code point), partition and offset.
  *
  * Errors carry a code: `REMIT_RECORD_UNAVAILABLE` when the database does not answer (try again, nothing is lost),
- * `REMIT_RECORD_REFUSED` when it refuses.
+ * `REMIT_RECORD_REFUSED` when it refuses, `REMIT_RECORD_CUT_OFF` when it takes too long.
  */
 export interface History extends HistoryReading {
   /**
@@ -108,11 +122,8 @@ export interface History extends HistoryReading {
    */
   append(messages: readonly RecordedMessage[]): Promise<number>;
   search(search: HistorySearch): Promise<readonly HistoryEntry[]>;
-  /**
-   * What `foldChain` makes a tree of: the chain's readable intents, decisions and reports, and those of intents
-   * elsewhere that they name as causes. Empty: the record holds no such chain.
-   */
-  chain(chainId: string): Promise<readonly ChainEvent[]>;
+  /** No events: the record holds no such chain. */
+  chain(chainId: string): Promise<RecordedChain>;
   count(): Promise<ReadonlyMap<string, number>>;
   positions(): Promise<StoredPositions>;
   /** Resolves when the history can be read and written. */

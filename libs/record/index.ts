@@ -5,7 +5,7 @@ export * from './postgres-history.js';
 export * from './record-error.js';
 export type { RecordDatabaseOptions } from './record-database.js';
 export * from './chain-evidence.js';
-export { chainEventsOf } from './chain-events.js';
+export { EVENTS_OF_CHAIN } from './chain-events.js';
 export * from './history-reading.js';
 export * from './recorded-decisions.js';
 export * from './recorded-gaps.js';

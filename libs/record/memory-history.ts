@@ -1,5 +1,4 @@
 import { TOPICS } from '#contracts';
-import type { ChainEvent } from '#domain';
 import { readChain } from './chain-events.js';
 import type {
   History,
@@ -8,6 +7,7 @@ import type {
   HistoryStream,
   PartitionRun,
   Position,
+  RecordedChain,
   RecordedMessage,
   StoredPositions,
 } from './history.js';
@@ -70,13 +70,10 @@ export class MemoryHistory implements History {
     return Promise.resolve(found.slice(0, limit));
   }
 
-  chain(chainId: string): Promise<readonly ChainEvent[]> {
+  chain(chainId: string): Promise<RecordedChain> {
     return readChain(chainId, {
-      inChain: (id) => {
-        const wanted = searchTerm(id);
-        return Promise.resolve(this.#select((entry) => entry.chainId === wanted));
-      },
-      aboutIntents: (ids) => this.aboutIntents(ids),
+      inChain: (wanted, read) => this.#readPages((entry) => entry.chainId === wanted, read),
+      aboutIntents: (ids, read) => this.aboutIntents(ids, read),
     });
   }
 
@@ -111,9 +108,9 @@ export class MemoryHistory implements History {
     return Promise.resolve([...places].flatMap((place) => this.#entries.get(place) ?? []));
   }
 
-  aboutIntents(intentIds: readonly string[]): Promise<readonly HistoryEntry[]> {
+  aboutIntents(intentIds: readonly string[], read: (page: readonly HistoryEntry[]) => void): Promise<void> {
     const wanted = new Set(intentIds.map(searchTerm));
-    return Promise.resolve(this.#select((entry) => entry.intentId !== null && wanted.has(entry.intentId)));
+    return this.#readPages((entry) => entry.intentId !== null && wanted.has(entry.intentId), read);
   }
 
   count(): Promise<ReadonlyMap<string, number>> {
@@ -136,6 +133,12 @@ export class MemoryHistory implements History {
   }
 
   close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  #readPages(wanted: (entry: HistoryEntry) => boolean, read: (page: readonly HistoryEntry[]) => void): Promise<void> {
+    const found = this.#select(wanted);
+    for (let from = 0; from < found.length; from += ENTRIES_PER_PAGE) read(found.slice(from, from + ENTRIES_PER_PAGE));
     return Promise.resolve();
   }
 

@@ -1,5 +1,4 @@
 import { TOPICS } from '#contracts';
-import type { ChainEvent } from '#domain';
 import { appendToChains } from './chain-append.js';
 import { readChain } from './chain-events.js';
 import type {
@@ -9,10 +8,12 @@ import type {
   HistoryStream,
   PartitionRun,
   Position,
+  RecordedChain,
   RecordedMessage,
   StoredPositions,
 } from './history.js';
 import { byPosition, storedPositions } from './history-order.js';
+import { ENTRIES_PER_PAGE } from './history-reading.js';
 import { APPEND_ORDER, openRows, ROW_COLUMNS, type HistoryRow } from './history-rows.js';
 import { PostgresReading } from './postgres-reading.js';
 import { RecordConnection } from './record-connection.js';
@@ -39,7 +40,10 @@ function monthOf(ms: number): string {
  */
 export class PostgresHistory implements History {
   readonly #record: RecordConnection;
-  readonly #reading = new PostgresReading((sql, parameters) => this.#entries(sql, parameters));
+  readonly #reading = new PostgresReading(
+    (sql, parameters) => this.#entries(sql, parameters),
+    (sql, parameters, read) => this.#allEntries(sql, parameters, read),
+  );
   /** Months for which there is a partition, `2026-11`. */
   readonly #months = new Set<string>();
 
@@ -99,13 +103,10 @@ export class PostgresHistory implements History {
     );
   }
 
-  chain(chainId: string): Promise<readonly ChainEvent[]> {
+  chain(chainId: string): Promise<RecordedChain> {
     return readChain(chainId, {
-      inChain: (id) =>
-        this.#entries(`SELECT ${ROW_COLUMNS} FROM record.history WHERE chain_id = $1 ORDER BY ${APPEND_ORDER}`, [
-          searchTerm(id),
-        ]),
-      aboutIntents: (ids) => this.aboutIntents(ids),
+      inChain: (wanted, read) => this.#reading.inChain(wanted, read),
+      aboutIntents: (ids, read) => this.aboutIntents(ids, read),
     });
   }
 
@@ -121,8 +122,8 @@ export class PostgresHistory implements History {
     return this.#reading.at(positions);
   }
 
-  aboutIntents(intentIds: readonly string[]): Promise<readonly HistoryEntry[]> {
-    return this.#reading.aboutIntents(intentIds);
+  aboutIntents(intentIds: readonly string[], read: (page: readonly HistoryEntry[]) => void): Promise<void> {
+    return this.#reading.aboutIntents(intentIds, read);
   }
 
   async count(): Promise<ReadonlyMap<string, number>> {
@@ -152,6 +153,22 @@ export class PostgresHistory implements History {
   async #entries(sql: string, parameters: readonly unknown[]): Promise<readonly HistoryEntry[]> {
     const rows = await this.#record.query<HistoryRow>(sql, parameters);
     return openRows(rows, this.#record.intentKeys, this.#record.query);
+  }
+
+  /** The result of one statement, as it is at one moment, page by page. */
+  #allEntries(
+    sql: string,
+    parameters: readonly unknown[],
+    read: (page: readonly HistoryEntry[]) => void,
+  ): Promise<void> {
+    return this.#record.snapshot(async (query) => {
+      await query(`DECLARE found NO SCROLL CURSOR FOR ${sql}`, parameters);
+      for (;;) {
+        const rows = await query<HistoryRow>(`FETCH ${String(ENTRIES_PER_PAGE)} FROM found`, []);
+        if (rows.length > 0) read(await openRows(rows, this.#record.intentKeys, query));
+        if (rows.length < ENTRIES_PER_PAGE) return;
+      }
+    });
   }
 
   async #ensureMonths(messages: readonly { readonly appendTime: number }[]): Promise<void> {

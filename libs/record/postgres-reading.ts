@@ -6,6 +6,13 @@ import { searchTerm } from './search-terms.js';
 /** Reads rows of `record.history` with one statement, opened. */
 export type EntriesQuery = (sql: string, parameters: readonly unknown[]) => Promise<readonly HistoryEntry[]>;
 
+/** The same page by page, however many rows there are. */
+export type AllEntriesQuery = (
+  sql: string,
+  parameters: readonly unknown[],
+  read: (page: readonly HistoryEntry[]) => void,
+) => Promise<void>;
+
 const streamWhere = (agent: string): string => `
   SELECT ${ROW_COLUMNS} FROM record.history
   WHERE gap_until IS NULL AND topic = ANY($1::text[]) AND append_time >= $2 AND append_time < $3 AND ${agent}
@@ -25,15 +32,23 @@ const AT = `
   WHERE gap_until IS NULL AND (topic, "partition", "offset") IN (
     SELECT * FROM unnest($1::text[], $2::integer[], $3::bigint[]))`;
 
-const ABOUT_INTENTS = `
-  SELECT ${ROW_COLUMNS} FROM record.history WHERE intent_id = ANY($1::text[]) ORDER BY ${APPEND_ORDER}`;
+/** Found by the term's index and then sorted: never by going through all of history in its order. */
+const allWhere = (condition: string): string => `
+  SELECT * FROM (SELECT ${ROW_COLUMNS} FROM record.history WHERE ${condition} OFFSET 0) AS found
+  ORDER BY ${APPEND_ORDER}`;
+
+const ABOUT_INTENTS = allWhere('intent_id = ANY($1::text[])');
+const IN_CHAIN = allWhere('chain_id = $1::text');
 
 const BEGINNING = new Date(0);
 const END = new Date(8_640_000_000_000_000 / 10);
 
 /** Bulk reading of `record.history`: every page is one statement along an index. */
 export class PostgresReading implements HistoryReading {
-  constructor(private readonly query: EntriesQuery) {}
+  constructor(
+    private readonly query: EntriesQuery,
+    private readonly queryAll: AllEntriesQuery,
+  ) {}
 
   stream({ topics, from, to, agentId, after }: HistoryStream): AsyncIterable<readonly HistoryEntry[]> {
     const selection = [
@@ -72,7 +87,22 @@ export class PostgresReading implements HistoryReading {
     ]);
   }
 
-  aboutIntents(intentIds: readonly string[]): Promise<readonly HistoryEntry[]> {
-    return this.query(ABOUT_INTENTS, [intentIds.map(searchTerm)]);
+  aboutIntents(intentIds: readonly string[], read: (page: readonly HistoryEntry[]) => void): Promise<void> {
+    return this.#all(ABOUT_INTENTS, [intentIds.map(searchTerm)], read);
+  }
+
+  inChain(chainId: string, read: (page: readonly HistoryEntry[]) => void): Promise<void> {
+    return this.#all(IN_CHAIN, [searchTerm(chainId)], read);
+  }
+
+  /** Almost always there is little: that takes one statement. */
+  async #all(
+    sql: string,
+    parameters: readonly unknown[],
+    read: (page: readonly HistoryEntry[]) => void,
+  ): Promise<void> {
+    const few = await this.query(`${sql} LIMIT ${String(ENTRIES_PER_PAGE + 1)}`, parameters);
+    if (few.length > ENTRIES_PER_PAGE) await this.queryAll(sql, parameters, read);
+    else if (few.length > 0) read(few);
   }
 }

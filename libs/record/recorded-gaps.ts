@@ -1,7 +1,7 @@
 import { TOPICS } from '#contracts';
-import { gapsIn, type Gap } from '#domain';
-import { chainEventsOf } from './chain-events.js';
-import type { HistoryEntry, HistoryReading, HistoryStream, Position } from './history.js';
+import { Reconciliation, type Gap } from '#domain';
+import { chainEventOf } from './chain-events.js';
+import type { HistoryReading, HistoryStream, Position } from './history.js';
 
 /** The topics whose events must add up. */
 export const RECONCILED_TOPICS = [
@@ -10,49 +10,65 @@ export const RECONCILED_TOPICS = [
   TOPICS.agentOutcomes.name,
 ] as const;
 
+/** More entries about one intent than an honest agent causes. */
+const CROWD = 64;
+
+/** Where an event lies and what it is about: an entry, or a gap. */
+export type AboutIntent = Position & { readonly intentId: string | null };
+
+type GapsByPlace = ReadonlyMap<string, readonly Gap[]>;
+
 function placeOf({ topic, partition, offset }: Position): string {
-  return `${topic}\n${partition}\n${offset}`;
+  return `${topic}\n${String(partition)}\n${String(offset)}`;
 }
 
-/**
- * The gaps whose event is among these entries, looked up in all of the record. `now`: up to when the record is
- * complete, ms since the epoch.
- */
-export async function gapsAmong(
-  history: HistoryReading,
-  entries: readonly HistoryEntry[],
-  now: number,
-): Promise<readonly Gap[]> {
-  const intentIds = [...new Set(entries.flatMap(({ intentId }) => intentId ?? []))];
-  if (intentIds.length === 0) return [];
-  const mine = new Set(entries.map(placeOf));
-  return gapsAbout(await history.aboutIntents(intentIds), now).filter((gap) => mine.has(placeOf(gap)));
+/** Finds gaps as they stand at one moment. `now`: up to when the record is complete, ms since the epoch. */
+export class GapLookUp {
+  /**
+   * The gaps of ids that are used so often that they are on many pages: everything about them is read once, not for
+   * each of these pages.
+   */
+  readonly #crowded = new Map<string, GapsByPlace>();
+
+  constructor(
+    private readonly history: Pick<HistoryReading, 'aboutIntents'>,
+    private readonly now: number,
+  ) {}
+
+  /** The gaps whose event lies at one of these places, in the order of these, looked up in all of the record. */
+  async at(places: readonly AboutIntent[]): Promise<readonly Gap[]> {
+    const intentIds = [...new Set(places.flatMap(({ intentId }) => intentId ?? []))];
+    const gaps = await this.#gapsOf(intentIds.filter((id) => !this.#crowded.has(id)));
+    const wanted = new Map(places.map((place) => [placeOf(place), place.intentId]));
+    return [...wanted].flatMap(([place, id]) => (this.#crowded.get(id ?? '') ?? gaps).get(place) ?? []);
+  }
+
+  async #gapsOf(intentIds: readonly string[]): Promise<GapsByPlace> {
+    if (intentIds.length === 0) return new Map();
+    const reconciliation = new Reconciliation();
+    const entries = new Map<string, number>();
+    await this.history.aboutIntents(intentIds, (page) => {
+      for (const entry of page) {
+        entries.set(entry.intentId ?? '', (entries.get(entry.intentId ?? '') ?? 0) + 1);
+        const event = chainEventOf(entry);
+        if (event !== undefined) reconciliation.add(event);
+      }
+    });
+    const gaps = reconciliation.gaps(this.now);
+    const byIntent = Map.groupBy(gaps, ({ intentId }) => intentId);
+    for (const [id, count] of entries) {
+      if (count >= CROWD) this.#crowded.set(id, Map.groupBy(byIntent.get(id) ?? [], placeOf));
+    }
+    return Map.groupBy(gaps, placeOf);
+  }
 }
 
-/** The gaps of some intents. `about`: everything the record holds about them; `now` as in {@link gapsAmong}. */
-export function gapsAbout(about: readonly HistoryEntry[], now: number): readonly Gap[] {
-  const reported = new Set(about.filter(isErasedReport).map(identityOf));
-  return gapsIn(chainEventsOf(about), now).filter(
-    (gap) => gap.kind !== 'allow-without-outcome' || !reported.has(identityOf(gap)),
-  );
-}
-
-/** An agent did report, and what it said was erased: that is no silence of its own. */
-function isErasedReport({ topic, erased, agentId, key }: HistoryEntry): boolean {
-  return erased === true && topic === TOPICS.agentOutcomes.name && key?.toString('utf8') === agentId;
-}
-
-function identityOf({ agentId, intentId }: Pick<HistoryEntry, 'agentId' | 'intentId'>): string {
-  return `${agentId ?? ''}\n${intentId ?? ''}`;
-}
-
-/** Every gap of a stretch of the record, in append order, page by page, in constant memory. */
+/** Every gap of a stretch of the record, in append order, page by page. `now` as in {@link GapLookUp}. */
 export async function* recordedGaps(
   history: HistoryReading,
   selection: Omit<HistoryStream, 'topics'>,
   now: number,
 ): AsyncGenerator<readonly Gap[]> {
-  for await (const page of history.stream({ ...selection, topics: RECONCILED_TOPICS })) {
-    yield await gapsAmong(history, page, now);
-  }
+  const lookUp = new GapLookUp(history, now);
+  for await (const page of history.stream({ ...selection, topics: RECONCILED_TOPICS })) yield await lookUp.at(page);
 }

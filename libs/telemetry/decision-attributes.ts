@@ -19,13 +19,13 @@ export interface SpanEvent {
 
 /**
  * What every span about an intent says of it: enough to find it by agent and chain. No parameters and no persons: a
- * trace store erases nothing on request.
+ * trace store erases nothing on request. No digest: the record has lost the content before it was judged.
  */
 export function intentAttributes(
   intent: Pick<Intent, 'agentId' | 'intentId' | 'chainId' | 'cause'> & {
     readonly action: Pick<Intent['action'], 'type' | 'target'>;
   },
-  actionDigest: string,
+  actionDigest: string | null,
   round: number,
 ): Attributes {
   const { agentId, intentId, action, cause } = intent;
@@ -37,7 +37,7 @@ export function intentAttributes(
     [NAMES.round.name]: round,
     [NAMES.actionType.name]: action.type,
     [NAMES.actionTarget.name]: action.target,
-    [NAMES.actionDigest.name]: actionDigest,
+    ...(actionDigest === null ? {} : { [NAMES.actionDigest.name]: actionDigest }),
     ...(cause ? { [NAMES.causeIntentId.name]: cause.intentId } : {}),
   };
 }

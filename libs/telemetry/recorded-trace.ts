@@ -61,30 +61,38 @@ export function recordedTrace(tree: ChainTree): RecordedTrace {
       .digest('hex')
       .slice(0, length);
   const spanId = (...parts: readonly (string | number)[]): string => id(16, ...parts);
-  const turnOf = (action: Pick<ChainAction, 'agentId' | 'intentId'>, digest: string): string =>
-    spanId('turn', action.agentId, action.intentId, digest);
+  const turnOf = (action: Pick<ChainAction, 'agentId' | 'intentId'>, digest: string | null): string =>
+    spanId('turn', action.agentId, action.intentId, digest ?? 'erased');
   const executionOf = ({ agentId, intentId, action }: ChainAction): string =>
-    spanId('execution', agentId, intentId, action.digest);
+    spanId('execution', agentId, intentId, action.digest ?? 'erased');
+
+  const byIntent = new Map<string, ChainAction>();
+  for (const action of actions) {
+    const name = `${action.agentId}\n${action.intentId}`;
+    if (!byIntent.has(name)) byIntent.set(name, action);
+  }
 
   function parentOf({ cause, depth }: ChainAction): string | undefined {
     // a claimed cause that cannot lie above it leads nowhere
     if (cause === null || depth === 0) return undefined;
-    const causing = actions.find(({ agentId, intentId }) => agentId === cause.agentId && intentId === cause.intentId);
+    const causing = byIntent.get(`${cause.agentId}\n${cause.intentId}`);
     if (causing === undefined) return undefined;
     return causing.reports.length > 0 ? executionOf(causing) : turnOf(causing, causing.action.digest);
   }
 
   function spansOf(action: ChainAction): RecordedSpan[] {
     const { agentId, intentId, decisions, reports, cause } = action;
+    const digest = action.action.digest ?? 'erased';
     const first = Math.min(...timesOf(action));
     const last = Math.max(...timesOf(action));
     const turn = turnOf(action, action.action.digest);
     const said = (round: number): Attributes => ({
       [NAMES.fromRecord.name]: true,
+      ...(action.erased ? { [NAMES.contentErased.name]: true } : {}),
       ...intentAttributes({ agentId, intentId, chainId, action: action.action, cause }, action.action.digest, round),
     });
     const plain = { status: UNSET, events: [], links: [] };
-    const sending = spanId('intent', agentId, intentId, action.action.digest);
+    const sending = spanId('intent', agentId, intentId, digest);
     const spans: RecordedSpan[] = [
       {
         ...plain,
@@ -184,7 +192,7 @@ export function recordedTrace(tree: ChainTree): RecordedTrace {
             ? []
             : [spanId('decision', authorising.topic, authorising.partition, authorising.offset)],
       },
-      ...reports.map(({ topic, partition, offset, appendTime, decisionId, status }) => ({
+      ...reports.map(({ topic, partition, offset, appendTime, decisionId, status, erased }) => ({
         service: action.agentId,
         name: SPANS.sendOutcome.name,
         kind: SPANS.sendOutcome.kind,
@@ -194,7 +202,8 @@ export function recordedTrace(tree: ChainTree): RecordedTrace {
         ended: appendTime,
         attributes: {
           ...said(round),
-          [NAMES.decisionId.name]: decisionId,
+          ...(decisionId === null ? {} : { [NAMES.decisionId.name]: decisionId }),
+          ...(erased ? { [NAMES.contentErased.name]: true } : {}),
           [NAMES.outcomeStatus.name]: status,
           ...messageAttributes('send', { topic, partition, offset }),
         },

@@ -174,6 +174,12 @@ export const ATTRIBUTES = {
     from: 'Remit',
     means: 'The span was written afterwards, from the record.',
   },
+  contentErased: {
+    name: 'remit.content_erased',
+    type: 'boolean',
+    from: 'Remit',
+    means: 'Of a span from the record: what the agent said was erased; this is what is left of it.',
+  },
   system: { name: 'messaging.system', type: 'string', from: MESSAGING, means: '`kafka`.' },
   operation: {
     name: 'messaging.operation.name',

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { EVENTS, sha256, TOPICS, writeEvent } from '#contracts';
 import {
   actionDigestOf,
+  chainIdOf,
   decisionIdOf,
   layerSchema,
   outcomeSchema,
@@ -9,6 +10,7 @@ import {
   type AppendedAt,
   type Cause,
   type ChainEvent,
+  type ReadableChainEvent,
 } from '#domain';
 
 const common = {
@@ -72,7 +74,7 @@ interface Spoken {
 }
 
 /** Plays a script into the events that the record would hold. Decisions and reports are about the last such intent. */
-export function eventsOfScript(script: ChainScript): ChainEvent[] {
+export function eventsOfScript(script: ChainScript): ReadableChainEvent[] {
   const ends = new Map<string, number>();
   const spoken = new Map<string, Spoken>();
   const place = (topic: string, agentId: string, at: number): AppendedAt => {
@@ -81,7 +83,7 @@ export function eventsOfScript(script: ChainScript): ChainEvent[] {
     ends.set(`${topic}/${String(partition)}`, end + 1);
     return { topic, partition, offset: end, appendTime: SCRIPT_START + at };
   };
-  return script.events.flatMap((line): ChainEvent[] => {
+  return script.events.flatMap((line): ReadableChainEvent[] => {
     const name =
       'intent' in line ? line.intent : 'lost' in line ? line.lost : 'decision' in line ? line.decision : line.report;
     const before = spoken.get(name);
@@ -184,10 +186,25 @@ function causingAgent(script: ChainScript, name: string): string {
   return 'nobody';
 }
 
+/** What erasing these intents leaves of the events. */
+export function erasedIn(events: readonly ReadableChainEvent[], intentIds: readonly string[]): ChainEvent[] {
+  return events.map((event): ChainEvent => {
+    if (event.kind === 'decision') return event;
+    const { topic, partition, offset, appendTime } = event;
+    const of = event.kind === 'intent' ? event.intent : event.report;
+    const { agentId, intentId } = of;
+    if (!intentIds.includes(intentId)) return event;
+    const left = { topic, partition, offset, appendTime, agentId, intentId, chainId: chainIdOf(of) };
+    if (event.kind === 'report') return { ...left, kind: 'erased-report', status: event.report.status };
+    const { type, target } = event.intent.action;
+    return { ...left, kind: 'erased-intent', action: { type, target } };
+  });
+}
+
 const DECLARATIONS = { intent: EVENTS.intent, decision: EVENTS.decision, report: EVENTS.outcome };
 
 /** The message that holds an event. */
-export function messageOfChainEvent(event: ChainEvent) {
+export function messageOfChainEvent(event: ReadableChainEvent) {
   const data = event.kind === 'intent' ? event.intent : event.kind === 'decision' ? event.decision : event.report;
   const { topic, partition, offset, appendTime } = event;
   const id = `${topic}-${String(partition)}-${String(offset)}`;

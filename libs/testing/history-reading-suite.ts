@@ -136,12 +136,52 @@ export const HISTORY_READING_PROMISES: readonly {
         ],
       });
       await history.append(eventsOfScript(script).map(messageOfChainEvent));
-      deepStrictEqual(placesOf(await history.aboutIntents([intentIdNamed('read'), 'no such intent'])), [
+      const about = async (ids: readonly string[]): Promise<string[]> => {
+        const found: HistoryEntry[] = [];
+        await history.aboutIntents(ids, (page) => {
+          strictEqual(page.length > 0, true, 'no page is empty');
+          found.push(...page);
+        });
+        return placesOf(found);
+      };
+      deepStrictEqual(await about([intentIdNamed('read'), 'no such intent']), [
         'agent.actions/0/0',
         'agent.decisions/0/0',
         'agent.outcomes/0/0',
       ]);
-      deepStrictEqual(await history.aboutIntents([]), []);
+      deepStrictEqual(await about([]), []);
+    },
+  },
+  {
+    promise: 'of an id that was used any number of times everything is found, in order, a page at a time',
+    async keptBy(history) {
+      const [intent, other] = eventsOfScript(
+        chainScriptSchema.parse({
+          agents: ['reader'],
+          events: [
+            { intent: 'read', agent: 'reader', at: 0 },
+            { intent: 'other', agent: 'reader', at: 5 },
+          ],
+        }),
+      ).map(messageOfChainEvent);
+      if (intent === undefined || other === undefined) throw new Error('no intents');
+      const times = 1300;
+      const sent = Array.from({ length: times }, (_, offset) => ({
+        ...(offset === 700 ? other : intent),
+        offset,
+        appendTime: SCRIPT_START + Math.floor(offset / 3),
+      }));
+      await history.append(sent);
+      const pages: (readonly HistoryEntry[])[] = [];
+      await history.aboutIntents([intentIdNamed('read')], (page) => void pages.push(page));
+      deepStrictEqual(
+        pages.map(({ length }) => length),
+        [500, 500, 299],
+      );
+      deepStrictEqual(
+        placesOf(pages.flat()),
+        sent.filter(({ offset }) => offset !== 700).map(({ offset }) => `agent.actions/0/${String(offset)}`),
+      );
     },
   },
 ];

@@ -136,7 +136,7 @@ export const HISTORY_PROMISES: readonly HistoryPromise[] = [
       deepStrictEqual(await history.search({ limit: 10 }), []);
       deepStrictEqual([...(await history.positions())], []);
       deepStrictEqual([...(await history.count())], []);
-      deepStrictEqual(await history.chain('payroll'), []);
+      deepStrictEqual(await history.chain('payroll'), { events: [], leftOut: 0 });
       await history.ping();
     },
   },
@@ -217,7 +217,7 @@ export const HISTORY_PROMISES: readonly HistoryPromise[] = [
         for (const term of ['agentId', 'chainId', 'actionType', 'target'] as const) {
           deepStrictEqual(await found(history, { [term]: text }), places, `${term} ${text.slice(0, 20)}`);
         }
-        deepStrictEqual(await history.chain(text), []);
+        deepStrictEqual((await history.chain(text)).events, []);
       }
     },
   },
@@ -347,10 +347,37 @@ export const HISTORY_PROMISES: readonly HistoryPromise[] = [
       );
       await history.append(events.map(messageOfChainEvent));
       deepStrictEqual(
-        await history.chain('payroll'),
+        (await history.chain('payroll')).events,
         events.filter((event) => event.kind !== 'intent' || event.intent.intentId !== intentIdNamed('unrelated')),
       );
-      deepStrictEqual(await history.chain('no such chain'), []);
+      deepStrictEqual((await history.chain('no such chain')).events, []);
+    },
+  },
+  {
+    promise: 'of a chain too long to be shown whole, the first 10,000 events come, and how many more there are is said',
+    async keptBy(history) {
+      const length = 10_000;
+      const messages = eventsOfScript(
+        chainScriptSchema.parse({
+          chain: 'endless',
+          agents: ['reader'],
+          events: Array.from({ length: length + 7 }, (_, at) => ({
+            decision: `action ${String(at)}`,
+            agent: 'reader',
+            outcome: 'deny',
+            at,
+          })),
+        }),
+      ).map(messageOfChainEvent);
+      const [first] = messages;
+      if (first === undefined) throw new Error('no message');
+      // What says the same again takes no room.
+      const repeats = Array.from({ length: 600 }, (_, offset) => ({ ...first, offset }));
+      const others = messages.slice(1).map((one) => ({ ...one, offset: one.offset + repeats.length }));
+      await history.append([...repeats, ...others]);
+      const { events, leftOut } = await history.chain('endless');
+      deepStrictEqual([events.length, leftOut], [length, 7]);
+      deepStrictEqual([events[0]?.offset, events[1]?.offset, events.at(-1)?.offset], [0, 601, 600 + length - 1]);
     },
   },
   {
@@ -364,7 +391,7 @@ export const HISTORY_PROMISES: readonly HistoryPromise[] = [
         })),
       );
       deepStrictEqual(
-        await history.chain('payroll'),
+        (await history.chain('payroll')).events,
         events.filter(({ kind }) => kind === 'decision'),
       );
     },

@@ -5,6 +5,7 @@ export * from './backends.js';
 export * from './event-store-suite.js';
 export * from './exposition.js';
 export * from './running-system.js';
+export * from './counting-reads.js';
 export * from './history-suite.js';
 export * from './history-reading-suite.js';
 export * from './decider-specification.js';

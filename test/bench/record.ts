@@ -306,7 +306,7 @@ async function lookUpChains({ history }: World, stored: number): Promise<number>
   for (let i = 0; i < LOOK_UPS; i += 1) {
     const chain = Math.floor(((i + 0.5) / LOOK_UPS) * (stored / 2 / CHAIN_LENGTH));
     const started = performance.now();
-    const events = await history.chain(`chain-${String(chain)}`);
+    const { events } = await history.chain(`chain-${String(chain)}`);
     took.push(performance.now() - started);
     if (events.length === 0) throw new Error('a chain is not found');
   }

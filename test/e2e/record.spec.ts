@@ -59,12 +59,16 @@ function environment(): Record<string, string> {
 
 /** The command line tool, as a person beside the system runs it. */
 function remit(...args: string[]): { status: number | null; stdout: string } {
+  return remitOn(database, ...args);
+}
+
+function remitOn({ url }: OwnDatabase, ...args: string[]): { status: number | null; stdout: string } {
   const { status, stdout, stderr } = spawnSync(process.execPath, [join(ROOT, 'dist/apps/cli/main.js'), ...args], {
     cwd: folder,
     encoding: 'utf8',
     env: {
       KAFKA_BROKERS: broker.address,
-      DATABASE_URL: database.url,
+      DATABASE_URL: url,
       REMIT_DOOR_URL: `http://127.0.0.1:${String(app.port)}`,
       ...environment(),
     },
@@ -117,6 +121,35 @@ describe('the record of a running system', () => {
     );
     expect(stdout).toContain('Nobody has touched');
     expect(status).toBe(0);
+  });
+
+  it('keeps every checkpoint in that file, also those that somebody signs at a terminal', () => {
+    const { status, stdout } = remit('audit', 'checkpoint');
+    expect(status).toBe(0);
+    const kept = readFileSync(join(folder, 'keys/checkpoints.jsonl'), 'utf8');
+    expect(kept).toContain(stdout);
+    // the audit process goes on behind it: each epoch is there once
+    const { epoch } = (JSON.parse(stdout) as { body: { epoch: number } }).body;
+    const epochs = kept
+      .trimEnd()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as { body: { epoch: number } }).body.epoch);
+    expect(epochs.slice(0, epoch)).toEqual(Array.from({ length: epoch }, (_, i) => i + 1));
+  });
+
+  it('says what was in force, and that it is not all of it where the record is behind the log', async () => {
+    const whole = remit('at', 'now', 'charter');
+    expect(whole.stdout).toContain('CharterActivated');
+    expect(whole.stdout).not.toContain('behind the log');
+    const behind = await createOwnDatabase();
+    try {
+      const { status, stdout } = remitOn(behind, 'at', 'now', 'charter');
+      expect(status).toBe(0);
+      expect(stdout).toContain('No charter was in force');
+      expect(stdout).toMatch(/the record is \d+ messages? of charter and permission events behind the log/);
+    } finally {
+      await behind.drop();
+    }
   });
 
   it('is searched page by page, and names the account that searched it', async () => {

@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { EVENTS, sha256, TOPICS, writeEvent } from '#contracts';
-import { checkCharter, foldChain, type Gap } from '#domain';
+import { checkCharter, foldChain, renderChain, type Gap } from '#domain';
 import {
+  ENTRIES_PER_PAGE,
   exportEverything,
   exportSelection,
   PostgresHistory,
@@ -20,7 +21,7 @@ import {
   type RecordDatabaseOptions,
   type RecordedMessage,
 } from '#record';
-import { chainScriptSchema, eventsOfScript, intentIdNamed, messageOfChainEvent } from '#testing';
+import { chainScriptSchema, countingReads, eventsOfScript, intentIdNamed, messageOfChainEvent } from '#testing';
 import { asIntruder, createOwnDatabase, emptyRecord, type OwnDatabase } from './own-database.js';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -88,6 +89,15 @@ function chainMessages(person: string): RecordedMessage[] {
             },
           }
         : event,
+    ),
+  );
+}
+
+/** The same without the parameter: as the script's decisions decided it. */
+function decidedMessages(person: string): RecordedMessage[] {
+  return eventsOfScript(script).map((event) =>
+    messageOfChainEvent(
+      event.kind === 'intent' ? { ...event, intent: { ...event.intent, onBehalfOf: person } } : event,
     ),
   );
 }
@@ -218,13 +228,40 @@ describe('erasure', () => {
         ['agent.actions', true, true],
         ['agent.decisions', false, false],
       ]);
-      const tree = foldChain('payroll', await fresh.chain('payroll'));
+      const tree = foldChain('payroll', (await fresh.chain('payroll')).events);
       expect(tree.actions.map(({ outcome }) => outcome)).toEqual(['allow', 'deny']);
     } finally {
       await fresh.close();
     }
     expect(await record.verify(publicKey)).toMatchObject({ faults: [], proven: 5 });
     expect(await keeping.erase({ of: 'person', person: 'maria@shop.example' }, announce)).toMatchObject({ keys: 0 });
+  });
+
+  it('changes no gap, and an id used very often is reconciled from PostgreSQL page by page', async () => {
+    const [intent, ...others] = decidedMessages('maria@shop.example');
+    if (intent === undefined) throw new Error('no intent');
+    // The same again, after everything else.
+    const again = Array.from({ length: 1200 }, (_one, offset) => ({ ...intent, offset: 1 + offset }));
+    await history.append([intent, ...others, ...again]);
+    const found = async (of: PostgresHistory): Promise<(readonly [string, string])[]> => {
+      const gaps: Gap[] = [];
+      for await (const page of recordedGaps(of, {}, START * 2)) gaps.push(...page);
+      return gaps.map(({ kind, agentId }) => [kind, agentId]);
+    };
+    const counted = countingReads(history);
+    expect(await found(history)).toEqual([]);
+    expect(counted).toEqual({ entries: 1200 + 5, atOnce: ENTRIES_PER_PAGE });
+    const { events, leftOut } = await history.chain('payroll');
+    expect([events.length, leftOut]).toEqual([5, 0]);
+    await keeping.erase({ of: 'person', person: 'maria@shop.example' }, announce);
+    const fresh = new PostgresHistory(options);
+    try {
+      expect(await found(fresh)).toEqual([]);
+      const [read] = foldChain('payroll', (await fresh.chain('payroll')).events).actions;
+      expect(read).toMatchObject({ erased: true, idReused: null, outcome: 'allow', reports: [{ status: 'executed' }] });
+    } finally {
+      await fresh.close();
+    }
   });
 
   it('does not make an agent silent that had reported', async () => {
@@ -255,6 +292,36 @@ describe('erasure', () => {
     expect(await keeping.erase({ of: 'agent', agentId: 'reader' }, announce)).toMatchObject({ keys: 1, values: 2 });
     const left = await database.query('SELECT count(*)::int AS keys FROM record.key_person');
     expect(left).toEqual([{ keys: 0 }]);
+  });
+
+  it.each([
+    ['an intent', { of: 'intent', intentId: intentIdNamed('read') }, [true, false]],
+    ['an agent', { of: 'agent', agentId: 'reader' }, [true, false]],
+    ['a person', { of: 'person', person: 'maria@shop.example' }, [true, true]],
+  ] as const)('of %s puts no agent of a chain in a worse or a better light', async (_, what, erased) => {
+    await history.append(decidedMessages('maria@shop.example'));
+    const treeOf = async (of: PostgresHistory) => foldChain('payroll', (await of.chain('payroll')).events);
+    const told = ({ actions }: Awaited<ReturnType<typeof treeOf>>) =>
+      actions.map(({ agentId, action, appendTime, cause, upstream, idReused, outcome, reports }) => ({
+        ...{ agentId, action, appendTime, cause, upstream, idReused, outcome },
+        reports: reports.map(({ status, appendTime: at }) => [status, at]),
+      }));
+    const before = await treeOf(history);
+    expect(before.actions.map(({ erased: isErased }) => isErased)).toEqual([false, false]);
+    await keeping.erase(what, announce);
+    const fresh = new PostgresHistory(options);
+    try {
+      const after = await treeOf(fresh);
+      expect(told(after)).toEqual(told(before));
+      expect(after.actions.map(({ erased: isErased }) => isErased)).toEqual(erased);
+      expect(after.actions[0]?.reports).toMatchObject([{ status: 'executed', erased: true, asDecided: null }]);
+      expect(after.actions[1]).toMatchObject({ cause: { standing: 'proven' }, upstream: { proven: true } });
+      expect(renderChain(after)).toContain('content erased');
+      expect(renderChain(after)).not.toContain('CLAIMED');
+      expect(renderChain(after)).not.toContain('does not hold');
+    } finally {
+      await fresh.close();
+    }
   });
 
   it('that cannot be put on record does not happen', async () => {

@@ -79,7 +79,7 @@ describe('a chain through five services, in a real Jaeger', () => {
   const chainOf = (story: string): string => played.find((step) => step.story === story)?.chainId ?? '';
 
   async function recorded(chainId: string): Promise<ChainTree> {
-    return foldChain(chainId, await history.chain(chainId));
+    return foldChain(chainId, (await history.chain(chainId)).events);
   }
 
   /** The chain's traces, whole: what Jaeger finds by the chain's id, once nothing of it is missing. */

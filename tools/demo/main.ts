@@ -52,7 +52,7 @@ async function demo(json: boolean): Promise<boolean> {
       const chainId = played.find((step) => step.story === 'who is responsible?')?.chainId;
       if (chainId !== undefined) {
         process.stdout.write(`Who is responsible? \`remit chain ${chainId}\`, from the record:\n\n`);
-        const events = await history.chain(chainId);
+        const { events } = await history.chain(chainId);
         const tree = foldChain(chainId, events, await readChainEvidence(history, events));
         process.stdout.write(`${renderChain(tree)}\n\n`);
       }

@@ -70,6 +70,7 @@ const evidence: ChainEvidence = {
     },
   ],
   orders: [],
+  erased: new Set(),
 };
 
 const tree = foldChain('incident', eventsOfScript(script).map(withHoldings), evidence);
@@ -88,6 +89,7 @@ describe('who had which authority in a chain', () => {
             permission: 'vault_access',
             by: 'grant',
             grantId: 'g-1',
+            erased: false,
             grant: {
               grantedBy: 'sam',
               approvedBy: ['sam', 'olga'],
@@ -98,7 +100,7 @@ describe('who had which authority in a chain', () => {
               breakGlass: true,
             },
           },
-          { permission: 'second', by: 'grant', grantId: 'g-lost', grant: null },
+          { permission: 'second', by: 'grant', grantId: 'g-lost', grant: null, erased: false },
         ],
       },
       { scope: null, permissions: [] },
@@ -179,6 +181,25 @@ describe('who ended what an action needed', () => {
         { ...rejection, event: 'PermissionRequestCancelled', reason: 'no need' },
       ]),
     ).toEqual(['cancelled by olga@bank.example at 2026-01-05T08:59:00.000Z: no need']);
+  });
+
+  it('is told as erased, or never recorded, where events of that agent were erased', () => {
+    const of = (agents: readonly string[]): string => {
+      const facts = { suspension: { version: 5 } };
+      const events = eventsOfScript(script)
+        .map(withHoldings)
+        .map((event) =>
+          event.kind === 'decision' && event.decision.agentId === 'remediation'
+            ? { ...event, decision: { ...event.decision, verdicts: [{ layer, findings: [], passed: [], facts }] } }
+            : event,
+        );
+      return renderChain(foldChain('incident', events, { ...evidence, grants: [], erased: new Set(agents) }));
+    };
+    expect(of(['diagnosis', 'remediation'])).toContain(
+      'grant g-1 of vault_access, which was erased, or never recorded',
+    );
+    expect(of(['diagnosis', 'remediation'])).toContain('suspended by an order that was erased, or never recorded');
+    expect(of(['triage'])).not.toContain('erased');
   });
 
   it('is told as unknown when the record no longer tells, and not at all when nobody did it', () => {

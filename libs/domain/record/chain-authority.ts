@@ -23,7 +23,10 @@ export interface GrantBehind {
   readonly breakGlass: boolean;
 }
 
-/** A permission that a decision rested on. `grant: null`: the record does not hold the grant that the decision names. */
+/**
+ * A permission that a decision rested on. `grant: null`: the record does not hold the grant that the decision names, or,
+ * with `erased`, it may be among those of this agent that were erased.
+ */
 export type AuthorityUsed =
   | { readonly permission: string; readonly by: 'charter' }
   | {
@@ -31,6 +34,7 @@ export type AuthorityUsed =
       readonly by: 'grant';
       readonly grantId: string;
       readonly grant: GrantBehind | null;
+      readonly erased: boolean;
     };
 
 /** What an agent could go by when an action of its was decided. `scope: null`: no charter known, or not in it. */
@@ -94,11 +98,15 @@ function scopeOf(agentId: string, charter: Pick<CharterDocument, 'agents'> | und
   };
 }
 
-/** The authority behind a decision: the scope by its charter, and the permissions its verdicts say they rest on. */
+/**
+ * The authority behind a decision: the scope by its charter, and the permissions its verdicts say they rest on. `erased`:
+ * some grants of this agent were.
+ */
 export function actionAuthority(
   decision: Pick<Decision, 'agentId' | 'verdicts'>,
   charter: Pick<CharterDocument, 'agents'> | undefined,
   grants: readonly PermissionGranted[],
+  erased: boolean,
 ): ActionAuthority {
   const { agentId } = decision;
   return {
@@ -106,7 +114,8 @@ export function actionAuthority(
     permissions: permissionsBehind(decision).map(({ permission, grantId }): AuthorityUsed => {
       if (grantId === undefined) return { permission, by: 'charter' };
       const granted = grants.find((grant) => grant.agentId === agentId && grant.grantId === grantId);
-      return { permission, by: 'grant', grantId, grant: granted === undefined ? null : grantBehind(granted) };
+      const grant = granted === undefined ? null : grantBehind(granted);
+      return { permission, by: 'grant', grantId, grant, erased: erased && grant === null };
     }),
   };
 }

@@ -10,6 +10,11 @@ function rendered(script: unknown): string {
 }
 
 describe('a chain on paper', () => {
+  it('counts one action as one', () => {
+    const text = rendered({ chain: 'c', agents: ['payer'], events: [{ intent: 'pay', agent: 'payer', at: 0 }] });
+    expect(text).toContain('chain c: 1 action, 1 agent\n');
+  });
+
   it('names, for a denied action, the agents behind it, what started it, and the rule that stopped it', () => {
     const text = rendered({
       chain: 'incident 4711',

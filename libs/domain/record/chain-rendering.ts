@@ -1,5 +1,5 @@
 import type { ActionAuthority, AuthorityUsed } from './chain-authority.js';
-import type { ChainAction, ChainCause, ChainDecision, ChainTree } from './chain.js';
+import type { ChainAction, ChainCause, ChainDecision, ChainReport, ChainTree } from './chain.js';
 import type { OrderBehind } from './orders-behind.js';
 
 /** Deeper branches are drawn at this depth, with their true depth beside them. */
@@ -25,8 +25,12 @@ const CLAIM_FAULTS: Record<Extract<ChainCause, { standing: 'claimed' }>['why'], 
 };
 
 function causeLine(cause: ChainCause): string {
-  const standing = cause.standing === 'proven' ? 'proven' : `CLAIMED: ${CLAIM_FAULTS[cause.why]}`;
-  return `caused by ${inertText(cause.agentId)} ${cause.intentId} (${standing})`;
+  return `caused by ${inertText(cause.agentId)} ${cause.intentId} (${standingText(cause)})`;
+}
+
+function standingText(cause: ChainCause): string {
+  if (cause.standing === 'claimed') return `CLAIMED: ${CLAIM_FAULTS[cause.why]}`;
+  return cause.standing === 'proven' ? 'proven' : 'content erased: whether it was allowed by then cannot be told';
 }
 
 function decisionLines(decision: ChainDecision): string[] {
@@ -45,8 +49,12 @@ function decisionLines(decision: ChainDecision): string[] {
   ];
 }
 
-function orderText({ what, order }: OrderBehind): string {
-  if (order === null) return `${what} by an order that the record does not hold`;
+function lackText(erased: boolean): string {
+  return erased ? 'was erased, or never recorded' : 'the record does not hold';
+}
+
+function orderText({ what, order, erased }: OrderBehind): string {
+  if (order === null) return `${what} by an order that ${lackText(erased)}`;
   return `${what} by ${inertText(order.by)} at ${order.at}: ${inertText(order.reason)}`;
 }
 
@@ -54,7 +62,7 @@ function permissionLine(used: AuthorityUsed): string {
   const permission = inertText(used.permission);
   if (used.by === 'charter') return `standing permission ${permission}, by the charter`;
   const grantId = inertText(used.grantId);
-  if (used.grant === null) return `grant ${grantId} of ${permission}, which the record does not hold`;
+  if (used.grant === null) return `grant ${grantId} of ${permission}, which ${lackText(used.erased)}`;
   const { grantedBy, approvedBy, reason, expiresAt, breakGlass } = used.grant;
   const past = breakGlass ? ', PAST THE APPROVALS' : '';
   const people = approvedBy.length === 0 ? inertText(grantedBy) : approvedBy.map(inertText).join(', ');
@@ -69,13 +77,19 @@ function authorityLines({ scope, permissions }: ActionAuthority): string[] {
   return [`scope: ${actions ?? ''} on ${systems ?? ''}${owner}`, ...lines];
 }
 
+const ERASED = 'content erased: this is what its decision says of it';
+const ERASED_UNDECIDED = 'content erased: nobody can tell its cause, trigger and person, and no decision is about it';
+
 function linesOf(action: ChainAction): string[] {
   const { agentId, intentId, cause, trigger, onBehalfOf, upstream } = action;
   const destination = action.action.destination === undefined ? '' : ` to ${inertText(action.action.destination)}`;
   const what = `${inertText(action.action.type)} on ${inertText(action.action.target)}${destination}`;
   const lines = [`${inertText(agentId)}: ${what}: ${action.outcome.toUpperCase()}`, `intent ${intentId}`];
-  if (action.idReused) lines.push('THE ID IS USED WITH OTHER CONTENT TOO');
-  if (action.appendTime === null) lines.push('the record does not hold the intent itself');
+  if (action.erased) lines.push(action.decisions.length > 0 ? ERASED : ERASED_UNDECIDED);
+  if (action.idReused === true) lines.push('THE ID IS USED WITH OTHER CONTENT TOO');
+  if (action.idReused === null)
+    lines.push('the id is used more than once; content erased: nobody can tell whether with other content');
+  if (action.appendTime === null && !action.erased) lines.push('the record does not hold the intent itself');
   if (onBehalfOf !== null) lines.push(`on behalf of ${inertText(onBehalfOf)}`);
   if (trigger !== null) {
     const id = trigger.id ? ` ${inertText(trigger.id)}` : '';
@@ -94,13 +108,16 @@ function linesOf(action: ChainAction): string[] {
   }
   lines.push(...authorityLines(action.authority));
   lines.push(...action.decisions.flatMap(decisionLines));
-  for (const report of action.reports) {
-    const took = report.msAfterDecision === null ? ' without a decision' : ` after ${report.msAfterDecision} ms`;
-    const detail = report.detail === null ? '' : `: ${inertText(report.detail)}`;
-    const differs = report.asDecided ? '' : ', NOT WHAT WAS DECIDED';
-    lines.push(`reported ${report.status}${took}${differs}${detail}`);
-  }
+  lines.push(...action.reports.map(reportLine));
   return lines;
+}
+
+function reportLine({ status, erased, msAfterDecision, asDecided, detail }: ChainReport): string {
+  const after = msAfterDecision === null ? '' : ` after ${msAfterDecision} ms`;
+  if (erased) return `reported ${status}${after} (content erased)`;
+  const took = msAfterDecision === null ? ' without a decision' : after;
+  const differs = asDecided === false ? ', NOT WHAT WAS DECIDED' : '';
+  return `reported ${status}${took}${differs}${detail === null ? '' : `: ${inertText(detail)}`}`;
 }
 
 /** For each action, whether it is the last of its siblings. */
@@ -116,10 +133,15 @@ function lastOfSiblings(actions: readonly ChainAction[]): boolean[] {
   return last;
 }
 
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
+}
+
 /** The chain as text for people, one action under its cause. Contains no character that a terminal obeys but `\n`. */
 export function renderChain(tree: ChainTree): string {
   const agents = new Set(tree.actions.map((action) => action.agentId));
-  const lines = [`chain ${inertText(tree.chainId)}: ${tree.actions.length} actions, ${agents.size} agents`];
+  const counts = `${counted(tree.actions.length, 'action')}, ${counted(agents.size, 'agent')}`;
+  const lines = [`chain ${inertText(tree.chainId)}: ${counts}`];
   const last = lastOfSiblings(tree.actions);
   const rails: string[] = [];
   tree.actions.forEach((action, i) => {

@@ -1,13 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { chainScriptSchema, eventsOfScript } from '#testing';
-import { foldChain, type ChainEvent } from './chain.js';
+import { chainScriptSchema, erasedIn, eventsOfScript, intentIdNamed } from '#testing';
+import { foldChain, type ChainAction, type ChainEvent, type ReadableChainEvent } from './chain.js';
 
 const AGENTS = ['a', 'b', 'c'];
 const NAMES = ['one', 'two', 'three', 'four', 'five'];
 
 /** Chains in which anything may claim anything as its cause. */
-const anyEvents: fc.Arbitrary<ChainEvent[]> = fc
+const anyEvents: fc.Arbitrary<ReadableChainEvent[]> = fc
   .array(
     fc.record({
       name: fc.constantFrom(...NAMES),
@@ -34,6 +34,11 @@ const anyEvents: fc.Arbitrary<ChainEvent[]> = fc
       }),
     ),
   );
+
+/** Of an erased one that was sent again nobody can tell which cause it gave first. */
+function isCertain({ erased, idReused }: ChainAction): boolean {
+  return !erased || idReused === false;
+}
 
 describe('a chain folded from the record', () => {
   it('is the same tree in whatever order and how often its events are read', () => {
@@ -88,6 +93,41 @@ describe('a chain folded from the record', () => {
           above.push(agentId);
         }
       }),
+    );
+  });
+
+  it('says nothing worse and nothing better of any agent after an erasure: what nobody can tell any more is erased', () => {
+    fc.assert(
+      fc.property(anyEvents, fc.subarray(NAMES), (events, erased) => {
+        const left = erasedIn(events, erased.map(intentIdNamed));
+        const before = foldChain('the chain', events);
+        const after = foldChain('the chain', left);
+        for (const action of after.actions) {
+          const was = before.actions.find(
+            (one) =>
+              one.agentId === action.agentId &&
+              one.intentId === action.intentId &&
+              one.action.digest === action.action.digest,
+          );
+          if (was === undefined) {
+            expect(action).toMatchObject({ erased: true, cause: null, outcome: 'undecided', decisions: [] });
+            continue;
+          }
+          expect([was.outcome, was.decisions.length]).toEqual([action.outcome, action.decisions.length]);
+          if (isCertain(action) && action.cause?.standing !== 'erased') expect(action.cause).toEqual(was.cause);
+          expect([was.idReused, null]).toContain(action.idReused);
+          if (was.appendTime !== null) expect(action.appendTime !== null || action.erased).toBe(true);
+          if (after.actions.every(isCertain) && action.upstream.proven) expect(was.upstream.proven).toBe(true);
+        }
+        const reported = (of: readonly ChainEvent[]): boolean =>
+          ['the chain', 'another']
+            .map((chain) => foldChain(chain, of))
+            .some(
+              ({ actions, strayReports }) => strayReports.length > 0 || actions.some((one) => one.reports.length > 0),
+            );
+        expect(reported(left)).toBe(reported(events));
+      }),
+      { numRuns: 500 },
     );
   });
 

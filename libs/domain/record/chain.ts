@@ -15,13 +15,26 @@ export interface AppendedAt {
   readonly appendTime: number;
 }
 
-/** What a chain is made of, as the record holds it. */
-export type ChainEvent = AppendedAt &
+/** What a chain is made of, where it can be read. */
+export type ReadableChainEvent = AppendedAt &
   (
     | { readonly kind: 'intent'; readonly intent: Intent; readonly actionDigest: string }
     | { readonly kind: 'decision'; readonly decision: Decision }
     | { readonly kind: 'report'; readonly report: OutcomeReport }
   );
+
+/** What an erasure leaves of an intent or a report: what it can be searched by. Decisions are never erased. */
+export type ErasedChainEvent = AppendedAt & {
+  readonly agentId: string;
+  readonly intentId: string;
+  readonly chainId: string;
+} & (
+    | { readonly kind: 'erased-intent'; readonly action: Pick<Intent['action'], 'type' | 'target'> }
+    | { readonly kind: 'erased-report'; readonly status: OutcomeReport['status'] }
+  );
+
+/** What a chain is made of, as the record holds it. */
+export type ChainEvent = ReadableChainEvent | ErasedChainEvent;
 
 /** What else the record holds about the authority that the actions of a chain rested on. */
 export interface ChainEvidence {
@@ -29,20 +42,23 @@ export interface ChainEvidence {
   readonly charters: ReadonlyMap<string, Pick<CharterDocument, 'agents'>>;
   readonly grants: readonly Extract<PermissionEvent, { event: 'PermissionGranted' }>[];
   readonly orders: readonly PeoplesOrder[];
+  /** Agents of which permission events were erased. */
+  readonly erased: ReadonlySet<string>;
 }
 
-const NO_EVIDENCE: ChainEvidence = { charters: new Map(), grants: [], orders: [] };
+const NO_EVIDENCE: ChainEvidence = { charters: new Map(), grants: [], orders: [], erased: new Set() };
 
 /** What is wrong with a cause that is only claimed. `undecided`: held, or never validly decided. */
 export type ClaimFault = 'not-in-record' | 'other-chain' | 'later' | 'denied' | 'undecided';
 
 /**
  * The intent that led to an action. `proven`: the record holds it in the same chain, effectively allowed, appended
- * before. Otherwise it is only claimed, and `why` says what is wrong with the claim.
+ * before. `erased`: it may be, but what would tell was erased. Otherwise it is only claimed, and `why` says what is
+ * wrong with the claim.
  */
 export type ChainCause = Cause &
   (
-    | { readonly standing: 'proven' }
+    | { readonly standing: 'proven' | 'erased' }
     | {
         readonly standing: 'claimed';
         readonly why: ClaimFault;
@@ -74,24 +90,43 @@ export interface ChainDecision extends AppendedAt {
 
 export interface ChainReport extends AppendedAt {
   readonly status: OutcomeReport['status'];
+  /** Its content was erased: `detail`, `decisionId` and `asDecided` are `null` because nobody can tell any more. */
+  readonly erased: boolean;
   readonly detail: string | null;
-  readonly decisionId: string;
+  readonly decisionId: string | null;
   /** What was done is, by its digest, what was decided. */
-  readonly asDecided: boolean;
-  /** From the effective decision's append time to this one's; `null` when there is no effective decision. */
+  readonly asDecided: boolean | null;
+  /**
+   * From the effective decision's append time to this one's; `null` when there is no effective decision, or when an
+   * erased report may be about another action with the same id.
+   */
   readonly msAfterDecision: number | null;
 }
+
+/** An action by its digest; `null`: its content was erased before anything was decided. */
+export type ActionSaid = Omit<Decision['action'], 'digest'> & { readonly digest: string | null };
 
 /** One action of a chain. Several with one `intentId` are the same id used for different actions. */
 export interface ChainAction {
   readonly agentId: string;
   readonly intentId: string;
-  /** The agent has sent this id with other content too: another action, chain, cause, trigger or person. */
-  readonly idReused: boolean;
-  readonly action: Decision['action'];
+  /**
+   * The content of the intent was erased. What is said of it here is what its decision says; when nothing was decided,
+   * `null` for cause, person, trigger and digest means that nobody can tell any more.
+   */
+  readonly erased: boolean;
+  /**
+   * The agent has sent this id with other content too: another action, chain, cause, trigger or person. `null`: it has
+   * sent it more than once, and whether with other content was erased.
+   */
+  readonly idReused: boolean | null;
+  readonly action: ActionSaid;
   readonly onBehalfOf: string | null;
   readonly trigger: Trigger | null;
-  /** Broker append time of the intent, ms since the epoch; `null` when the record holds only what came of it. */
+  /**
+   * Broker append time of the intent, ms since the epoch; `null` when the record holds only what came of it, and at most
+   * an erased intent that may be it.
+   */
   readonly appendTime: number | null;
   /** How many causes lie between this action and the start of its branch. */
   readonly depth: number;
@@ -120,7 +155,9 @@ export interface ChainAction {
 export interface StrayReport extends AppendedAt {
   readonly agentId: string;
   readonly intentId: string;
-  readonly decisionId: string;
+  /** Its content was erased: `decisionId` and `detail` are `null`. */
+  readonly erased: boolean;
+  readonly decisionId: string | null;
   readonly status: OutcomeReport['status'];
   readonly detail: string | null;
 }
@@ -137,11 +174,12 @@ export interface ChainTree {
 
 type IntentEvent = Extract<ChainEvent, { kind: 'intent' }>;
 type DecisionEvent = Extract<ChainEvent, { kind: 'decision' }>;
-type ReportEvent = Extract<ChainEvent, { kind: 'report' }>;
+type ReportEvent = Extract<ChainEvent, { kind: 'report' | 'erased-report' }>;
+type ErasedIntent = Extract<ChainEvent, { kind: 'erased-intent' }>;
 
 /** What an action says of itself. */
 interface Said {
-  readonly action: Decision['action'];
+  readonly action: ActionSaid;
   readonly cause: Cause | null;
   readonly onBehalfOf: string | null;
   readonly trigger: Trigger | null;
@@ -154,13 +192,19 @@ interface Held {
   readonly chainId: string;
   readonly said: Said;
   /** Where the intent lies; when it is not in the record, where its decision says that it lay. */
-  readonly place: AppendedAt;
+  place: AppendedAt;
   readonly intentRecorded: boolean;
+  /** How many times it, or what looks like it, was sent and then erased, and where first. */
+  erased: { readonly first: AppendedAt; readonly times: number } | undefined;
   /** What the agent has sent under this id for this action; a second one only when it differs. */
   readonly contents: Intent[];
   readonly decisions: DecisionEvent[];
   readonly reports: ReportEvent[];
   effective: DecisionEvent | undefined;
+}
+
+function placeKey({ topic, partition, offset }: Omit<AppendedAt, 'appendTime'>): string {
+  return `${topic}\n${partition}\n${offset}`;
 }
 
 function placeOf({ topic, partition, offset, appendTime }: AppendedAt): AppendedAt {
@@ -181,7 +225,7 @@ function isBefore(a: AppendedAt, b: AppendedAt): boolean {
 
 /** Each event once, in the order of their appends. */
 function inOrder(events: readonly ChainEvent[]): ChainEvent[] {
-  const byPlace = new Map(events.map((event) => [`${event.topic}\n${event.partition}\n${event.offset}`, event]));
+  const byPlace = new Map(events.map((event) => [placeKey(event), event]));
   return [...byPlace.values()].sort(byAppend);
 }
 
@@ -232,7 +276,7 @@ function gather(events: readonly ChainEvent[]): { held: readonly Held[]; byClaim
   const byClaim = new Grouped<Held>();
   const heldAs = (
     of: Pick<Held, 'agentId' | 'intentId' | 'chainId'>,
-    actionDigest: string,
+    actionDigest: string | null,
     found: () => Pick<Held, 'said' | 'place' | 'intentRecorded'>,
   ): Held => {
     const key = JSON.stringify([of.agentId, of.intentId, of.chainId, actionDigest]);
@@ -242,6 +286,7 @@ function gather(events: readonly ChainEvent[]): { held: readonly Held[]; byClaim
     const fresh: Held = {
       ...{ agentId, intentId, chainId },
       ...found(),
+      erased: undefined,
       contents: [],
       decisions: [],
       reports: [],
@@ -263,6 +308,28 @@ function gather(events: readonly ChainEvent[]): { held: readonly Held[]; byClaim
     if (contents.length < 2 && !contents.some((content) => sameJson(content, event.intent)))
       contents.push(event.intent);
   }
+  const judged = new Map(
+    events.flatMap((event) =>
+      event.kind === 'decision' ? [[placeKey(event.decision.stamp.source), event] as const] : [],
+    ),
+  );
+  const untold: ErasedIntent[] = [];
+  for (const event of events) {
+    if (event.kind !== 'erased-intent') continue;
+    // What lay here is what the decision says that it has judged.
+    const decision = judged.get(placeKey(event));
+    if (decision === undefined || !isSame(event, decision.decision)) {
+      untold.push(event);
+      continue;
+    }
+    const one = heldAs(event, decision.decision.action.digest, () => ({
+      said: saidByDecision(decision),
+      place: placeOf(event),
+      intentRecorded: true,
+    }));
+    if (isBefore(event, one.place)) one.place = placeOf(event);
+    addErased(one, event);
+  }
   for (const event of events) {
     if (event.kind !== 'decision') continue;
     const { action, stamp } = event.decision;
@@ -272,17 +339,56 @@ function gather(events: readonly ChainEvent[]): { held: readonly Held[]; byClaim
       intentRecorded: false,
     })).decisions.push(event);
   }
-  for (const event of events) if (event.kind === 'report') reportedOn(event, byClaim)?.reports.push(event);
+  for (const event of untold) {
+    const { type, target } = event.action;
+    const alike = byClaim
+      .of(claimKey(event))
+      .filter(
+        ({ chainId, said }) => chainId === event.chainId && said.action.type === type && said.action.target === target,
+      );
+    const nothingSaid = { cause: null, onBehalfOf: null, trigger: null };
+    const found = (): Pick<Held, 'said' | 'place' | 'intentRecorded'> => ({
+      said: { action: { type, target, digest: null }, ...nothingSaid },
+      place: placeOf(event),
+      intentRecorded: true,
+    });
+    // It may be any of those that look like it, sent again; its place proves nothing for them.
+    for (const one of alike.length > 0 ? alike : [heldAs(event, null, found)]) addErased(one, event);
+  }
+  for (const event of events) if (isReport(event)) reportedOn(event, byClaim)?.reports.push(event);
   return { held: [...held.values()], byClaim };
 }
 
-/** The action a report is about: the one its decision decided, else the first of that agent and intent id. */
-function reportedOn({ report }: ReportEvent, byClaim: Grouped<Held>): Held | undefined {
-  const candidates = byClaim.of(claimKey(report));
-  return (
-    candidates.find((one) => one.decisions.some(({ decision }) => decision.decisionId === report.decisionId)) ??
-    candidates[0]
-  );
+function isSame(erased: ErasedIntent, { agentId, intentId, chainId }: Decision): boolean {
+  return erased.agentId === agentId && erased.intentId === intentId && erased.chainId === chainId;
+}
+
+function addErased(one: Held, event: ErasedIntent): void {
+  const { first, times } = one.erased ?? { first: event, times: 0 };
+  one.erased = { first: isBefore(event, first) ? placeOf(event) : placeOf(first), times: times + 1 };
+}
+
+function isReport(event: ChainEvent): event is ReportEvent {
+  return event.kind === 'report' || event.kind === 'erased-report';
+}
+
+/**
+ * The action a report is about: the one its decision decided, else the first of that agent and intent id. An erased
+ * report is shown with the first in its chain that was allowed.
+ */
+function reportedOn(event: ReportEvent, byClaim: Grouped<Held>): Held | undefined {
+  if (event.kind === 'report') {
+    const { decisionId } = event.report;
+    const candidates = byClaim.of(claimKey(event.report));
+    return (
+      candidates.find((one) => one.decisions.some(({ decision }) => decision.decisionId === decisionId)) ??
+      candidates[0]
+    );
+  }
+  const candidates = byClaim.of(claimKey(event));
+  const inChain = candidates.filter(({ chainId }) => chainId === event.chainId);
+  const isAllowed = ({ decisions }: Held): boolean => decisions.some(({ decision }) => decision.outcome === 'allow');
+  return inChain.find(isAllowed) ?? inChain[0] ?? candidates[0];
 }
 
 /** One effective decision per agent, intent and action, whatever chains it was said to belong to. */
@@ -297,6 +403,12 @@ function settle(held: readonly Held[]): void {
   }
 }
 
+/** Where an action may have been sent first, as far as can be told. */
+function earliestOf({ place, intentRecorded, erased }: Held): AppendedAt {
+  if (erased === undefined) return place;
+  return intentRecorded && !isBefore(erased.first, place) ? place : erased.first;
+}
+
 /** A cause as checked against the record. `above`: the causing action, when it can lie above its effect. */
 interface CheckedCause {
   readonly cause: ChainCause;
@@ -308,19 +420,26 @@ function checkCause(claim: Cause, effect: Held, byClaim: Grouped<Held>): Checked
     cause: { ...claim, standing: 'claimed', why },
     above,
   });
-  const recorded = byClaim.of(claimKey(claim)).filter((candidate) => candidate.intentRecorded);
+  const isAllowed = ({ effective }: Held): boolean => effective?.decision.outcome === 'allow';
+  const recorded = byClaim.of(claimKey(claim)).filter(({ intentRecorded, erased }) => intentRecorded || erased);
   if (recorded.length === 0) return claimed('not-in-record');
   const sameChain = recorded.filter((candidate) => candidate.chainId === effect.chainId);
   if (sameChain.length === 0) return claimed('other-chain');
-  const before = sameChain.filter((candidate) => isBefore(candidate.place, effect.place));
+  const before = sameChain.filter((one) => one.intentRecorded && isBefore(one.place, earliestOf(effect)));
   const [first] = before;
-  if (first === undefined) return claimed('later');
-  const allowed = before.find((candidate) => candidate.effective?.decision.outcome === 'allow');
+  const allowed = before.find(isAllowed);
   if (allowed !== undefined) return { cause: { ...claim, standing: 'proven' }, above: allowed };
+  // What was erased may have been the same, sent earlier.
+  const perhaps = sameChain.filter((one) => isBefore(earliestOf(one), effect.place) && !before.includes(one));
+  if (perhaps.some((one) => first === undefined || isAllowed(one))) {
+    const above = perhaps.find((one) => isAllowed(one) && isBefore(one.place, effect.place)) ?? first;
+    return { cause: { ...claim, standing: 'erased' }, above };
+  }
+  if (first === undefined) return claimed('later');
   return claimed(first.effective?.decision.outcome === 'deny' ? 'denied' : 'undecided', first);
 }
 
-function decisionsOf(one: Held, { orders }: ChainEvidence): ChainDecision[] {
+function decisionsOf(one: Held, { orders, erased }: ChainEvidence): ChainDecision[] {
   const shown = new Map<string, ChainDecision>();
   for (const event of [...one.decisions].sort((a, b) => a.offset - b.offset)) {
     const { decision } = event;
@@ -333,7 +452,7 @@ function decisionsOf(one: Held, { orders }: ChainEvidence): ChainDecision[] {
       stage: decision.stage,
       charter: decision.stamp.charter.digest,
       findings: decision.verdicts.flatMap(({ layer, findings }) => findings.map((finding) => ({ layer, ...finding }))),
-      orders: ordersBehind(decision, orders),
+      orders: ordersBehind(decision, orders, erased.has(one.agentId)),
       void: isVoid(event),
       effective: event === one.effective,
       msAfterIntent: one.intentRecorded ? event.appendTime - one.place.appendTime : null,
@@ -344,22 +463,31 @@ function decisionsOf(one: Held, { orders }: ChainEvidence): ChainDecision[] {
   return [...shown.values()];
 }
 
-function reportsOf(one: Held): ChainReport[] {
+function reportsOf(one: Held, byClaim: Grouped<Held>): ChainReport[] {
   const shown = new Map<string, ChainReport>();
+  const isOnly = byClaim.of(claimKey(one)).length === 1;
   for (const event of one.reports) {
-    const { report } = event;
-    const repeat = `${report.decisionId} ${report.status} ${report.actionDigest}`;
-    if (shown.has(repeat)) continue;
-    shown.set(repeat, {
+    const told = toldBy(event, one);
+    const repeat = event.kind === 'report' ? `${event.report.actionDigest} ${event.report.decisionId}` : 'erased';
+    if (shown.has(`${repeat} ${told.status}`)) continue;
+    const after = one.effective === undefined || (told.erased && !isOnly) ? null : one.effective.appendTime;
+    shown.set(`${repeat} ${told.status}`, {
       ...placeOf(event),
-      status: report.status,
-      detail: report.detail ?? null,
-      decisionId: report.decisionId,
-      asDecided: report.actionDigest === one.said.action.digest,
-      msAfterDecision: one.effective === undefined ? null : event.appendTime - one.effective.appendTime,
+      ...told,
+      msAfterDecision: after === null ? null : event.appendTime - after,
     });
   }
   return [...shown.values()];
+}
+
+function toldBy(event: ReportEvent, one: Held): Omit<ChainReport, keyof AppendedAt | 'msAfterDecision'> {
+  if (event.kind === 'erased-report') {
+    return { status: event.status, erased: true, detail: null, decisionId: null, asDecided: null };
+  }
+  const { status, detail, decisionId, actionDigest } = event.report;
+  const { digest } = one.said.action;
+  const asDecided = digest === null ? null : actionDigest === digest;
+  return { status, erased: false, detail: detail ?? null, decisionId, asDecided };
 }
 
 function outcomeOf(one: Held): ChainAction['outcome'] {
@@ -396,7 +524,7 @@ export function foldChain(
   for (let one = toVisit.pop(); one !== undefined; one = toVisit.pop()) {
     const checked = causes.get(one);
     const above = checked?.above && folded.get(checked.above);
-    folded.set(one, actionOf(one, checked?.cause ?? null, above, evidence, isReused(one, byClaim)));
+    folded.set(one, actionOf(one, checked?.cause ?? null, above, evidence, byClaim));
     for (const follower of followers.get(one)?.reverse() ?? []) toVisit.push(follower);
   }
   return { chainId, actions: [...folded.values()], strayReports: strayReportsOf(chainId, ordered, byClaim) };
@@ -404,23 +532,32 @@ export function foldChain(
 
 function strayReportsOf(chainId: string, events: readonly ChainEvent[], byClaim: Grouped<Held>): StrayReport[] {
   return events.flatMap((event) => {
-    if (event.kind !== 'report' || event.report.chainId !== chainId) return [];
-    if (reportedOn(event, byClaim)?.chainId === chainId) return [];
-    const { agentId, intentId, decisionId, status, detail } = event.report;
-    return [{ ...placeOf(event), agentId, intentId, decisionId, status, detail: detail ?? null }];
+    if (!isReport(event)) return [];
+    const erased = event.kind === 'erased-report';
+    const said = erased ? { ...event, decisionId: null, detail: null } : event.report;
+    if (said.chainId !== chainId || reportedOn(event, byClaim)?.chainId === chainId) return [];
+    const { agentId, intentId, decisionId, status, detail } = said;
+    return [{ ...placeOf(event), agentId, intentId, erased, decisionId, status, detail: detail ?? null }];
   });
 }
 
-function isReused(one: Held, byClaim: Grouped<Held>): boolean {
-  return byClaim.of(claimKey(one)).length > 1 || one.contents.length > 1;
+function isReused(one: Held, byClaim: Grouped<Held>): boolean | null {
+  if (byClaim.of(claimKey(one)).length > 1 || one.contents.length > 1) return true;
+  return one.erased === undefined || isErasedOnce(one) ? false : null;
+}
+
+/** Whatever its decision says is all that the agent said. */
+function isErasedOnce({ erased, contents, intentRecorded }: Held): boolean {
+  return erased?.times === 1 && contents.length === 0 && intentRecorded;
 }
 
 /** By the decision that counts, else by the last one there is. */
-function authorityOf(one: Held, { charters, grants }: ChainEvidence): ActionAuthority {
+function authorityOf(one: Held, { charters, grants, erased }: ChainEvidence): ActionAuthority {
   const decision = (one.effective ?? one.decisions.at(-1))?.decision;
   if (decision === undefined) return { scope: null, permissions: [] };
   const { digest } = decision.stamp.charter;
-  return actionAuthority(decision, digest === null ? undefined : charters.get(digest), grants);
+  const charter = digest === null ? undefined : charters.get(digest);
+  return actionAuthority(decision, charter, grants, erased.has(one.agentId));
 }
 
 function actionOf(
@@ -428,14 +565,16 @@ function actionOf(
   cause: ChainCause | null,
   above: ChainAction | undefined,
   evidence: ChainEvidence,
-  idReused: boolean,
+  byClaim: Grouped<Held>,
 ): ChainAction {
   const { action, onBehalfOf, trigger } = one.said;
   const appendTime = one.intentRecorded ? one.place.appendTime : null;
+  const isErased = one.contents.length === 0 && (one.intentRecorded || one.erased !== undefined);
   return {
     agentId: one.agentId,
     intentId: one.intentId,
-    idReused,
+    erased: isErased,
+    idReused: isReused(one, byClaim),
     action,
     onBehalfOf,
     trigger,
@@ -444,10 +583,10 @@ function actionOf(
     cause,
     msAfterCause: msBetween(above?.appendTime ?? null, appendTime),
     authority: authorityOf(one, evidence),
-    upstream: upstreamOf(cause, above),
+    upstream: upstreamOf(cause, above, !isErased || (isErasedOnce(one) && one.decisions.length > 0)),
     outcome: outcomeOf(one),
     decisions: decisionsOf(one, evidence),
-    reports: reportsOf(one),
+    reports: reportsOf(one, byClaim),
   };
 }
 
@@ -455,8 +594,12 @@ function msBetween(earlier: number | null, later: number | null): number | null 
   return earlier === null || later === null ? null : later - earlier;
 }
 
-function upstreamOf(cause: ChainCause | null, above: ChainAction | undefined): ChainAction['upstream'] {
-  if (cause === null) return { agents: [], authorities: [], proven: true };
+function upstreamOf(
+  cause: ChainCause | null,
+  above: ChainAction | undefined,
+  causeKnown: boolean,
+): ChainAction['upstream'] {
+  if (cause === null) return { agents: [], authorities: [], proven: causeKnown };
   if (above === undefined) return { agents: [], authorities: [], proven: false };
   const { agents, authorities, proven } = above.upstream;
   return {

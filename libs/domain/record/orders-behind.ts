@@ -15,6 +15,8 @@ export interface OrderBehind {
   readonly what: (typeof ORDERS)[keyof typeof ORDERS];
   /** `null`: the record does not hold the order, or can no longer read it. */
   readonly order: { readonly by: string; readonly reason: string; readonly at: string } | null;
+  /** The order is `null`, and may be among those of this agent that were erased. */
+  readonly erased: boolean;
 }
 
 /** What an order is called among those of its agent: a suspension by its version, the end of a request by the request. */
@@ -49,13 +51,15 @@ export function ordersNamed({ verdicts }: Pick<Decision, 'verdicts'>): readonly 
 /** A fact, which the record keeps as whoever decided has written it. */
 type Loose = Partial<Record<string, unknown>>;
 
-/** The orders of people behind a decision, as far as these events tell. */
+/** The orders of people behind a decision, as far as these events tell. `erased`: some of this agent were. */
 export function ordersBehind(
   decision: Pick<Decision, 'agentId' | 'verdicts'>,
   orders: readonly PeoplesOrder[],
+  erased: boolean,
 ): readonly OrderBehind[] {
   return ordersNamed(decision).map(({ what, name }) => {
     const found = orders.find((order) => order.agentId === decision.agentId && nameOfOrder(order) === name);
-    return { what, order: found === undefined ? null : { by: found.by, reason: found.reason, at: found.at } };
+    if (found === undefined) return { what, order: null, erased };
+    return { what, order: { by: found.by, reason: found.reason, at: found.at }, erased: false };
   });
 }

@@ -1,5 +1,5 @@
-import { effectiveDecision, isVoid } from '../decision/effective.js';
-import { chainIdOf } from '../intent/intent.js';
+import { isFinal, isVoid } from '../decision/effective.js';
+import { chainIdOf, type Intent } from '../intent/intent.js';
 import type { AppendedAt, ChainEvent } from './chain.js';
 
 export const GAP_KINDS = [
@@ -30,114 +30,152 @@ export interface Gap extends AppendedAt {
   readonly lateMs: number | null;
 }
 
-type IntentEvent = Extract<ChainEvent, { kind: 'intent' }>;
-type DecisionEvent = Extract<ChainEvent, { kind: 'decision' }>;
-type ReportEvent = Extract<ChainEvent, { kind: 'report' }>;
+/** What a gap says of its event: no more of it is kept. */
+type Fact = Omit<Gap, 'kind' | 'ageMs' | 'lateMs'>;
 
-/** All that the record holds of one id that one agent has given. */
+interface Judged {
+  /** A hold is an answer too. */
+  isAnswered: boolean;
+  /** The decision that counts. */
+  effective: { readonly fact: Fact; readonly isAllow: boolean; readonly validUntil: number } | undefined;
+}
+
+interface Reported {
+  readonly fact: Fact;
+  readonly decisionId: string;
+  readonly actionDigest: string;
+  readonly isExecuted: boolean;
+}
+
+/** What the record holds of one id that one agent has given, each content once, however often it was sent. */
 interface Told {
-  readonly intents: IntentEvent[];
-  readonly decisions: DecisionEvent[];
-  readonly reports: ReportEvent[];
+  /** By the digest of the action. */
+  readonly intents: Map<string, Fact>;
+  /** By the digest of the action. */
+  readonly judged: Map<string, Judged>;
+  readonly reports: Map<string, Reported>;
+  hasErasedReport: boolean;
 }
 
-function tellApart(events: readonly ChainEvent[]): Iterable<Told> {
-  const told = new Map<string, Told>();
-  const seen = new Set<string>();
-  for (const event of events) {
-    const place = `${event.topic}\n${event.partition}\n${event.offset}`;
-    if (seen.has(place)) continue;
-    seen.add(place);
-    const { agentId, intentId } =
-      event.kind === 'intent' ? event.intent : event.kind === 'decision' ? event.decision : event.report;
-    const key = `${agentId}\n${intentId}`;
-    let one = told.get(key);
-    if (one === undefined) told.set(key, (one = { intents: [], decisions: [], reports: [] }));
-    if (event.kind === 'intent') one.intents.push(event);
-    else if (event.kind === 'decision') one.decisions.push(event);
-    else one.reports.push(event);
-  }
-  return told.values();
-}
-
-function inPartitionOrder<Event extends AppendedAt>(events: Event[]): Event[] {
-  return events.sort((one, other) => one.offset - other.offset);
-}
-
-function gapAt(
-  event: ChainEvent,
-  kind: GapKind,
-  now: number,
-  more: { decision?: DecisionEvent | undefined; lateMs?: number } = {},
-): Gap {
-  const { topic, partition, offset, appendTime } = event;
-  const of = event.kind === 'intent' ? event.intent : event.kind === 'decision' ? event.decision : event.report;
-  const decided = event.kind === 'decision' ? event : more.decision;
-  const action = event.kind === 'intent' ? event.intent.action : decided?.decision.action;
+function factOf(
+  { topic, partition, offset, appendTime }: AppendedAt,
+  of: Pick<Intent, 'agentId' | 'intentId' | 'chainId'>,
+  more: { readonly decisionId?: string; readonly action?: Pick<Intent['action'], 'type' | 'target'> },
+): Fact {
   return {
-    ...{ kind, topic, partition, offset, appendTime },
-    agentId: of.agentId,
-    intentId: of.intentId,
-    chainId: event.kind === 'intent' ? chainIdOf(event.intent) : (of.chainId ?? of.intentId),
-    decisionId: event.kind === 'report' ? event.report.decisionId : (decided?.decision.decisionId ?? null),
-    action: action === undefined ? null : `${action.type} on ${action.target}`,
-    ageMs: now - appendTime,
-    lateMs: more.lateMs ?? null,
+    ...{ topic, partition, offset, appendTime },
+    ...{ agentId: of.agentId, intentId: of.intentId, chainId: chainIdOf(of) },
+    decisionId: more.decisionId ?? null,
+    action: more.action === undefined ? null : `${more.action.type} on ${more.action.target}`,
   };
 }
 
-function gapsOf({ intents, decisions, reports }: Told, now: number): Gap[] {
+function isEarlier(one: AppendedAt, other: AppendedAt | undefined): boolean {
+  return other === undefined || one.offset < other.offset;
+}
+
+function gapsOf({ intents, judged, reports, hasErasedReport }: Told, now: number): Gap[] {
   const gaps: Gap[] = [];
-  const digests = new Set<string>();
-  for (const event of inPartitionOrder(intents)) {
-    // The same intent sent again is decided by the same decision.
-    if (digests.has(event.actionDigest)) continue;
-    digests.add(event.actionDigest);
-    const decided = decisions.some((one) => one.decision.action.digest === event.actionDigest && !isVoid(one));
-    if (!decided) gaps.push(gapAt(event, 'intent-without-decision', now));
+  const found = (kind: GapKind, fact: Fact, lateMs: number | null = null): number =>
+    gaps.push({ kind, ...fact, ageMs: now - fact.appendTime, lateMs });
+  for (const [digest, fact] of intents) {
+    if (judged.get(digest)?.isAnswered !== true) found('intent-without-decision', fact);
   }
 
-  const byDigest = Map.groupBy(inPartitionOrder(decisions), ({ decision }) => decision.action.digest);
-  const allows = [...byDigest.values()].flatMap((same) => {
-    const effective = effectiveDecision(same);
-    return effective?.decision.outcome === 'allow' ? [effective] : [];
-  });
-  for (const allow of allows) {
-    const reported = reports.some(({ report }) => report.decisionId === allow.decision.decisionId);
-    if (!reported) gaps.push(gapAt(allow, 'allow-without-outcome', now));
+  const allows = new Map<
+    string | null,
+    { readonly fact: Fact; readonly digest: string; readonly validUntil: number }
+  >();
+  for (const [digest, { effective }] of judged) {
+    if (effective?.isAllow === true) allows.set(effective.fact.decisionId, { digest, ...effective });
+  }
+  const reported = new Set<string | null>([...reports.values()].map(({ decisionId }) => decisionId));
+  for (const [decisionId, { fact }] of allows) {
+    // An agent that did report, and whose words were erased, has not been silent.
+    if (!reported.has(decisionId) && !hasErasedReport) found('allow-without-outcome', fact);
   }
 
-  const said = new Set<string>();
-  for (const event of inPartitionOrder(reports)) {
-    const { report } = event;
-    const repeat = `${report.decisionId}\n${report.status}\n${report.actionDigest}`;
-    if (said.has(repeat)) continue;
-    said.add(repeat);
-    const allow = allows.find(({ decision }) => decision.decisionId === report.decisionId);
-    if (allow === undefined || allow.appendTime > event.appendTime) {
-      gaps.push(gapAt(event, 'outcome-without-allow', now, { decision: allow }));
+  for (const report of reports.values()) {
+    const allow = allows.get(report.decisionId);
+    const fact = { ...report.fact, action: allow?.fact.action ?? null };
+    if (allow === undefined || allow.fact.appendTime > fact.appendTime) {
+      found('outcome-without-allow', fact);
       continue;
     }
-    if (report.actionDigest !== allow.decision.action.digest) {
-      gaps.push(gapAt(event, 'outcome-differs', now, { decision: allow }));
-    }
-    const lateMs = event.appendTime - Date.parse(allow.decision.validUntil);
-    if (report.status === 'executed' && lateMs > 0) {
-      gaps.push(gapAt(event, 'executed-too-late', now, { decision: allow, lateMs }));
-    }
+    if (report.actionDigest !== allow.digest) found('outcome-differs', fact);
+    const lateMs = fact.appendTime - allow.validUntil;
+    if (report.isExecuted && lateMs > 0) found('executed-too-late', fact, lateMs);
   }
   return gaps;
 }
 
 /**
- * What does not add up among events, which are everything the record holds of the intents they speak of, in any order
- * and with any repeats. `now`: up to when the record is complete, ms since the epoch; gaps come in the order of their
- * append times. Each gap has exactly one event, so whoever reads the record in pieces counts each gap once.
+ * Finds what does not add up, out of everything the record holds of some intents, handed in in any order, in any
+ * pieces and with any repeats. It keeps a few words for each content that was sent, none for what was sent again.
+ */
+export class Reconciliation {
+  readonly #told = new Map<string, Told>();
+
+  add(event: ChainEvent): void {
+    if (event.kind === 'intent') {
+      const { intents } = this.#toldBy(event.intent);
+      const fact = factOf(event, event.intent, { action: event.intent.action });
+      // The same intent sent again is decided by the same decision.
+      if (isEarlier(event, intents.get(event.actionDigest))) intents.set(event.actionDigest, fact);
+    } else if (event.kind === 'decision') this.#addDecision(event);
+    else if (event.kind === 'report') {
+      const { report } = event;
+      const { decisionId, status, actionDigest } = report;
+      const { reports } = this.#toldBy(report);
+      const repeat = `${decisionId}\n${status}\n${actionDigest}`;
+      if (!isEarlier(event, reports.get(repeat)?.fact)) return;
+      const fact = factOf(event, report, { decisionId });
+      reports.set(repeat, { fact, decisionId, actionDigest, isExecuted: status === 'executed' });
+    } else if (event.kind === 'erased-report') this.#toldBy(event).hasErasedReport = true;
+  }
+
+  /** `now`: up to when the record is complete, ms since the epoch. Gaps come in the order of their append times. */
+  gaps(now: number): Gap[] {
+    return [...this.#told.values()]
+      .flatMap((told) => gapsOf(told, now))
+      .sort((one, other) => one.appendTime - other.appendTime || one.offset - other.offset);
+  }
+
+  #addDecision(event: Extract<ChainEvent, { kind: 'decision' }>): void {
+    const { decision } = event;
+    const { judged } = this.#toldBy(decision);
+    const { digest } = decision.action;
+    const known: Judged = judged.get(digest) ?? { isAnswered: false, effective: undefined };
+    judged.set(digest, known);
+    if (isVoid(event)) return;
+    known.isAnswered = true;
+    if (!isFinal(event) || !isEarlier(event, known.effective?.fact)) return;
+    known.effective = {
+      fact: factOf(event, decision, decision),
+      isAllow: decision.outcome === 'allow',
+      validUntil: Date.parse(decision.validUntil),
+    };
+  }
+
+  #toldBy({ agentId, intentId }: Pick<Intent, 'agentId' | 'intentId'>): Told {
+    const key = `${agentId}\n${intentId}`;
+    let told = this.#told.get(key);
+    if (told === undefined) {
+      told = { intents: new Map(), judged: new Map(), reports: new Map(), hasErasedReport: false };
+      this.#told.set(key, told);
+    }
+    return told;
+  }
+}
+
+/**
+ * What does not add up among events, which are everything the record holds of the intents they speak of. Each gap has
+ * exactly one event, so whoever reads the record in pieces counts each gap once.
  */
 export function gapsIn(events: readonly ChainEvent[], now: number): Gap[] {
-  return [...tellApart(events)]
-    .flatMap((told) => gapsOf(told, now))
-    .sort((one, other) => one.appendTime - other.appendTime || one.offset - other.offset);
+  const reconciliation = new Reconciliation();
+  for (const event of events) reconciliation.add(event);
+  return reconciliation.gaps(now);
 }
 
 /** Gaps by kind; every kind is there. */

@@ -146,6 +146,11 @@ function addChange(
   }
 }
 
+/** How many decisions were decided again: all but those that are not replayable. */
+export function comparedIn({ decisions, notReplayable }: Pick<ReplayReport, 'decisions' | 'notReplayable'>): number {
+  return [...notReplayable.values()].reduce((left, count) => left - count, decisions);
+}
+
 /** Counts in descending order, then by name. */
 export function ranked<Name extends string>(counts: ReadonlyMap<Name, number>): [Name, number][] {
   return [...counts].sort(([one, many], [other, more]) => more - many || (one < other ? -1 : 1));

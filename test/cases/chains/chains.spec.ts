@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { foldChain, outcomeSchema, renderChain, type ChainAction } from '#domain';
-import { chainScriptSchema, eventsOfScript, intentIdNamed } from '#testing';
+import { chainScriptSchema, erasedIn, eventsOfScript, intentIdNamed } from '#testing';
 
 const expectedAction = z.strictObject({
   intent: z.string(),
@@ -11,11 +11,13 @@ const expectedAction = z.strictObject({
   depth: z.int().optional(),
   outcome: z.union([outcomeSchema, z.literal('undecided')]).optional(),
   recorded: z.boolean().optional(),
-  idReused: z.boolean().optional(),
+  idReused: z.boolean().nullable().optional(),
+  erased: z.boolean().optional(),
+  reportsErased: z.array(z.boolean()).optional(),
   cause: z
-    .enum(['proven', 'not-in-record', 'other-chain', 'later', 'denied', 'undecided'])
+    .enum(['proven', 'erased', 'not-in-record', 'other-chain', 'later', 'denied', 'undecided'])
     .optional()
-    .describe('`proven`, or why the cause is only claimed.'),
+    .describe('`proven`, `erased`, or why the cause is only claimed.'),
   upstream: z.array(z.string()).optional(),
   upstreamProven: z.boolean().optional(),
   msAfterCause: z.int().optional(),
@@ -23,11 +25,12 @@ const expectedAction = z.strictObject({
   findings: z.array(z.string()).optional(),
   decisions: z.array(z.record(z.string(), z.unknown())).optional(),
   reports: z.array(z.string()).optional(),
-  reportsAsDecided: z.array(z.boolean()).optional(),
+  reportsAsDecided: z.array(z.boolean().nullable()).optional(),
 });
 
 const chainCase = chainScriptSchema.extend({
   case: z.string(),
+  erased: z.array(z.string()).default([]).describe('The intents of which keys were destroyed.'),
   expect: z.array(expectedAction),
   strays: z.array(z.string()).default([]),
   rendered: z.string().optional(),
@@ -42,7 +45,9 @@ function described(action: ChainAction): Required<Omit<z.infer<typeof expectedAc
     outcome: action.outcome,
     recorded: action.appendTime !== null,
     idReused: action.idReused,
-    cause: action.cause?.standing === 'claimed' ? action.cause.why : 'proven',
+    erased: action.erased,
+    reportsErased: action.reports.map(({ erased }) => erased),
+    cause: action.cause?.standing === 'claimed' ? action.cause.why : (action.cause?.standing ?? 'proven'),
     upstream: [...action.upstream.agents],
     upstreamProven: action.upstream.proven,
     msAfterCause: action.msAfterCause ?? -1,
@@ -60,7 +65,7 @@ describe.each(files)('decision chains: %s', (file) => {
   const cases = z.array(chainCase).parse(parse(readFileSync(`${import.meta.dirname}/${file}`, 'utf8')));
 
   it.each(cases.map((one) => [one.case, one] as const))('%s', (_title, one) => {
-    const tree = foldChain(one.chain, eventsOfScript(one));
+    const tree = foldChain(one.chain, erasedIn(eventsOfScript(one), one.erased.map(intentIdNamed)));
     expect(tree.actions.map(described)).toMatchObject(
       one.expect.map((action) => ({ ...action, intent: intentIdNamed(action.intent) })),
     );
