@@ -1,10 +1,10 @@
-import { Controller, Inject, Injectable, Module, type OnApplicationShutdown } from '@nestjs/common';
+import { Inject, Injectable, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { MessagePattern, Payload } from '@nestjs/microservices';
 import { BatchTransport, type Batch, type BatchResult, type Bus } from '#bus';
 import type { Config } from '#config';
 import { TOPICS } from '#contracts';
 import { PostgresHistory, type History } from '#record';
-import { BUS, BusModule, CONFIG, PROCESS_METRICS, type ReadinessCheck } from '#service';
+import { BatchController, BUS, BusModule, CONFIG, PROCESS_METRICS, type ReadinessCheck } from '#service';
 import type { Metrics } from '#telemetry';
 import { observeAuditLag } from './audit-metrics.js';
 import { ingest } from './ingestion.js';
@@ -20,7 +20,7 @@ export const AUDITING = Symbol('remit.auditing');
 export const AUDIT_CHECKS = Symbol('remit.audit-checks');
 
 /** Keeps every message of every topic. */
-@Controller()
+@BatchController()
 class AuditController {
   constructor(@Inject(HISTORY) private readonly history: History) {}
 

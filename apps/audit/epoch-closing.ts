@@ -1,4 +1,3 @@
-import { appendFile } from 'node:fs/promises';
 import type { Bus } from '#bus';
 import { EVENTS, TOPICS, writeEvent } from '#contracts';
 import type { Checkpoint } from '#domain';
@@ -7,8 +6,6 @@ import type { RecordWatch } from './record-watch.js';
 
 export interface EpochClosingOptions {
   readonly epochMs: number;
-  /** Every checkpoint this process signs is added here, one JSON object a line: for an auditor to keep elsewhere. */
-  readonly file: string;
   /** The clock of this process, ms since the epoch. It says when an epoch was closed, and decides nothing. */
   readonly now: () => number;
   readonly onFailure: (error: unknown) => void;
@@ -17,7 +14,7 @@ export interface EpochClosingOptions {
 }
 
 /**
- * Signs again and again what the record has got, puts the checkpoints on the log, prepares the coming month and keeps
+ * Signs again and again what the record has got, keeps the checkpoints and puts them on the log, prepares the coming month and keeps
  * the projections up to date. Any number of replicas may do so at once. What fails is tried again.
  */
 export class EpochClosing {
@@ -55,7 +52,7 @@ export class EpochClosing {
     const closed = await this.#closeEpoch();
     this.options.watch?.closed(closed);
     try {
-      if (closed !== undefined) await appendFile(this.options.file, `${JSON.stringify(closed)}\n`);
+      await this.record.checkpoints.keep(closed);
       for (const checkpoint of await this.record.checkpoints.unpublished()) {
         await this.bus.publish([checkpointMessage(checkpoint)]);
         await this.record.checkpoints.markPublished(checkpoint);
@@ -69,7 +66,7 @@ export class EpochClosing {
 
   async #closeEpoch(): Promise<Checkpoint | undefined> {
     try {
-      return await this.record.checkpoints.closeEpoch({
+      return await this.record.checkpoints.sign({
         now: this.options.now(),
         notForItself: [TOPICS.auditCheckpoints.name],
       });

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import {
   Inject,
   Injectable,
@@ -11,7 +10,7 @@ import type { Bus } from '#bus';
 import type { Config } from '#config';
 import { Projections, ProvenRecord } from '#record';
 import { BUS, BusModule, CONFIG, PROCESS_METRICS } from '#service';
-import type { Metrics } from '#telemetry';
+import { onceAMinutePerCause, type Metrics } from '#telemetry';
 import { observeRecord } from './audit-metrics.js';
 import { EpochClosing } from './epoch-closing.js';
 import { RecordWatch } from './record-watch.js';
@@ -39,14 +38,12 @@ class ProvingLifetime implements OnApplicationBootstrap, BeforeApplicationShutdo
     if (metrics !== undefined) observeRecord(metrics, watch);
     this.#closing = new EpochClosing(this.#record, this.#projections, bus, {
       epochMs,
-      file: join(recordKeys, 'checkpoints.jsonl'),
       now: Date.now,
       watch,
-      onFailure: (error) => {
-        this.#logger.warn(
-          `signing, publishing or verifying is tried again in the next round: ${error instanceof Error ? error.message : String(error)}`,
-        );
-      },
+      onFailure: onceAMinutePerCause(messageOf, (error) => {
+        const message = `signing, publishing or verifying is tried again in the next round: ${messageOf(error)}`;
+        this.#logger.warn({ message, error });
+      }),
     });
   }
 
@@ -58,6 +55,10 @@ class ProvingLifetime implements OnApplicationBootstrap, BeforeApplicationShutdo
     await this.#closing.stop();
     await Promise.all([this.#record.close(), this.#projections.close()]);
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** Makes the record provable while it is written. */

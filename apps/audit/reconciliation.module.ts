@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus } from '#bus';
 import type { History } from '#record';
 import { BUS, BusModule, PROCESS_METRICS } from '#service';
-import type { Metrics } from '#telemetry';
+import { onceAMinute, onceAMinutePerCause, type Metrics } from '#telemetry';
 import { AuditModule, HISTORY } from './audit.module.js';
 import { observeGaps } from './audit-metrics.js';
 import { GapWatch } from './gap-watch.js';
@@ -25,6 +25,12 @@ const LOOK_EVERY_MS = 10_000;
 class Reconciling implements OnApplicationBootstrap, BeforeApplicationShutdown {
   readonly #log = new Logger('gaps');
   readonly #stopping = new AbortController();
+  readonly #tellBehind = onceAMinute<void>(() => {
+    this.#log.warn('the record is behind the log: gaps are looked for once it has caught up');
+  });
+  readonly #tellFailed = onceAMinutePerCause(messageOf, (error) => {
+    this.#log.warn({ message: `looking for gaps failed, and is tried again: ${messageOf(error)}`, error });
+  });
   #looking: Promise<void> | undefined;
 
   constructor(@Inject(GAP_WATCH) private readonly watch: GapWatch) {}
@@ -47,14 +53,18 @@ class Reconciling implements OnApplicationBootstrap, BeforeApplicationShutdown {
           const counts = JSON.stringify(this.watch.counts());
           if (counts !== told && /[1-9]/.test(counts)) this.#log.warn(`gaps in the record: ${counts}`);
           told = counts;
-        } else this.#log.warn('the record is behind the log: gaps are looked for once it has caught up');
+        } else this.#tellBehind();
       } catch (error) {
         if (signal.aborted) return;
-        this.#log.warn(`looking for gaps failed, and is tried again: ${String(error)}`);
+        this.#tellFailed(error);
       }
       await sleep(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined);
     }
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** Continuous reconciliation: what does not add up is found as it happens. */

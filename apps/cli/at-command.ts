@@ -1,8 +1,10 @@
 import { Argument, type Command } from 'commander';
 import { agentsAt, charterAt, inertText, permissionsAt, rolloutAt, type PutBy, type StateAt } from '#domain';
 import { stateOfRecordAt } from '#record';
+import { fail } from './command-failure.js';
 import { withHistory } from './open-record.js';
 import { printJson, span, tableOf } from './printing.js';
+import { IN_FORCE, lagNote, messagesNotRecorded } from './record-lag.js';
 import { isoOf, timeOf } from './times.js';
 
 const SUBJECTS = ['agents', 'permissions', 'charter', 'rollout'] as const;
@@ -31,14 +33,28 @@ export function addAtCommand(program: Command): void {
     .addArgument(new Argument('<subject>').choices(SUBJECTS))
     .option('--json', 'one JSON value')
     .addHelpText('after', EXAMPLES)
-    .action(async (text: string, subject: Subject, options: { json?: boolean }) => {
-      const time = timeOf(text, Date.now());
-      const state = await withHistory({ how: 'at', selection: { time: isoOf(time), subject } }, (history) =>
-        stateOfRecordAt(history, time),
-      );
-      if (options.json === true) printJson(VIEWS[subject].of(state) ?? null);
-      else process.stdout.write(VIEWS[subject].print(state));
-    });
+    .action(showAt);
+}
+
+async function showAt(text: string, subject: Subject, options: { readonly json?: boolean }): Promise<void> {
+  const now = Date.now();
+  const time = timeOf(text, now);
+  if (time > now) {
+    fail(
+      `REMIT_CLI_TIME: ${text} lies ahead, and nobody knows yet what will be in force then; give a time up to now, or now`,
+    );
+  }
+  const { state, missing } = await withHistory(
+    { how: 'at', selection: { time: isoOf(time), subject } },
+    // asked first: what audit stores meanwhile may not be in the answer
+    async (history) => ({
+      missing: await messagesNotRecorded(history, IN_FORCE),
+      state: await stateOfRecordAt(history, time),
+    }),
+  );
+  if (options.json === true) printJson(VIEWS[subject].of(state) ?? null);
+  else process.stdout.write(VIEWS[subject].print(state));
+  process.stderr.write(lagNote(missing, IN_FORCE));
 }
 
 function sourceOf(putBy: PutBy | null): string {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { lagNote } from './record-lag.js';
+import { IN_FORCE, lagNote } from './record-lag.js';
 
 describe('a record that is behind the log', () => {
   it('says so, and how far', () => {
@@ -7,6 +7,7 @@ describe('a record that is behind the log', () => {
       'the record is 12,816 messages of intents, decisions and outcomes behind the log',
     );
     expect(lagNote(1)).toContain('1 message of');
+    expect(lagNote(2, IN_FORCE)).toContain('2 messages of charter and permission events behind the log');
   });
 
   it('says nothing where it holds everything', () => {

@@ -3,18 +3,35 @@ import { loadConfig } from '#config';
 import { TOPICS } from '#contracts';
 import { notStored, type History } from '#record';
 
-/** What chains are made of. */
-const CHAIN_TOPICS = [TOPICS.agentActions, TOPICS.agentDecisions, TOPICS.agentOutcomes];
+/** What an answer is made of: topics, and their messages in a word. */
+interface MadeOf {
+  readonly topics: readonly (typeof TOPICS)[keyof typeof TOPICS][];
+  readonly called: string;
+}
+
+const CHAINS: MadeOf = {
+  topics: [TOPICS.agentActions, TOPICS.agentDecisions, TOPICS.agentOutcomes],
+  called: 'intents, decisions and outcomes',
+};
+
+/** What was in force is folded from these. */
+export const IN_FORCE: MadeOf = {
+  topics: [TOPICS.charterEvents, TOPICS.permissionEvents],
+  called: 'charter and permission events',
+};
 
 /**
- * How many messages of chains lie on the log that the record does not hold yet; 0 where that cannot be asked, because it
- * only helps to read what was found.
+ * How many messages of such an answer, of chains unless told, lie on the log that the record does not hold yet; 0 where
+ * that cannot be asked, because it only helps to read what was found.
  */
-export async function messagesNotRecorded(history: Pick<History, 'positions'>): Promise<number> {
+export async function messagesNotRecorded(
+  history: Pick<History, 'positions'>,
+  { topics }: MadeOf = CHAINS,
+): Promise<number> {
   const { kafkaBrokers, replicationFactor } = loadConfig();
-  const bus = new KafkaBus({ brokers: kafkaBrokers, topics: CHAIN_TOPICS, replicationFactor });
+  const bus = new KafkaBus({ brokers: kafkaBrokers, topics, replicationFactor });
   try {
-    const ends = await bus.ends(CHAIN_TOPICS.map(({ name }) => name));
+    const ends = await bus.ends(topics.map(({ name }) => name));
     return [...notStored(ends, await history.positions()).values()].flat().reduce((sum, missing) => sum + missing, 0);
   } catch {
     return 0;
@@ -24,8 +41,8 @@ export async function messagesNotRecorded(history: Pick<History, 'positions'>): 
 }
 
 /** A sentence for whoever misses something in what was read; empty where nothing is missing. */
-export function lagNote(missing: number): string {
+export function lagNote(missing: number, { called }: MadeOf = CHAINS): string {
   if (missing === 0) return '';
   const messages = missing === 1 ? '1 message' : `${missing.toLocaleString('en')} messages`;
-  return `(the record is ${messages} of intents, decisions and outcomes behind the log: ask again when audit has caught up)\n`;
+  return `(the record is ${messages} of ${called} behind the log: ask again when audit has caught up)\n`;
 }

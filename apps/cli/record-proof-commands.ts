@@ -31,7 +31,7 @@ export function addRecordProofCommands(audit: Command): void {
     .description(
       'Has anyone touched the record? Finds and locates whatever was altered, deleted, put in or moved before the last ' +
         'checkpoint. With --export or --proof it needs neither database nor broker, reads no record, and so tells ' +
-        'nobody. Exits with 1 if anything is wrong.',
+        'nobody. Exits with 1 if anything is wrong; what no checkpoint covers is not wrong, and said to be unproven.',
     )
     .addHelpText(
       'after',
@@ -201,6 +201,12 @@ function print(report: RecordReport, options: VerifyOptions, remarks: readonly s
 function verdictOn(report: RecordReport & Partial<Pick<PackReport, 'unfounded'>>): string {
   if (report.faults.length > 0) return 'THE RECORD HAS BEEN TOUCHED.';
   if ((report.unfounded ?? []).length > 0) return 'THE EXPORT HAS BEEN TOUCHED.';
+  if (report.checkpoints === 0) {
+    return (
+      'NOTHING IS PROVEN YET: there is no checkpoint. Audit signs one every minute, remit audit checkpoint does so now; ' +
+      'whoever kept one before has seen them removed, and names it with --checkpoint.'
+    );
+  }
   return report.notYetProven > 0 ? 'Nobody has touched what is proven.' : 'Nobody has touched it.';
 }
 

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { addAtCommand } from './at-command.js';
 import { addRecordKeepingCommands } from './record-keeping-commands.js';
 import { addRecordProofCommands } from './record-proof-commands.js';
 import { addRecordSearchCommands } from './record-search-commands.js';
@@ -9,7 +10,13 @@ import { addReplayCommand } from './replay-command.js';
 async function refusalOf(...args: string[]): Promise<string> {
   const said: string[] = [];
   const program = new Command('audit').exitOverride().configureOutput({ writeErr: (text) => said.push(text) });
-  for (const add of [addRecordSearchCommands, addRecordProofCommands, addRecordKeepingCommands, addReplayCommand]) {
+  for (const add of [
+    addRecordSearchCommands,
+    addRecordProofCommands,
+    addRecordKeepingCommands,
+    addReplayCommand,
+    addAtCommand,
+  ]) {
     add(program);
   }
   for (const command of program.commands) command.copyInheritedSettings(program);
@@ -27,6 +34,7 @@ describe('a slip on the command line is refused, not taken for an empty record',
   it.each([
     ['an outcome that there is not', ['search', '--outcome', 'denied'], 'Allowed choices are allow, deny'],
     ['times the wrong way round', ['search', '--from', '2026-12-01', '--to', '2026-11-01'], 'REMIT_CLI_TIME'],
+    ['what will be in force', ['at', '2126-01-01', 'permissions'], 'REMIT_CLI_TIME: 2126-01-01 lies ahead'],
     ['a replay of no time at all', ['replay', '--from', '2026-12-01', '--to', '2026-12-01'], 'REMIT_CLI_TIME'],
     [
       'a cursor beyond every offset',

@@ -4,7 +4,9 @@ import { sha256 } from '#contracts';
 import {
   CHANGES,
   checkCharter,
+  comparedIn,
   emptyReport,
+  inertText,
   reportFromJson,
   reportToJson,
   type ChangeKind,
@@ -48,14 +50,19 @@ export function addReplayCommand(program: Command): void {
     .description(
       'Decide history again, from the recorded facts. Without a candidate every decision of this engine must come out ' +
         'as recorded: any difference is a bug or a forgery, and exits with 1. With a candidate: what it would change, ' +
-        'DENY→ALLOW first. Decisions whose facts were not kept are counted, never guessed.',
+        'DENY→ALLOW first. Decisions whose facts were not kept are counted, never guessed. With --fail-on it is a gate: ' +
+        'it also exits with 1 where nothing was compared.',
     )
     .addHelpText('after', EXAMPLES)
     .option('--from <time>', 'decisions appended from then on')
     .option('--to <time>', 'decisions appended before then')
     .option('--agent <id>', 'of this agent only')
     .option('--charter <file>', 'a candidate, instead of the charters that were in force')
-    .addOption(new Option('--fail-on <change...>', 'exit with 1 when a decision changes so').choices(CHANGES))
+    .addOption(
+      new Option('--fail-on <change...>', 'exit with 1 when a decision changes so, and when none was compared').choices(
+        CHANGES,
+      ),
+    )
     .option('--cursor <file>', 'keep here how far it has come; an interrupted replay goes on from there')
     .option('--json', 'the report as one JSON object')
     .action(replay);
@@ -100,11 +107,30 @@ async function replay(options: ReplayCommandOptions): Promise<void> {
 
   if (options.json === true) printJson({ candidate: candidate?.digest ?? null, ...reportToJson(report) });
   else process.stdout.write(replayTable(report));
+  const compared = comparedIn(report);
+  if (compared === 0) process.stderr.write(nothingCompared(report.decisions, options));
   const unwanted = (options.failOn ?? []).filter((change) => report.changes.has(change));
   for (const change of unwanted) {
     process.stderr.write(`${change}: ${String(report.changes.get(change)?.count ?? 0)} decisions\n`);
   }
-  if (report.differing > 0 || unwanted.length > 0) throw new CommandFailure();
+  const passesUnseen = options.failOn !== undefined && compared === 0;
+  if (report.differing > 0 || unwanted.length > 0 || passesUnseen) throw new CommandFailure();
+}
+
+/** A gate that has seen nothing must not pass; whoever only looks is told that there was nothing to see. */
+function nothingCompared(decisions: number, { agent, from, to, failOn }: ReplayCommandOptions): string {
+  const asked = Object.entries({ agent, from, to }).flatMap(([name, value]) =>
+    value === undefined ? [] : [`--${name} ${inertText(value)}`],
+  );
+  const why =
+    decisions === 0
+      ? `the record holds no decision${asked.length === 0 ? '' : ` for ${asked.join(' ')}`}`
+      : `of ${decisions.toLocaleString('en')} decided then, none can be replayed`;
+  if (failOn === undefined) return `Nothing was compared: ${why}.\n`;
+  return (
+    `REMIT_REPLAY_NOTHING_COMPARED: ${why}, so --fail-on has nothing to go by. Check the agent's name and the time ` +
+    '(remit audit agents lists who did what, day by day), or give a time of which the facts are kept.\n'
+  );
 }
 
 function placeOf({ topic, partition, offset, appendTime }: HistoryCursor) {

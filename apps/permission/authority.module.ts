@@ -1,5 +1,4 @@
 import {
-  Controller,
   Inject,
   Injectable,
   Logger,
@@ -23,6 +22,7 @@ import type { Config } from '#config';
 import { TOPICS } from '#contracts';
 import { CHARTER_KEY, type Views } from '#segment';
 import {
+  BatchController,
   BUS,
   CONFIG,
   PERMISSION_STORE,
@@ -33,7 +33,7 @@ import {
   VIEWS,
   type ReadinessCheck,
 } from '#service';
-import type { Metrics, Tracing } from '#telemetry';
+import { onceAMinutePerCause, type Metrics, type Tracing } from '#telemetry';
 import { ActionMetrics } from './action-metrics.js';
 import { observeAuthority } from './authority-metrics.js';
 
@@ -54,7 +54,7 @@ const ACTION_METRICS = Symbol('remit.action-metrics');
 const NOTHING_FOLLOWS: BatchResult = { publish: [], unreadable: [] };
 
 /** What people, timers, agents, decisions and permission events make of authority. */
-@Controller()
+@BatchController()
 class AuthorityController {
   readonly #commands: BatchHandler;
   readonly #decisions: BatchHandler;
@@ -101,13 +101,19 @@ class TimerLifetime implements OnApplicationBootstrap, BeforeApplicationShutdown
   onApplicationBootstrap(): void {
     this.#timer = startAuthorityTimer(this.runtime, {
       now: Date.now,
-      onFailure: (error) => this.#log.warn(error instanceof Error ? error.message : String(error)),
+      onFailure: onceAMinutePerCause(messageOf, (error) => {
+        this.#log.warn({ message: messageOf(error), error });
+      }),
     });
   }
 
   async beforeApplicationShutdown(): Promise<void> {
     await this.#timer?.stop();
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function transport(token: symbol) {

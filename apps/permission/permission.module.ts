@@ -1,8 +1,9 @@
-import { Controller, Inject, Module } from '@nestjs/common';
+import { Inject, Module } from '@nestjs/common';
 import { MessagePattern, Payload } from '@nestjs/microservices';
 import type { Batch, BatchHandler, BatchResult } from '#bus';
 import { TOPICS } from '#contracts';
 import {
+  BatchController,
   HealthController,
   JUDGING,
   JUDGING_CHECKS,
@@ -18,7 +19,7 @@ const judging = JudgingModule.of(['permission']);
 const authority = AuthorityModule.of(judging);
 
 /** Judges what an agent may do by standing or temporary permission. */
-@Controller()
+@BatchController()
 class PermissionController {
   constructor(@Inject(SEGMENT) private readonly segment: BatchHandler) {}
 

@@ -1,11 +1,19 @@
-import { Controller, Inject, Module } from '@nestjs/common';
+import { Inject, Module } from '@nestjs/common';
 import { MessagePattern, Payload } from '@nestjs/microservices';
 import type { Batch, BatchHandler, BatchResult } from '#bus';
 import { TOPICS } from '#contracts';
-import { HealthController, JUDGING, JUDGING_CHECKS, JudgingModule, READINESS_CHECKS, SEGMENT } from '#service';
+import {
+  BatchController,
+  HealthController,
+  JUDGING,
+  JUDGING_CHECKS,
+  JudgingModule,
+  READINESS_CHECKS,
+  SEGMENT,
+} from '#service';
 
 /** Judges by the charter’s policies, folds all verdicts and publishes the decision. */
-@Controller()
+@BatchController()
 class PolicyController {
   constructor(@Inject(SEGMENT) private readonly segment: BatchHandler) {}
 

@@ -1,9 +1,10 @@
-import { Controller, Inject, Module } from '@nestjs/common';
+import { Inject, Module } from '@nestjs/common';
 import { MessagePattern, Payload } from '@nestjs/microservices';
 import type { Batch, BatchHandler, BatchResult } from '#bus';
 import { TOPICS } from '#contracts';
 import { LAYERS } from '#domain';
 import {
+  BatchController,
   HealthController,
   JUDGING,
   JUDGING_CHECKS,
@@ -21,7 +22,7 @@ const judging = JudgingModule.of(LAYERS);
 const authority = AuthorityModule.of(judging);
 
 /** All four layers as one segment: an intent comes in, its decision goes out, one hop. */
-@Controller()
+@BatchController()
 class SegmentController {
   constructor(@Inject(SEGMENT) private readonly segment: BatchHandler) {}
 

@@ -8,7 +8,7 @@ import {
   type ChainEvent,
   type ChainEvidence,
 } from '#domain';
-import { charterEventIn, permissionEventIn } from './governing-events.js';
+import { agentOfPermissionEntry, charterEventIn, permissionEventIn } from './governing-events.js';
 import type { HistoryReading } from './history.js';
 
 /** The charters that judged a chain, and the grants and orders of people its decisions rest on, as the record has them. */
@@ -57,16 +57,18 @@ async function chartersNamed(
 async function permissionEventsNamed(
   history: HistoryReading,
   named: ReadonlyMap<string, Named>,
-): Promise<Pick<ChainEvidence, 'grants' | 'orders'>> {
+): Promise<Pick<ChainEvidence, 'grants' | 'orders' | 'erased'>> {
   const grants: ChainEvidence['grants'][number][] = [];
   const orders: ChainEvidence['orders'][number][] = [];
+  const erased = new Set<string>();
   for (const [agentId, ofAgent] of named) {
     for await (const page of history.stream({ topics: [TOPICS.permissionEvents.name], agentId })) {
+      if (page.some((entry) => entry.erased === true && agentOfPermissionEntry(entry) === agentId)) erased.add(agentId);
       for (const event of page.flatMap((entry) => permissionEventIn(entry) ?? [])) {
         if (event.event === 'PermissionGranted' && ofAgent.grantIds.has(event.grantId)) grants.push(event);
         if (isPeoplesOrder(event) && ofAgent.orders.has(nameOfOrder(event))) orders.push(event);
       }
     }
   }
-  return { grants, orders };
+  return { grants, orders, erased };
 }

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import {
   canonicalJson,
   checkpointDigest,
@@ -9,6 +10,7 @@ import {
   type Checkpoint,
   type CheckpointBody,
 } from '#domain';
+import { CheckpointFile } from './checkpoint-file.js';
 import type { Query } from './intent-keys.js';
 import { sha256Bytes } from './proof-crypto.js';
 import type { RecordConnection } from './record-connection.js';
@@ -18,6 +20,9 @@ import { checkpointOf, type CheckpointRow } from './stored-record.js';
 
 /** Any number will do as long as every replica uses the same: one of them closes an epoch. */
 const CLOSING_LOCK = 7_236_422;
+/** One process at a time adds to the file of checkpoints. */
+const KEEPING_LOCK = 7_236_423;
+const CHECKPOINTS_AT_ONCE = 100;
 const HASHES_PER_PAGE = 20_000;
 const UNIQUE_VIOLATION = '23505';
 
@@ -57,15 +62,47 @@ interface Leaves {
   readonly hashes: Buffer;
 }
 
-/** Closes epochs and hands out checkpoints. */
+/** Closes epochs and hands out checkpoints. Every one goes into the file `checkpoints.jsonl` of the key folder. */
 export class Checkpoints {
-  constructor(private readonly record: RecordConnection) {}
+  readonly #file: CheckpointFile;
+
+  constructor(private readonly record: RecordConnection) {
+    this.#file = new CheckpointFile(join(record.keys.folder, 'checkpoints.jsonl'));
+  }
 
   /**
    * Signs everything that has been stored since the checkpoint before. `undefined`: there is nothing new, or another
    * replica is doing it.
    */
   async closeEpoch(options: EpochOptions): Promise<Checkpoint | undefined> {
+    const signed = await this.sign(options);
+    await this.keep(signed);
+    return signed;
+  }
+
+  /** Adds to the file what has been signed, by this process or another, since the last one that it holds. */
+  async keep(signed: Checkpoint | undefined): Promise<void> {
+    const recordId = await this.record.intentKeys.recordId(this.record.query);
+    await this.record.transaction(async (query) => {
+      await query('SELECT pg_advisory_xact_lock($1)', [KEEPING_LOCK]);
+      let last = await this.#file.lastEpochOf(recordId);
+      for (;;) {
+        const rows = await query<CheckpointRow>(
+          `SELECT epoch, body, signature FROM record.checkpoint WHERE epoch > $1
+           ORDER BY epoch LIMIT ${String(CHECKPOINTS_AT_ONCE)}`,
+          [last],
+        );
+        if (rows.length === 0) break;
+        await this.#file.add(rows.map(checkpointOf));
+        last = Number(rows.at(-1)?.epoch);
+      }
+      // of a database that was set back, the file holds later ones already
+      if (signed !== undefined && !(await this.#file.holds(signed))) await this.#file.add([signed]);
+    });
+  }
+
+  /** {@link closeEpoch}, for those who call {@link keep} themselves. */
+  async sign(options: EpochOptions): Promise<Checkpoint | undefined> {
     const recordId = await this.record.intentKeys.recordId(this.record.query);
     try {
       return await this.record.snapshot((query) => this.#close(query, recordId, options));

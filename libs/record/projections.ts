@@ -44,6 +44,13 @@ const ADVANCE = `
     WHERE topic = $1 AND "partition" = $2 AND "offset" >= $3 AND "offset" < $4) AS added`)}
   ON CONFLICT (agent_id, day) DO UPDATE SET ${COUNTS.map((count) => `${count} = agent_day.${count} + EXCLUDED.${count}`).join(', ')}`;
 
+const ENTRIES_AT_ONCE = 50_000;
+
+const UNTIL = `
+  SELECT "offset" FROM record.history
+  WHERE topic = $1 AND "partition" = $2 AND "offset" >= $3 AND "offset" < $4
+  ORDER BY "offset" OFFSET ${String(ENTRIES_AT_ONCE)} LIMIT 1`;
+
 const BEHIND = `
   SELECT head.topic, head."partition", head.next FROM record.chain_head AS head
   LEFT JOIN record.projection_position AS done
@@ -103,9 +110,12 @@ export interface Rebuilding {
 /** Whatever is derived from the history: kept up to date, and built anew to be compared. */
 export class Projections {
   readonly #record: RecordConnection;
+  /** For statements over all of the record: however large it is, they are not cut off. */
+  readonly #whole: RecordConnection;
 
   constructor(options: RecordDatabaseOptions) {
     this.#record = new RecordConnection(options, 'projector');
+    this.#whole = new RecordConnection({ ...options, statementMs: null }, 'projector');
   }
 
   /** Takes in what has been stored since the last time. Safe to repeat and to race. */
@@ -138,7 +148,7 @@ export class Projections {
 
   /** Builds everything anew, beside what is there, and says where the two differ. Changes nothing. */
   async rebuild(): Promise<Rebuilding> {
-    const { agentDays, chainHeads } = await this.#record.snapshot(async (query) => {
+    const { agentDays, chainHeads } = await this.#whole.snapshot(async (query) => {
       const [live] = await query<{ days: string }>('SELECT count(*) AS days FROM record.agent_day', []);
       const days = await query<{ agentId: string; day: string }>(DIFFERENCES, []);
       const heads = await query<{ topic: string; partition: number; differs: boolean }>(HEADS, []);
@@ -160,13 +170,13 @@ export class Projections {
 
   /** Puts the agents' days as built anew in the place of those that were there. */
   async replaceAgentDays(): Promise<void> {
-    await this.#record.snapshot(async (query) => {
+    await this.#whole.snapshot(async (query) => {
       for (const statement of REPLACE) await query(statement, []);
     });
   }
 
   async close(): Promise<void> {
-    await this.#record.close();
+    await Promise.all([this.#record.close(), this.#whole.close()]);
   }
 
   async #advance(topic: string, partition: number, next: string): Promise<void> {
@@ -174,18 +184,26 @@ export class Projections {
       'INSERT INTO record.projection_position (topic, "partition", next) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING',
       [topic, partition],
     );
-    await this.#record.transaction(async (query) => {
+    while (await this.#advanceOnce(topic, partition, next));
+  }
+
+  /** Takes in so many entries that it is soon done, however far it is behind. `false`: there is nothing left to take. */
+  #advanceOnce(topic: string, partition: number, next: string): Promise<boolean> {
+    return this.#record.transaction(async (query) => {
       const [done] = await query<{ next: string }>(
         'SELECT next FROM record.projection_position WHERE topic = $1 AND "partition" = $2 FOR UPDATE',
         [topic, partition],
       );
-      if (done === undefined || Number(done.next) >= Number(next)) return;
-      await query(ADVANCE, [topic, partition, done.next, next]);
+      if (done === undefined || Number(done.next) >= Number(next)) return false;
+      const [until] = await query<{ offset: string }>(UNTIL, [topic, partition, done.next, next]);
+      const to = until?.offset ?? next;
+      await query(ADVANCE, [topic, partition, done.next, to]);
       await query('UPDATE record.projection_position SET next = $3 WHERE topic = $1 AND "partition" = $2', [
         topic,
         partition,
-        next,
+        to,
       ]);
+      return true;
     });
   }
 

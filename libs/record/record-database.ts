@@ -1,3 +1,4 @@
+import { Socket } from 'node:net';
 import { DataSource, MigrationExecutor, type DataSourceOptions } from 'typeorm';
 import { NEWEST_MIGRATION, RECORD_MIGRATIONS, RECORD_ROLES, RECORD_SCHEMA, type RecordRole } from './history-table.js';
 
@@ -8,6 +9,8 @@ export interface RecordDatabaseOptions {
   readonly keyFolder?: string | undefined;
   /** Most connections at once; 4 unless told. */
   readonly poolSize?: number | undefined;
+  /** How long one statement may take, ms; 15 s unless told, and `null` is as long as it needs. */
+  readonly statementMs?: number | null | undefined;
   /** Shown in `pg_stat_activity`. */
   readonly applicationName?: string | undefined;
   /** Hears of idle connections that the server has cut; they are replaced when next needed. */
@@ -16,6 +19,8 @@ export interface RecordDatabaseOptions {
 
 const CONNECT_MS = 5_000;
 const STATEMENT_MS = 15_000;
+/** Later than the server itself would have cut a statement: then it is silent. */
+const silentAfter = (statementMs: number): number => statementMs + Math.min(statementMs, CONNECT_MS);
 /** Any number will do as long as every replica uses the same: replicas that start together migrate one by one. */
 const MIGRATION_LOCK = 7_236_411;
 
@@ -38,13 +43,13 @@ function sourceOptions(options: RecordDatabaseOptions) {
  * asks for no right to create anything where nothing is to be done. Returns whether the role may become `role`.
  */
 async function migrate(options: RecordDatabaseOptions, role: RecordRole): Promise<boolean> {
-  const source = new DataSource({
+  const source = await initialized((stream) => ({
     ...sourceOptions(options),
     poolSize: 1,
     migrations: RECORD_MIGRATIONS,
     migrationsTableName: 'migration',
-  });
-  await source.initialize();
+    extra: { stream, query_timeout: silentAfter(options.statementMs ?? STATEMENT_MS), keepAlive: true },
+  }));
   try {
     const runner = source.createQueryRunner();
     try {
@@ -85,15 +90,37 @@ async function isUpToDate(source: DataSource): Promise<boolean> {
  */
 export async function openRecordDatabase(options: RecordDatabaseOptions, role: RecordRole): Promise<DataSource> {
   const mayBecome = await migrate(options, role);
-  const source = new DataSource({
+  const { statementMs = STATEMENT_MS } = options;
+  const settings = [
+    `-c statement_timeout=${String(statementMs ?? 0)}`,
+    ...(mayBecome ? [`-c role=${RECORD_ROLES[role]}`] : []),
+  ];
+  return initialized((stream) => ({
     ...sourceOptions(options),
     poolSize: options.poolSize ?? 4,
     extra: {
-      statement_timeout: STATEMENT_MS,
-      query_timeout: STATEMENT_MS + CONNECT_MS,
+      stream,
+      ...(statementMs === null ? {} : { query_timeout: silentAfter(statementMs) }),
       keepAlive: true,
-      ...(mayBecome ? { options: `-c role=${RECORD_ROLES[role]}` } : {}),
+      options: settings.join(' '),
     },
-  });
-  return source.initialize();
+  }));
+}
+
+/** Of one that cannot be opened nothing is left behind: a connection that waits for an answer would never go by itself. */
+async function initialized(optionsWith: (stream: () => Socket) => DataSourceOptions): Promise<DataSource> {
+  const sockets: Socket[] = [];
+  const source = new DataSource(
+    optionsWith(() => {
+      const socket = new Socket();
+      sockets.push(socket);
+      return socket;
+    }),
+  );
+  try {
+    return await source.initialize();
+  } catch (error) {
+    for (const socket of sockets) socket.destroy();
+    throw error;
+  }
 }

@@ -1,6 +1,8 @@
 export type RecordErrorCode =
   | 'REMIT_RECORD_UNAVAILABLE'
   | 'REMIT_RECORD_REFUSED'
+  /** A statement ran longer than it may, or an administrator has ended it: nothing of it counts. */
+  | 'REMIT_RECORD_CUT_OFF'
   /** What is stored does not open: run `remit audit verify`. */
   | 'REMIT_RECORD_ALTERED'
   /** The record was sealed with another master key than the one of this process. */
@@ -8,6 +10,8 @@ export type RecordErrorCode =
   | 'REMIT_RECORD_KEY_EXPOSED'
   | 'REMIT_RECORD_KEY_UNREADABLE'
   | 'REMIT_RECORD_NO_SIGNING_KEY'
+  /** It is signed and in the database, but not in the file for auditors. */
+  | 'REMIT_RECORD_CHECKPOINT_NOT_KEPT'
   /** Retention would tear a hole, or drop what no checkpoint covers. */
   | 'REMIT_RECORD_NOT_DROPPABLE'
   /** An export that cannot be read as one. */
@@ -27,6 +31,7 @@ export class RecordError extends Error {
 }
 
 const SQLSTATE = /^[0-9A-Z]{5}$/;
+const QUERY_CANCELED = '57014';
 /** Connection lost, out of resources, shutting down or starting up: all of these pass. */
 const PASSING_SQLSTATE = /^(?:08|53|57)/;
 
@@ -41,6 +46,14 @@ export function recordErrorOf(error: unknown): RecordError {
   const code = cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : undefined;
   // A connection refused on every address of a host has a code and no message.
   const said = (cause instanceof Error ? cause.message : String(cause)) || String(code);
+  if (code === QUERY_CANCELED) {
+    return new RecordError(
+      'REMIT_RECORD_CUT_OFF',
+      `PostgreSQL cut it off (${code}): ${said}. Nothing of it counts. Narrow a search by time (--from, --to) or to one ` +
+        'agent; if it was not large, see what else the server is busy with (pg_stat_activity).',
+      { cause },
+    );
+  }
   if (code !== undefined && SQLSTATE.test(code) && !PASSING_SQLSTATE.test(code)) {
     return new RecordError(
       'REMIT_RECORD_REFUSED',

@@ -48,18 +48,26 @@ const DAY_BEFORE = `
   SELECT topic, "partition", count(*) AS entries, max(coalesce(gap_until, "offset" + 1)) AS until
   FROM record.history WHERE append_time < $1 GROUP BY topic, "partition" ORDER BY topic, "partition"`;
 
-const TORN = `
-  SELECT topic, "partition", "offset" FROM record.history AS later
-  WHERE append_time >= $1 AND "offset" < (
-    SELECT max("offset") FROM record.history AS older
-    WHERE older.topic = later.topic AND older."partition" = later."partition" AND older.append_time < $1
-  ) LIMIT 1`;
+/** The last entry of each partition from before; every part of it is a step along the primary key. */
+const LAST_BEFORE = `
+  SELECT head.topic, head."partition", old."offset" FROM record.chain_head AS head JOIN LATERAL (
+    SELECT "offset" FROM record.history
+    WHERE topic = head.topic AND "partition" = head."partition" AND append_time < $1 ORDER BY "offset" DESC LIMIT 1
+  ) AS old ON true`;
 
+const TORN = `
+  SELECT last.topic, last."partition", later."offset" FROM (${LAST_BEFORE}) AS last JOIN LATERAL (
+    SELECT "offset" FROM record.history
+    WHERE topic = last.topic AND "partition" = last."partition" AND append_time >= $1 AND "offset" < last."offset"
+    ORDER BY "offset" LIMIT 1
+  ) AS later ON true LIMIT 1`;
+
+/** Epochs end between entries, so what no checkpoint covers begins behind the last of them. */
 const UNSIGNED = `
-  SELECT topic, "partition" FROM record.history AS old
-  WHERE append_time < $1 AND coalesce(gap_until, "offset" + 1) > coalesce((
+  SELECT last.topic, last."partition" FROM (${LAST_BEFORE}) AS last
+  WHERE last."offset" >= coalesce((
     SELECT max(next) FROM record.epoch_leaves AS signed
-    WHERE signed.topic = old.topic AND signed."partition" = old."partition"), 0) LIMIT 1`;
+    WHERE signed.topic = last.topic AND signed."partition" = last."partition"), 0) LIMIT 1`;
 
 const MONTHS = `
   SELECT replace(substr(child.relname, 9), '_', '-') AS month
@@ -111,7 +119,8 @@ export class RecordKeeping {
   readonly #checkpoints: Checkpoints;
 
   constructor(options: RecordDatabaseOptions) {
-    this.#record = new RecordConnection(options, 'keeper');
+    // whatever is kept for years and dropped at once takes its time
+    this.#record = new RecordConnection({ ...options, statementMs: null }, 'keeper');
     this.#writer = new RecordConnection(options, 'writer');
     this.#checkpoints = new Checkpoints(this.#writer);
   }

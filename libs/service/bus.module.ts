@@ -3,6 +3,7 @@ import { KafkaBus, type Bus } from '#bus';
 import type { Config } from '#config';
 import { TOPICS } from '#contracts';
 import type { Metrics } from '#telemetry';
+import { busLog } from './bus-log.js';
 import { CONFIG, ConfigModule } from './config.module.js';
 import { ConsumptionMetrics } from './metrics-of-consumption.js';
 import { MetricsModule, PROCESS_METRICS } from './metrics.module.js';
@@ -33,9 +34,7 @@ class BusLifetime implements OnApplicationShutdown {
           brokers: config.kafkaBrokers,
           topics: Object.values(TOPICS),
           replicationFactor: config.replicationFactor,
-          log: ({ level, code, message, details: { error, ...details } = {} }) => {
-            log[level]({ code, message, error, details });
-          },
+          log: busLog(log),
           watch,
           reportsClient: config.logLevel === 'debug' || config.logLevel === 'trace',
         });

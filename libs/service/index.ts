@@ -1,4 +1,5 @@
 export * from './activate-charter.js';
+export { BatchController } from './batch-controller.js';
 export * from './bus.module.js';
 export * from './config.module.js';
 export * from './dev-key.js';

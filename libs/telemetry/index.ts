@@ -10,7 +10,7 @@ export * from './metric-table.js';
 export * from './metrics.js';
 export { observeProcess } from './metrics-process.js';
 export { observeSpans } from './metrics-spans.js';
-export { onceAMinute } from './once-a-minute.js';
+export { onceAMinute, onceAMinutePerCause } from './once-a-minute.js';
 export * from './open-metrics.js';
 export * from './recorded-trace.js';
 export * from './span-table.js';

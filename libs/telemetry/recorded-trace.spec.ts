@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { foldChain, type ChainTree } from '#domain';
 import {
   chainScriptSchema,
+  erasedIn,
   eventsOfScript,
   intentIdNamed,
   orphansOf,
@@ -12,9 +13,9 @@ import {
 } from '#testing';
 import { recordedTrace, sendRecordedTrace } from './recorded-trace.js';
 
-function chain(events: readonly unknown[]): ChainTree {
+function chain(events: readonly unknown[], erased: readonly string[] = []): ChainTree {
   const script = chainScriptSchema.parse({ chain: 'incident', agents: ['triage', 'diagnosis', 'remediation'], events });
-  return foldChain(script.chain, eventsOfScript(script));
+  return foldChain(script.chain, erasedIn(eventsOfScript(script), erased.map(intentIdNamed)));
 }
 
 const incident = chain([
@@ -94,6 +95,27 @@ describe('a chain told from the record', () => {
     );
     expect(spans.find(({ name }) => name === 'execute_tool pay')?.status).toEqual({ code: 2, message: 'failed' });
     expect(JSON.stringify(spans)).not.toMatch(/DE-secret|maria/);
+  });
+
+  it('after an erasure has the same spans, each saying that its content is gone', () => {
+    const events = [
+      { intent: 'pay', agent: 'triage', at: 0, action: 'pay', on_behalf_of: 'maria@shop.example' },
+      { decision: 'pay', outcome: 'allow', at: 5 },
+      { report: 'pay', status: 'failed', detail: 'no account', at: 9 },
+      { intent: 'unjudged', agent: 'triage', at: 20, action: 'pay' },
+    ];
+    const [before, after] = [chain(events), chain(events, ['pay', 'unjudged'])].map(recordedTrace);
+    expect(after?.traceId).toBe(before?.traceId);
+    expect(after?.spans.map(({ name, began, ended, status }) => ({ name, began, ended, status }))).toEqual(
+      before?.spans.map(({ name, began, ended, status }) => ({ name, began, ended, status })),
+    );
+    expect(after?.spans.map(({ attributes }) => attributes['remit.content_erased'])).toEqual(
+      after?.spans.map(() => true),
+    );
+    expect(JSON.stringify(before?.spans)).not.toContain('remit.content_erased');
+    const [report] = after?.spans.filter(({ name }) => name === 'send agent.outcomes') ?? [];
+    expect(report?.attributes).toMatchObject({ 'remit.outcome.status': 'failed' });
+    expect(report?.attributes['remit.decision.id']).toBeUndefined();
   });
 
   it('sent again is the same trace, span for span', () => {

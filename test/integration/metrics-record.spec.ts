@@ -57,7 +57,7 @@ beforeEach(async () => {
   const watch = new RecordWatch(record.stored, { now: () => now, random: () => 0.5, onWrong });
   observeRecord(metrics, watch);
   closing = new EpochClosing(record, projections, bus, {
-    ...{ epochMs: 60_000, now: () => now, file: join(keyFolder, 'checkpoints.jsonl'), watch },
+    ...{ epochMs: 60_000, now: () => now, watch },
     onFailure: (error) => told.push(String(error)),
   });
 });

@@ -94,6 +94,33 @@ describe('the record, asked from the command line', () => {
     expect(failing.err).toContain('deny-to-allow');
   });
 
+  it('as a gate, fails where nothing was compared; else it says so', async () => {
+    for (const asked of [
+      ['--agent', 'customer-servise'],
+      ['--from', '2001-01-01', '--to', '2001-01-02'],
+    ]) {
+      const gate = await record.remit('replay', ...asked, '--fail-on', 'deny-to-allow');
+      expect([gate.code, gate.err]).toEqual([1, expect.stringContaining('REMIT_REPLAY_NOTHING_COMPARED')]);
+      expect(gate.err).toContain(asked.join(' '));
+      const look = await record.remit('replay', ...asked);
+      expect([look.code, look.err]).toEqual([0, expect.stringContaining('Nothing was compared')]);
+    }
+    const passing = await record.remit('replay', '--fail-on', 'deny-to-allow');
+    expect([passing.code, passing.err]).toEqual([0, expect.not.stringContaining('othing was compared')]);
+  });
+
+  it('as a gate, fails where of all that was decided nothing can be replayed', async () => {
+    const alone = await KeptRecord.holding(
+      decisions.slice(0, 3).map((message, offset) => ({ ...message, partition: 0, offset })),
+    );
+    try {
+      const { code, err } = await alone.remit('replay', '--fail-on', 'deny-to-allow');
+      expect([code, err]).toEqual([1, expect.stringMatching(/REMIT_REPLAY_NOTHING_COMPARED: of 3 .* none can be/)]);
+    } finally {
+      await alone.drop();
+    }
+  });
+
   it('refuses a candidate that is no charter, and a time that is none', async () => {
     const refused = record.file('refused.yaml');
     writeFileSync(refused, 'charter: [');
@@ -155,6 +182,14 @@ describe('the record, asked from the command line', () => {
     expect(rollout.out).toMatch(/data-privacy\s.*enforce.*100 %.*rollout: critical.*CharterActivated by ann/);
     const nothing = await record.remit('at', '2000-01-01', 'charter');
     expect(nothing.out).toContain('everything was denied');
+  });
+
+  it('is not called untouched while nothing is proven', async () => {
+    const { code, out } = await record.remit('audit', 'verify');
+    expect(out).toContain(`${stories.length.toLocaleString('en')} entries are not yet proven`);
+    expect(out).toContain('NOTHING IS PROVEN YET: there is no checkpoint');
+    expect(out).not.toContain('Nobody has touched');
+    expect(code).toBe(0);
   });
 
   it('finds what does not add up', async () => {
