@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { chainScriptSchema, eventsOfScript } from '#testing';
-import { foldChain, type ChainEvent, type ChainEvidence } from './chain.js';
+import type { ChainEvent } from './chain-event.js';
+import { foldChain, type ChainEvidence } from './chain.js';
 import { renderChain } from './chain-rendering.js';
 
 const CHARTER = 'c'.repeat(64);

@@ -1,5 +1,6 @@
 import type { ActionAuthority, AuthorityUsed } from './chain-authority.js';
-import type { ChainAction, ChainCause, ChainDecision, ChainReport, ChainTree } from './chain.js';
+import type { ChainCause } from './chain-cause.js';
+import type { ChainAction, ChainDecision, ChainReport, ChainTree } from './chain.js';
 import type { OrderBehind } from './orders-behind.js';
 
 /** Deeper branches are drawn at this depth, with their true depth beside them. */

@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { chainScriptSchema, erasedIn, eventsOfScript, intentIdNamed } from '#testing';
-import { foldChain, type ChainAction, type ChainEvent, type ReadableChainEvent } from './chain.js';
+import type { ChainEvent, ReadableChainEvent } from './chain-event.js';
+import { foldChain, type ChainAction } from './chain.js';
 
 const AGENTS = ['a', 'b', 'c'];
 const NAMES = ['one', 'two', 'three', 'four', 'five'];

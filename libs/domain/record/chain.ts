@@ -1,40 +1,23 @@
 import type { CharterDocument } from '../charter/charter-document.js';
 import type { Decision, Finding, Layer, Outcome } from '../decision/decision.js';
-import { effectiveDecision, isVoid } from '../decision/effective.js';
-import { chainIdOf, type Cause, type Intent, type OutcomeReport, type Trigger } from '../intent/intent.js';
+import { isVoid } from '../decision/effective.js';
+import type { OutcomeReport, Trigger } from '../intent/intent.js';
 import type { PermissionEvent } from '../permission/permission-events.js';
 import { actionAuthority, withAuthority, type ActionAuthority, type AgentAuthorityUsed } from './chain-authority.js';
-import { sameJson } from './json-difference.js';
+import { checkCause, type ChainCause, type CheckedCause } from './chain-cause.js';
+import { byAppend, inOrder, placeOf, type AppendedAt, type ChainEvent } from './chain-event.js';
+import {
+  claimKey,
+  gather,
+  isReport,
+  reportedOn,
+  settle,
+  type ActionSaid,
+  type Grouped,
+  type Held,
+  type ReportEvent,
+} from './chain-gathering.js';
 import { ordersBehind, type OrderBehind, type PeoplesOrder } from './orders-behind.js';
-
-/** Where and when the record holds an event. `appendTime` is the broker's, ms since the epoch. */
-export interface AppendedAt {
-  readonly topic: string;
-  readonly partition: number;
-  readonly offset: number;
-  readonly appendTime: number;
-}
-
-/** What a chain is made of, where it can be read. */
-export type ReadableChainEvent = AppendedAt &
-  (
-    | { readonly kind: 'intent'; readonly intent: Intent; readonly actionDigest: string }
-    | { readonly kind: 'decision'; readonly decision: Decision }
-    | { readonly kind: 'report'; readonly report: OutcomeReport }
-  );
-
-/** What an erasure leaves of an intent or a report: what it can be searched by. Decisions are never erased. */
-export type ErasedChainEvent = AppendedAt & {
-  readonly agentId: string;
-  readonly intentId: string;
-  readonly chainId: string;
-} & (
-    | { readonly kind: 'erased-intent'; readonly action: Pick<Intent['action'], 'type' | 'target'> }
-    | { readonly kind: 'erased-report'; readonly status: OutcomeReport['status'] }
-  );
-
-/** What a chain is made of, as the record holds it. */
-export type ChainEvent = ReadableChainEvent | ErasedChainEvent;
 
 /** What else the record holds about the authority that the actions of a chain rested on. */
 export interface ChainEvidence {
@@ -47,23 +30,6 @@ export interface ChainEvidence {
 }
 
 const NO_EVIDENCE: ChainEvidence = { charters: new Map(), grants: [], orders: [], erased: new Set() };
-
-/** What is wrong with a cause that is only claimed. `undecided`: held, or never validly decided. */
-export type ClaimFault = 'not-in-record' | 'other-chain' | 'later' | 'denied' | 'undecided';
-
-/**
- * The intent that led to an action. `proven`: the record holds it in the same chain, effectively allowed, appended
- * before. `erased`: it may be, but what would tell was erased. Otherwise it is only claimed, and `why` says what is
- * wrong with the claim.
- */
-export type ChainCause = Cause &
-  (
-    | { readonly standing: 'proven' | 'erased' }
-    | {
-        readonly standing: 'claimed';
-        readonly why: ClaimFault;
-      }
-  );
 
 export interface ChainFinding extends Finding {
   readonly layer: Layer;
@@ -102,9 +68,6 @@ export interface ChainReport extends AppendedAt {
    */
   readonly msAfterDecision: number | null;
 }
-
-/** An action by its digest; `null`: its content was erased before anything was decided. */
-export type ActionSaid = Omit<Decision['action'], 'digest'> & { readonly digest: string | null };
 
 /** One action of a chain. Several with one `intentId` are the same id used for different actions. */
 export interface ChainAction {
@@ -170,273 +133,6 @@ export interface ChainTree {
   readonly chainId: string;
   readonly actions: readonly ChainAction[];
   readonly strayReports: readonly StrayReport[];
-}
-
-type IntentEvent = Extract<ChainEvent, { kind: 'intent' }>;
-type DecisionEvent = Extract<ChainEvent, { kind: 'decision' }>;
-type ReportEvent = Extract<ChainEvent, { kind: 'report' | 'erased-report' }>;
-type ErasedIntent = Extract<ChainEvent, { kind: 'erased-intent' }>;
-
-/** What an action says of itself. */
-interface Said {
-  readonly action: ActionSaid;
-  readonly cause: Cause | null;
-  readonly onBehalfOf: string | null;
-  readonly trigger: Trigger | null;
-}
-
-/** What the record holds of one action in one chain. */
-interface Held {
-  readonly agentId: string;
-  readonly intentId: string;
-  readonly chainId: string;
-  readonly said: Said;
-  /** Where the intent lies; when it is not in the record, where its decision says that it lay. */
-  place: AppendedAt;
-  readonly intentRecorded: boolean;
-  /** How many times it, or what looks like it, was sent and then erased, and where first. */
-  erased: { readonly first: AppendedAt; readonly times: number } | undefined;
-  /** What the agent has sent under this id for this action; a second one only when it differs. */
-  readonly contents: Intent[];
-  readonly decisions: DecisionEvent[];
-  readonly reports: ReportEvent[];
-  effective: DecisionEvent | undefined;
-}
-
-function placeKey({ topic, partition, offset }: Omit<AppendedAt, 'appendTime'>): string {
-  return `${topic}\n${partition}\n${offset}`;
-}
-
-function placeOf({ topic, partition, offset, appendTime }: AppendedAt): AppendedAt {
-  return { topic, partition, offset, appendTime };
-}
-
-function byAppend(a: AppendedAt, b: AppendedAt): number {
-  if (a.appendTime !== b.appendTime) return a.appendTime - b.appendTime;
-  if (a.topic !== b.topic) return a.topic < b.topic ? -1 : 1;
-  return a.partition - b.partition || a.offset - b.offset;
-}
-
-/** Surely before: within one millisecond only a partition has an order. */
-function isBefore(a: AppendedAt, b: AppendedAt): boolean {
-  if (a.appendTime !== b.appendTime) return a.appendTime < b.appendTime;
-  return a.topic === b.topic && a.partition === b.partition && a.offset < b.offset;
-}
-
-/** Each event once, in the order of their appends. */
-function inOrder(events: readonly ChainEvent[]): ChainEvent[] {
-  const byPlace = new Map(events.map((event) => [placeKey(event), event]));
-  return [...byPlace.values()].sort(byAppend);
-}
-
-class Grouped<Value> {
-  readonly #groups = new Map<string, Value[]>();
-
-  add(key: string, value: Value): void {
-    const group = this.#groups.get(key);
-    if (group === undefined) this.#groups.set(key, [value]);
-    else group.push(value);
-  }
-
-  of(key: string): readonly Value[] {
-    return this.#groups.get(key) ?? [];
-  }
-
-  all(): Iterable<readonly Value[]> {
-    return this.#groups.values();
-  }
-}
-
-function claimKey({ agentId, intentId }: Cause): string {
-  return `${agentId}\n${intentId}`;
-}
-
-function saidByIntent({ intent, actionDigest }: IntentEvent): Said {
-  const { type, target, destination } = intent.action;
-  return {
-    action: { type, target, ...(destination ? { destination } : {}), digest: actionDigest },
-    cause: intent.cause ?? null,
-    onBehalfOf: intent.onBehalfOf ?? null,
-    trigger: intent.trigger ?? null,
-  };
-}
-
-function saidByDecision({ decision }: DecisionEvent): Said {
-  return {
-    action: decision.action,
-    cause: decision.cause ?? null,
-    onBehalfOf: decision.onBehalfOf ?? null,
-    trigger: decision.trigger ?? null,
-  };
-}
-
-/** Everything the record holds, action by action; `byClaim` finds them as causes and reports name them. */
-function gather(events: readonly ChainEvent[]): { held: readonly Held[]; byClaim: Grouped<Held> } {
-  const held = new Map<string, Held>();
-  const byClaim = new Grouped<Held>();
-  const heldAs = (
-    of: Pick<Held, 'agentId' | 'intentId' | 'chainId'>,
-    actionDigest: string | null,
-    found: () => Pick<Held, 'said' | 'place' | 'intentRecorded'>,
-  ): Held => {
-    const key = JSON.stringify([of.agentId, of.intentId, of.chainId, actionDigest]);
-    const known = held.get(key);
-    if (known !== undefined) return known;
-    const { agentId, intentId, chainId } = of;
-    const fresh: Held = {
-      ...{ agentId, intentId, chainId },
-      ...found(),
-      erased: undefined,
-      contents: [],
-      decisions: [],
-      reports: [],
-      effective: undefined,
-    };
-    held.set(key, fresh);
-    byClaim.add(claimKey(of), fresh);
-    return fresh;
-  };
-  for (const event of events) {
-    if (event.kind !== 'intent') continue;
-    const { agentId, intentId } = event.intent;
-    const { contents } = heldAs({ agentId, intentId, chainId: chainIdOf(event.intent) }, event.actionDigest, () => ({
-      said: saidByIntent(event),
-      place: placeOf(event),
-      intentRecorded: true,
-    }));
-    // Two that differ are proof enough; an agent may have sent any number.
-    if (contents.length < 2 && !contents.some((content) => sameJson(content, event.intent)))
-      contents.push(event.intent);
-  }
-  const judged = new Map(
-    events.flatMap((event) =>
-      event.kind === 'decision' ? [[placeKey(event.decision.stamp.source), event] as const] : [],
-    ),
-  );
-  const untold: ErasedIntent[] = [];
-  for (const event of events) {
-    if (event.kind !== 'erased-intent') continue;
-    // What lay here is what the decision says that it has judged.
-    const decision = judged.get(placeKey(event));
-    if (decision === undefined || !isSame(event, decision.decision)) {
-      untold.push(event);
-      continue;
-    }
-    const one = heldAs(event, decision.decision.action.digest, () => ({
-      said: saidByDecision(decision),
-      place: placeOf(event),
-      intentRecorded: true,
-    }));
-    if (isBefore(event, one.place)) one.place = placeOf(event);
-    addErased(one, event);
-  }
-  for (const event of events) {
-    if (event.kind !== 'decision') continue;
-    const { action, stamp } = event.decision;
-    heldAs(event.decision, action.digest, () => ({
-      said: saidByDecision(event),
-      place: { ...stamp.source, appendTime: Date.parse(stamp.judgedAt) },
-      intentRecorded: false,
-    })).decisions.push(event);
-  }
-  for (const event of untold) {
-    const { type, target } = event.action;
-    const alike = byClaim
-      .of(claimKey(event))
-      .filter(
-        ({ chainId, said }) => chainId === event.chainId && said.action.type === type && said.action.target === target,
-      );
-    const nothingSaid = { cause: null, onBehalfOf: null, trigger: null };
-    const found = (): Pick<Held, 'said' | 'place' | 'intentRecorded'> => ({
-      said: { action: { type, target, digest: null }, ...nothingSaid },
-      place: placeOf(event),
-      intentRecorded: true,
-    });
-    // It may be any of those that look like it, sent again; its place proves nothing for them.
-    for (const one of alike.length > 0 ? alike : [heldAs(event, null, found)]) addErased(one, event);
-  }
-  for (const event of events) if (isReport(event)) reportedOn(event, byClaim)?.reports.push(event);
-  return { held: [...held.values()], byClaim };
-}
-
-function isSame(erased: ErasedIntent, { agentId, intentId, chainId }: Decision): boolean {
-  return erased.agentId === agentId && erased.intentId === intentId && erased.chainId === chainId;
-}
-
-function addErased(one: Held, event: ErasedIntent): void {
-  const { first, times } = one.erased ?? { first: event, times: 0 };
-  one.erased = { first: isBefore(event, first) ? placeOf(event) : placeOf(first), times: times + 1 };
-}
-
-function isReport(event: ChainEvent): event is ReportEvent {
-  return event.kind === 'report' || event.kind === 'erased-report';
-}
-
-/**
- * The action a report is about: the one its decision decided, else the first of that agent and intent id. An erased
- * report is shown with the first in its chain that was allowed.
- */
-function reportedOn(event: ReportEvent, byClaim: Grouped<Held>): Held | undefined {
-  if (event.kind === 'report') {
-    const { decisionId } = event.report;
-    const candidates = byClaim.of(claimKey(event.report));
-    return (
-      candidates.find((one) => one.decisions.some(({ decision }) => decision.decisionId === decisionId)) ??
-      candidates[0]
-    );
-  }
-  const candidates = byClaim.of(claimKey(event));
-  const inChain = candidates.filter(({ chainId }) => chainId === event.chainId);
-  const isAllowed = ({ decisions }: Held): boolean => decisions.some(({ decision }) => decision.outcome === 'allow');
-  return inChain.find(isAllowed) ?? inChain[0] ?? candidates[0];
-}
-
-/** One effective decision per agent, intent and action, whatever chains it was said to belong to. */
-function settle(held: readonly Held[]): void {
-  const byIdentity = new Grouped<Held>();
-  for (const one of held) byIdentity.add(`${claimKey(one)}\n${one.said.action.digest}`, one);
-  for (const same of byIdentity.all()) {
-    const effective = effectiveDecision(same.flatMap((one) => one.decisions));
-    for (const one of same) {
-      if (effective !== undefined && one.decisions.includes(effective)) one.effective = effective;
-    }
-  }
-}
-
-/** Where an action may have been sent first, as far as can be told. */
-function earliestOf({ place, intentRecorded, erased }: Held): AppendedAt {
-  if (erased === undefined) return place;
-  return intentRecorded && !isBefore(erased.first, place) ? place : erased.first;
-}
-
-/** A cause as checked against the record. `above`: the causing action, when it can lie above its effect. */
-interface CheckedCause {
-  readonly cause: ChainCause;
-  readonly above: Held | undefined;
-}
-
-function checkCause(claim: Cause, effect: Held, byClaim: Grouped<Held>): CheckedCause {
-  const claimed = (why: ClaimFault, above?: Held): CheckedCause => ({
-    cause: { ...claim, standing: 'claimed', why },
-    above,
-  });
-  const isAllowed = ({ effective }: Held): boolean => effective?.decision.outcome === 'allow';
-  const recorded = byClaim.of(claimKey(claim)).filter(({ intentRecorded, erased }) => intentRecorded || erased);
-  if (recorded.length === 0) return claimed('not-in-record');
-  const sameChain = recorded.filter((candidate) => candidate.chainId === effect.chainId);
-  if (sameChain.length === 0) return claimed('other-chain');
-  const before = sameChain.filter((one) => one.intentRecorded && isBefore(one.place, earliestOf(effect)));
-  const [first] = before;
-  const allowed = before.find(isAllowed);
-  if (allowed !== undefined) return { cause: { ...claim, standing: 'proven' }, above: allowed };
-  // What was erased may have been the same, sent earlier.
-  const perhaps = sameChain.filter((one) => isBefore(earliestOf(one), effect.place) && !before.includes(one));
-  if (perhaps.some((one) => first === undefined || isAllowed(one))) {
-    const above = perhaps.find((one) => isAllowed(one) && isBefore(one.place, effect.place)) ?? first;
-    return { cause: { ...claim, standing: 'erased' }, above };
-  }
-  if (first === undefined) return claimed('later');
-  return claimed(first.effective?.decision.outcome === 'deny' ? 'denied' : 'undecided', first);
 }
 
 function decisionsOf(one: Held, { orders, erased }: ChainEvidence): ChainDecision[] {

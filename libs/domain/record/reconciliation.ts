@@ -1,6 +1,6 @@
 import { isFinal, isVoid } from '../decision/effective.js';
 import { chainIdOf, type Intent } from '../intent/intent.js';
-import type { AppendedAt, ChainEvent } from './chain.js';
+import type { AppendedAt, ChainEvent } from './chain-event.js';
 
 export const GAP_KINDS = [
   /** No decision, or only void ones. */
