@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus } from '#bus';
 import { TOPICS } from '#contracts';
 import { GAP_KINDS } from '#domain';
@@ -26,10 +27,7 @@ class LastAnswer {
   /** Waits a moment for an answer. While one is still to come, the database is not asked again. Never rejects. */
   async renew(): Promise<void> {
     this.#asking ??= this.#ask().finally(() => (this.#asking = undefined));
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, ANSWER_MS)));
-    await Promise.race([this.#asking, late]);
-    clearTimeout(timer);
+    await Promise.race([this.#asking, sleep(ANSWER_MS, undefined, { ref: false })]);
   }
 
   async #ask(): Promise<void> {

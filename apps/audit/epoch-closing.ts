@@ -14,8 +14,8 @@ export interface EpochClosingOptions {
 }
 
 /**
- * Signs again and again what the record has got, keeps the checkpoints and puts them on the log, prepares the coming month and keeps
- * the projections up to date. Any number of replicas may do so at once. What fails is tried again.
+ * Signs again and again what the record has got, keeps the checkpoints and puts them on the log, prepares the coming
+ * month and keeps the projections up to date. Any number of replicas may do so at once. What fails is tried again.
  */
 export class EpochClosing {
   #timer: NodeJS.Timeout | undefined;

@@ -6,7 +6,7 @@ import {
   type BeforeApplicationShutdown,
   type OnApplicationBootstrap,
 } from '@nestjs/common';
-import type { Bus } from '#bus';
+import { messageOf, type Bus } from '#bus';
 import type { Config } from '#config';
 import { Projections, ProvenRecord } from '#record';
 import { BUS, BusModule, CONFIG, PROCESS_METRICS } from '#service';
@@ -55,10 +55,6 @@ class ProvingLifetime implements OnApplicationBootstrap, BeforeApplicationShutdo
     await this.#closing.stop();
     await Promise.all([this.#record.close(), this.#projections.close()]);
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** Makes the record provable while it is written. */

@@ -7,7 +7,7 @@ import {
   type OnApplicationBootstrap,
 } from '@nestjs/common';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Bus } from '#bus';
+import { messageOf, type Bus } from '#bus';
 import type { History } from '#record';
 import { BUS, BusModule, PROCESS_METRICS } from '#service';
 import { onceAMinute, onceAMinutePerCause, type Metrics } from '#telemetry';
@@ -61,10 +61,6 @@ class Reconciling implements OnApplicationBootstrap, BeforeApplicationShutdown {
       await sleep(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined);
     }
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** Continuous reconciliation: what does not add up is found as it happens. */

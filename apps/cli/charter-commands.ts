@@ -1,10 +1,10 @@
-import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { loadConfig } from '#config';
 import { sha256 } from '#contracts';
 import { checkCharter, inertText, type Charter, type CharterProblem } from '#domain';
 import { addCharterTestCommand } from './charter-test-command.js';
 import { CommandFailure, fail } from './command-failure.js';
+import { textOf } from './input-file.js';
 import { openDoorClient } from './door-client.js';
 import { printJson } from './printing.js';
 
@@ -70,12 +70,6 @@ export function addCharterCommands(program: Command): void {
       process.stdout.write(`# ${inertText(about)}\n`);
       for (const line of view.text.split('\n')) process.stdout.write(`${inertText(line)}\n`);
     });
-}
-
-async function textOf(file: string): Promise<string> {
-  return readFile(file, 'utf8').catch((error: unknown) =>
-    fail(`REMIT_CLI_FILE: cannot read ${file}: ${error instanceof Error ? error.message : String(error)}`),
-  );
 }
 
 function accepted(file: string, checked: ReturnType<typeof checkCharter>): Charter {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { hostname, userInfo } from 'node:os';
-import { codeOf, KafkaBus } from '#bus';
+import { codeOf, KafkaBus, messageOf } from '#bus';
 import { loadConfig, type Config } from '#config';
 import { EVENTS, TOPICS, writeEvent } from '#contracts';
 import type { RecordAccess } from '#domain';
@@ -36,7 +36,7 @@ export async function announceAccess(access: Access, now: number): Promise<void>
     });
     await publish(config, { topic: TOPICS.auditAccess.name, key: null, ...event });
   } catch (error) {
-    const because = error instanceof Error ? error.message : String(error);
+    const because = messageOf(error);
     fail(
       `REMIT_RECORD_NOT_ANNOUNCED: nothing was read and nothing was changed. Whoever opens the record is named on the topic ` +
         `${TOPICS.auditAccess.name} first, and that could not be done (KAFKA_BROKERS says where the log is):\n${because}`,

@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import {
   checkpointSchema,
@@ -12,6 +12,7 @@ import {
 } from '#domain';
 import { parsePublicKey, proofCrypto, publicKeyPem, verifyPack, type PackReport } from '#record';
 import { CommandFailure, fail } from './command-failure.js';
+import { textOf } from './input-file.js';
 import { withCheckpoints, withProvenRecord } from './open-record.js';
 import { printJson, tableOf } from './printing.js';
 
@@ -219,12 +220,6 @@ function placeOf(fault: RecordFault): string {
 
 function count(number: number, one: string, several: string): string {
   return `${number.toLocaleString('en')} ${number === 1 ? one : several}`;
-}
-
-function textOf(file: string): Promise<string> {
-  return readFile(file, 'utf8').catch((error: unknown) =>
-    fail(`REMIT_CLI_FILE: cannot read ${file}: ${error instanceof Error ? error.message : String(error)}`),
-  );
 }
 
 function jsonOf(file: string, text: string): unknown {

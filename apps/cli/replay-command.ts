@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { Option, type Command } from 'commander';
 import { sha256 } from '#contracts';
 import {
@@ -7,15 +6,17 @@ import {
   comparedIn,
   emptyReport,
   inertText,
+  placeOf,
   reportFromJson,
   reportToJson,
   type ChangeKind,
   type Charter,
   type ReplayReport,
 } from '#domain';
-import { replayRecord, type HistoryCursor } from '#record';
+import { replayRecord } from '#record';
 import { ENGINE } from '#service';
 import { CommandFailure, fail } from './command-failure.js';
+import { textOf } from './input-file.js';
 import { withHistory } from './open-record.js';
 import { printJson } from './printing.js';
 import { readCursor, writeCursor } from './replay-cursor.js';
@@ -133,15 +134,8 @@ function nothingCompared(decisions: number, { agent, from, to, failOn }: ReplayC
   );
 }
 
-function placeOf({ topic, partition, offset, appendTime }: HistoryCursor) {
-  return { topic, partition, offset, appendTime };
-}
-
 async function candidateOf(file: string): Promise<Charter> {
-  const text = await readFile(file, 'utf8').catch((error: unknown) =>
-    fail(`REMIT_CLI_FILE: cannot read ${file}: ${error instanceof Error ? error.message : String(error)}`),
-  );
-  const checked = checkCharter(text, sha256);
+  const checked = checkCharter(await textOf(file), sha256);
   return checked.ok ? checked.charter : fail(`${file} is refused: run \`remit charter check ${file}\``);
 }
 

@@ -1,5 +1,6 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { z } from 'zod';
+import { messageOf } from '#bus';
 import { replayReportSchema } from '#domain';
 import { fail } from './command-failure.js';
 
@@ -52,8 +53,4 @@ export async function writeCursor(file: string, cursor: ReplayCursor): Promise<v
   } catch (error) {
     fail(`REMIT_REPLAY_CURSOR: cannot write ${file}: ${messageOf(error)}`);
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -17,7 +17,7 @@ import {
   type AuthorityTimer,
   type PermissionStore,
 } from '#authority';
-import { BatchTransport, type Batch, type BatchHandler, type BatchResult, type Bus } from '#bus';
+import { BatchTransport, messageOf, type Batch, type BatchHandler, type BatchResult, type Bus } from '#bus';
 import type { Config } from '#config';
 import { TOPICS } from '#contracts';
 import { CHARTER_KEY, type Views } from '#segment';
@@ -110,10 +110,6 @@ class TimerLifetime implements OnApplicationBootstrap, BeforeApplicationShutdown
   async beforeApplicationShutdown(): Promise<void> {
     await this.#timer?.stop();
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function transport(token: symbol) {

@@ -1,15 +1,11 @@
-import { Inject, Module } from '@nestjs/common';
-import { MessagePattern, Payload } from '@nestjs/microservices';
-import type { Batch, BatchHandler, BatchResult } from '#bus';
+import { Module } from '@nestjs/common';
 import { TOPICS } from '#contracts';
 import {
-  BatchController,
   HealthController,
-  JUDGING,
   JUDGING_CHECKS,
+  judgingController,
   JudgingModule,
   READINESS_CHECKS,
-  SEGMENT,
   type ReadinessCheck,
 } from '#service';
 import { AUTHORITY_CHECKS, AuthorityModule } from './authority.module.js';
@@ -19,19 +15,9 @@ const judging = JudgingModule.of(['permission']);
 const authority = AuthorityModule.of(judging);
 
 /** Judges what an agent may do by standing or temporary permission. */
-@BatchController()
-class PermissionController {
-  constructor(@Inject(SEGMENT) private readonly segment: BatchHandler) {}
-
-  @MessagePattern(TOPICS.boundaryChecked.name, JUDGING)
-  judge(@Payload() batch: Batch): Promise<BatchResult> {
-    return this.segment(batch);
-  }
-}
-
 @Module({
   imports: [judging, authority, DoorModule.of(judging, authority)],
-  controllers: [PermissionController, HealthController],
+  controllers: [judgingController(TOPICS.boundaryChecked), HealthController],
   providers: [
     {
       provide: READINESS_CHECKS,

@@ -1,16 +1,12 @@
-import { Inject, Module } from '@nestjs/common';
-import { MessagePattern, Payload } from '@nestjs/microservices';
-import type { Batch, BatchHandler, BatchResult } from '#bus';
+import { Module } from '@nestjs/common';
 import { TOPICS } from '#contracts';
 import { LAYERS } from '#domain';
 import {
-  BatchController,
   HealthController,
-  JUDGING,
   JUDGING_CHECKS,
+  judgingController,
   JudgingModule,
   READINESS_CHECKS,
-  SEGMENT,
   type ReadinessCheck,
 } from '#service';
 import { AUDIT_CHECKS, AuditModule } from '../audit/audit.module.js';
@@ -22,19 +18,9 @@ const judging = JudgingModule.of(LAYERS);
 const authority = AuthorityModule.of(judging);
 
 /** All four layers as one segment: an intent comes in, its decision goes out, one hop. */
-@BatchController()
-class SegmentController {
-  constructor(@Inject(SEGMENT) private readonly segment: BatchHandler) {}
-
-  @MessagePattern(TOPICS.agentActions.name, JUDGING)
-  judge(@Payload() batch: Batch): Promise<BatchResult> {
-    return this.segment(batch);
-  }
-}
-
 @Module({
   imports: [judging, authority, AuditModule, ReconciliationModule, DoorModule.of(judging, authority)],
-  controllers: [SegmentController, HealthController],
+  controllers: [judgingController(TOPICS.agentActions), HealthController],
   providers: [
     {
       provide: READINESS_CHECKS,

@@ -1,7 +1,14 @@
 import { EVENTS, readEvent, sha256, TOPICS } from '#contracts';
-import { actionDigestOf, intentSchema, isVoid, outcomeReportSchema, type ChainEvent } from '#domain';
+import {
+  actionDigestOf,
+  byAppendTime,
+  intentSchema,
+  isVoid,
+  outcomeReportSchema,
+  placeKey,
+  type ChainEvent,
+} from '#domain';
 import type { HistoryEntry, RecordedChain } from './history.js';
-import { byAppendTime } from './history-order.js';
 import { searchTerm } from './search-terms.js';
 
 /** So many events of a chain are shown, and as many more that are said elsewhere of the intents in them. */
@@ -98,7 +105,7 @@ export async function readChain(
   let leftOut = 0;
   /** `false`: there is no room for it any more. */
   const keep = (event: ChainEvent, room: number): boolean => {
-    const place = `${event.topic}\n${String(event.partition)}\n${String(event.offset)}`;
+    const place = placeKey(event);
     const saying = sayingOf(event);
     if (kept.has(place) || (saying !== undefined && kept.has(saying))) return true;
     if (events.length >= room) return false;

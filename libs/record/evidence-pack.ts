@@ -6,13 +6,12 @@ import { TOPICS } from '#contracts';
 import { documentOfEntry, type ChainedEntry, type InclusionProof } from '#domain';
 import { charterEventIn } from './governing-events.js';
 import type { History, HistoryEntry, HistorySearch } from './history.js';
+import { ENTRIES_PER_PAGE } from './history-reading.js';
 import { nameOf, partitionFile, readableOf, type PackManifest } from './pack-files.js';
 import { packInstructions } from './pack-instructions.js';
 import { proofCrypto } from './proof-crypto.js';
 import type { ProvenRecord } from './proven-record.js';
 import { RecordError } from './record-error.js';
-
-const ENTRIES_PER_PAGE = 500;
 
 /** A file of one JSON value a line, which takes no more than it can write. */
 class Lines {

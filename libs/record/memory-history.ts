@@ -1,4 +1,5 @@
 import { TOPICS } from '#contracts';
+import { byAppendTime, byPosition, placeKey } from '#domain';
 import { readChain } from './chain-events.js';
 import type {
   History,
@@ -11,7 +12,7 @@ import type {
   RecordedMessage,
   StoredPositions,
 } from './history.js';
-import { byAppendTime, byPosition, storedPositions } from './history-order.js';
+import { storedPositions } from './history-order.js';
 import { ENTRIES_PER_PAGE, pages } from './history-reading.js';
 import { findingOf, searchTerm, searchTermsOf } from './search-terms.js';
 import { headersFromText, headersToText } from './stored-headers.js';
@@ -30,10 +31,6 @@ function entryOf(message: RecordedMessage): HistoryEntry {
   };
 }
 
-function placeOf({ topic, partition, offset }: Position): string {
-  return `${topic}\n${partition}\n${offset}`;
-}
-
 /** History in this process, gone when it ends: the twin of `PostgresHistory`. */
 export class MemoryHistory implements History {
   readonly #entries = new Map<string, HistoryEntry>();
@@ -45,7 +42,7 @@ export class MemoryHistory implements History {
       const partition = `${message.topic}\n${message.partition}`;
       if (message.offset < (this.#next.get(partition) ?? 0)) continue;
       this.#next.set(partition, message.offset + 1);
-      this.#entries.set(placeOf(message), entryOf(message));
+      this.#entries.set(placeKey(message), entryOf(message));
     }
     return Promise.resolve(this.#entries.size - before);
   }
@@ -104,7 +101,7 @@ export class MemoryHistory implements History {
   }
 
   at(positions: readonly Position[]): Promise<readonly HistoryEntry[]> {
-    const places = new Set(positions.map(placeOf));
+    const places = new Set(positions.map(placeKey));
     return Promise.resolve([...places].flatMap((place) => this.#entries.get(place) ?? []));
   }
 

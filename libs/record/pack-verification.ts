@@ -22,6 +22,7 @@ import {
 } from '#domain';
 import { charterEventIn } from './governing-events.js';
 import type { HistoryEntry } from './history.js';
+import { ENTRIES_PER_PAGE } from './history-reading.js';
 import {
   keySchema,
   leavesSchema,
@@ -252,4 +253,3 @@ function contentOf(
   const content = openContent(key, value, entry);
   return { headers: headersFromText(content.headers), value: content.value };
 }
-const ENTRIES_PER_PAGE = 500;

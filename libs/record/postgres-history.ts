@@ -1,4 +1,5 @@
 import { TOPICS } from '#contracts';
+import { byPosition } from '#domain';
 import { appendToChains } from './chain-append.js';
 import { readChain } from './chain-events.js';
 import type {
@@ -12,7 +13,7 @@ import type {
   RecordedMessage,
   StoredPositions,
 } from './history.js';
-import { byPosition, storedPositions } from './history-order.js';
+import { storedPositions } from './history-order.js';
 import { ENTRIES_PER_PAGE } from './history-reading.js';
 import { APPEND_ORDER, openRows, ROW_COLUMNS, type HistoryRow } from './history-rows.js';
 import { PostgresReading } from './postgres-reading.js';

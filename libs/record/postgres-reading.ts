@@ -91,8 +91,9 @@ export class PostgresReading implements HistoryReading {
     return this.#all(ABOUT_INTENTS, [intentIds.map(searchTerm)], read);
   }
 
-  inChain(chainId: string, read: (page: readonly HistoryEntry[]) => void): Promise<void> {
-    return this.#all(IN_CHAIN, [searchTerm(chainId)], read);
+  /** `term`: the chain's id as it is searched by. */
+  inChain(term: string, read: (page: readonly HistoryEntry[]) => void): Promise<void> {
+    return this.#all(IN_CHAIN, [term], read);
   }
 
   /** Almost always there is little: that takes one statement. */

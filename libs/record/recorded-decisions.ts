@@ -1,6 +1,13 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { EVENTS, readEvent, STRUCTURED_CONTENT_TYPE, TOPICS } from '#contracts';
-import type { Decision, Intent, MissingFacts, RecordedDecision, SecondRound } from '#domain';
+import {
+  placeKey,
+  type Decision,
+  type Intent,
+  type MissingFacts,
+  type RecordedDecision,
+  type SecondRound,
+} from '#domain';
 import type { HistoryCursor, HistoryEntry, HistoryReading, Position } from './history.js';
 import { RecordedViews } from './recorded-views.js';
 
@@ -98,13 +105,9 @@ export const TRUSTING_READER: DecisionReader = {
   },
 };
 
-function placeOf({ topic, partition, offset }: Position): string {
-  return `${topic}\n${partition}\n${offset}`;
-}
-
 interface LoadedPage {
   readonly read: readonly { readonly at: HistoryEntry; readonly decision: Decision | undefined }[];
-  /** By {@link placeOf}. */
+  /** By {@link placeKey}. */
   readonly sources: ReadonlyMap<string, HistoryEntry>;
 }
 
@@ -125,7 +128,7 @@ export async function* recordedDecisions(
     if (next.done === true) return undefined;
     const read = next.value.map((at) => ({ at, decision: reader.decision(at) }));
     const entries = await history.at(read.flatMap(({ decision }) => decision?.stamp.source ?? []));
-    return { read, sources: new Map(entries.map((entry) => [placeOf(entry), entry])) };
+    return { read, sources: new Map(entries.map((entry) => [placeKey(entry), entry])) };
   };
   const loading: Promise<LoadedPage | undefined>[] = [];
   const loadAhead = (): void => {
@@ -149,7 +152,7 @@ export async function* recordedDecisions(
         complete.push(
           decision === undefined
             ? { at, missing: at.erased === true ? 'erased' : 'decision-unreadable' }
-            : await completed(at, decision, page.sources.get(placeOf(decision.stamp.source)), views, reader),
+            : await completed(at, decision, page.sources.get(placeKey(decision.stamp.source)), views, reader),
         );
       }
       yield complete;

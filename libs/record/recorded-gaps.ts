@@ -1,5 +1,5 @@
 import { TOPICS } from '#contracts';
-import { Reconciliation, type Gap } from '#domain';
+import { placeKey, Reconciliation, type Gap } from '#domain';
 import { chainEventOf } from './chain-events.js';
 import type { HistoryReading, HistoryStream, Position } from './history.js';
 
@@ -18,10 +18,6 @@ export type AboutIntent = Position & { readonly intentId: string | null };
 
 type GapsByPlace = ReadonlyMap<string, readonly Gap[]>;
 
-function placeOf({ topic, partition, offset }: Position): string {
-  return `${topic}\n${String(partition)}\n${String(offset)}`;
-}
-
 /** Finds gaps as they stand at one moment. `now`: up to when the record is complete, ms since the epoch. */
 export class GapLookUp {
   /**
@@ -39,7 +35,7 @@ export class GapLookUp {
   async at(places: readonly AboutIntent[]): Promise<readonly Gap[]> {
     const intentIds = [...new Set(places.flatMap(({ intentId }) => intentId ?? []))];
     const gaps = await this.#gapsOf(intentIds.filter((id) => !this.#crowded.has(id)));
-    const wanted = new Map(places.map((place) => [placeOf(place), place.intentId]));
+    const wanted = new Map(places.map((place) => [placeKey(place), place.intentId]));
     return [...wanted].flatMap(([place, id]) => (this.#crowded.get(id ?? '') ?? gaps).get(place) ?? []);
   }
 
@@ -57,9 +53,9 @@ export class GapLookUp {
     const gaps = reconciliation.gaps(this.now);
     const byIntent = Map.groupBy(gaps, ({ intentId }) => intentId);
     for (const [id, count] of entries) {
-      if (count >= CROWD) this.#crowded.set(id, Map.groupBy(byIntent.get(id) ?? [], placeOf));
+      if (count >= CROWD) this.#crowded.set(id, Map.groupBy(byIntent.get(id) ?? [], placeKey));
     }
-    return Map.groupBy(gaps, placeOf);
+    return Map.groupBy(gaps, placeKey);
   }
 }
 

@@ -2,6 +2,7 @@ import { sha256, TOPICS } from '#contracts';
 import {
   evolveAuthorityState,
   evolveCharterState,
+  placeOf,
   type AuthorityState,
   type CharterState,
   type StateAt,
@@ -29,10 +30,6 @@ export async function stateOfRecordAt(history: HistoryReading, time: number): Pr
     }
   }
   return { time, charter, authorities };
-}
-
-function placeOf({ topic, partition, offset, appendTime }: HistoryEntry) {
-  return { topic, partition, offset, appendTime };
 }
 
 async function* eventsBefore(

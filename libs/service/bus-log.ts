@@ -1,5 +1,5 @@
 import type { LoggerService } from '@nestjs/common';
-import type { BusLog } from '#bus';
+import { messageOf, type BusLog } from '#bus';
 import { onceAMinutePerCause } from '#telemetry';
 
 /**
@@ -19,5 +19,5 @@ export function busLog(log: Required<Pick<LoggerService, 'debug' | 'warn' | 'err
 
 function causeOf({ code, details }: Parameters<BusLog>[0]): string {
   const error = details?.['error'];
-  return `${code} ${error instanceof Error ? error.message : String(error)}`;
+  return `${code} ${messageOf(error)}`;
 }

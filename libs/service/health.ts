@@ -1,4 +1,5 @@
 import { Controller, Get, Inject, ServiceUnavailableException } from '@nestjs/common';
+import { messageOf } from '#bus';
 
 /** One thing a process needs before it can work. */
 export interface ReadinessCheck {
@@ -34,8 +35,4 @@ export class HealthController {
     }
     return { status: 'ok', checks: checks as Record<string, 'ok'> };
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

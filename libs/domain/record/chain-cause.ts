@@ -1,5 +1,5 @@
 import type { Cause } from '../intent/intent.js';
-import { isBefore, type AppendedAt } from './chain-event.js';
+import { isBefore, type AppendedAt } from './appended-at.js';
 import { claimKey, type Grouped, type Held } from './chain-gathering.js';
 
 /** What is wrong with a cause that is only claimed. `undecided`: held, or never validly decided. */

@@ -1,7 +1,8 @@
 import type { Decision } from '../decision/decision.js';
 import { effectiveDecision } from '../decision/effective.js';
 import { chainIdOf, type Cause, type Intent, type Trigger } from '../intent/intent.js';
-import { isBefore, placeKey, placeOf, type AppendedAt, type ChainEvent } from './chain-event.js';
+import { isBefore, placeKey, placeOf, type AppendedAt } from './appended-at.js';
+import type { ChainEvent } from './chain-event.js';
 import { sameJson } from './json-difference.js';
 
 type IntentEvent = Extract<ChainEvent, { kind: 'intent' }>;

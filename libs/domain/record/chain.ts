@@ -3,9 +3,10 @@ import type { Decision, Finding, Layer, Outcome } from '../decision/decision.js'
 import { isVoid } from '../decision/effective.js';
 import type { OutcomeReport, Trigger } from '../intent/intent.js';
 import type { PermissionEvent } from '../permission/permission-events.js';
+import { byAppendTime, placeOf, type AppendedAt } from './appended-at.js';
 import { actionAuthority, withAuthority, type ActionAuthority, type AgentAuthorityUsed } from './chain-authority.js';
 import { checkCause, type ChainCause, type CheckedCause } from './chain-cause.js';
-import { byAppend, inOrder, placeOf, type AppendedAt, type ChainEvent } from './chain-event.js';
+import { inOrder, type ChainEvent } from './chain-event.js';
 import {
   claimKey,
   gather,
@@ -205,7 +206,7 @@ export function foldChain(
   const { held, byClaim } = gather(ordered);
   settle(held);
 
-  const ofChain = held.filter((one) => one.chainId === chainId).sort((a, b) => byAppend(a.place, b.place));
+  const ofChain = held.filter((one) => one.chainId === chainId).sort((a, b) => byAppendTime(a.place, b.place));
   const causes = new Map<Held, CheckedCause>();
   const firsts: Held[] = [];
   const followers = new Map(ofChain.map((one) => [one, [] as Held[]]));

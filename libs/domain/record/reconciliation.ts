@@ -1,6 +1,7 @@
 import { isFinal, isVoid } from '../decision/effective.js';
 import { chainIdOf, type Intent } from '../intent/intent.js';
-import type { AppendedAt, ChainEvent } from './chain-event.js';
+import type { AppendedAt } from './appended-at.js';
+import type { ChainEvent } from './chain-event.js';
 
 export const GAP_KINDS = [
   /** No decision, or only void ones. */

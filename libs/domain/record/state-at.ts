@@ -5,7 +5,7 @@ import { evolveAuthority, evolveUnreadable, hasGap, type AgentAuthority } from '
 import { grantsHeld } from '../permission/authority-queries.js';
 import type { PermissionEvent } from '../permission/permission-events.js';
 import { ROLLED_OUT_RULES } from '../decision/rules.js';
-import type { AppendedAt } from './chain-event.js';
+import type { AppendedAt } from './appended-at.js';
 import type { Sha256 } from './digest.js';
 
 /** The event that put something in force. */
