@@ -2,7 +2,10 @@ import type { Cause } from '../intent/intent.js';
 import { isBefore, type AppendedAt } from './appended-at.js';
 import { claimKey, type Grouped, type Held } from './chain-gathering.js';
 
-/** What is wrong with a cause that is only claimed. `undecided`: held, or never validly decided. */
+/**
+ * What is wrong with a cause that is only claimed. Of several actions sent under its id none was allowed: `denied`, where
+ * one of them was denied; `undecided`, where each was held, or never validly decided.
+ */
 export type ClaimFault = 'not-in-record' | 'other-chain' | 'later' | 'denied' | 'undecided';
 
 /**
@@ -37,6 +40,7 @@ export function checkCause(claim: Cause, effect: Held, byClaim: Grouped<Held>): 
     above,
   });
   const isAllowed = ({ effective }: Held): boolean => effective?.decision.outcome === 'allow';
+  const isDenied = ({ effective }: Held): boolean => effective?.decision.outcome === 'deny';
   const recorded = byClaim.of(claimKey(claim)).filter(({ intentRecorded, erased }) => intentRecorded || erased);
   if (recorded.length === 0) return claimed('not-in-record');
   const sameChain = recorded.filter((candidate) => candidate.chainId === effect.chainId);
@@ -47,10 +51,11 @@ export function checkCause(claim: Cause, effect: Held, byClaim: Grouped<Held>): 
   if (allowed !== undefined) return { cause: { ...claim, standing: 'proven' }, above: allowed };
   // What was erased may have been the same, sent earlier.
   const perhaps = sameChain.filter((one) => isBefore(earliestOf(one), effect.place) && !before.includes(one));
-  if (perhaps.some((one) => first === undefined || isAllowed(one))) {
+  const why = before.some(isDenied) ? 'denied' : 'undecided';
+  if (perhaps.some((one) => first === undefined || isAllowed(one) || (isDenied(one) && why !== 'denied'))) {
     const above = perhaps.find((one) => isAllowed(one) && isBefore(one.place, effect.place)) ?? first;
     return { cause: { ...claim, standing: 'erased' }, above };
   }
   if (first === undefined) return claimed('later');
-  return claimed(first.effective?.decision.outcome === 'deny' ? 'denied' : 'undecided', first);
+  return claimed(why, first);
 }

@@ -132,6 +132,27 @@ describe('a chain folded from the record', () => {
     );
   });
 
+  it('says the same of a claimed cause after an erasure, also where its id was sent for two actions and one was denied', () => {
+    const events = eventsOfScript(
+      chainScriptSchema.parse({
+        agents: AGENTS,
+        events: [
+          { intent: 'cause', agent: 'a', action: 'delete', at: 0 },
+          { intent: 'cause', agent: 'a', action: 'read', at: 0 },
+          { decision: 'cause', outcome: 'deny', at: 1 },
+          { intent: 'effect', agent: 'b', cause: 'cause', at: 2 },
+        ],
+      }),
+    );
+    for (const erased of [[], ['cause']]) {
+      const { actions } = foldChain('the chain', erasedIn(events, erased.map(intentIdNamed)));
+      expect(actions.find(({ agentId }) => agentId === 'b')?.cause).toMatchObject({
+        standing: 'claimed',
+        why: 'denied',
+      });
+    }
+  });
+
   it('is folded however long two agents have called each other', () => {
     const length = 3000;
     const long = eventsOfScript(
