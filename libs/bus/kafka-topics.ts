@@ -13,8 +13,8 @@ const APPEND_TIME = 'LogAppendTime';
 const DEFAULT_MAX_BATCH_BYTES = 1024 * 1024 + 12;
 
 const ATTEMPTS = 5;
-/** About 10 s: other processes create the same topics at the same moment, and brokers may still be starting. */
-export const CREATION_ATTEMPTS = 10;
+/** About 30 s: other processes create the same topics at the same moment, and brokers may be busy or still starting. */
+export const CREATION_ATTEMPTS = 20;
 
 /** The next offset a group has to read, and the text it has left there. */
 export interface CommittedOffset {

@@ -64,7 +64,14 @@ export interface Line {
   goOn(): void;
 }
 
+/** Below what systems give to outgoing connections: one of those could take the port while the line is cut. */
+const FIRST_PORT = 18_200;
+
 export async function openLine(databaseUrl: string): Promise<Line> {
+  const { freePort } = (await import(new URL('../../tools/backends/ports.mjs', import.meta.url).href)) as {
+    readonly freePort: (preferred: number) => Promise<number>;
+  };
+  const port = await freePort(FIRST_PORT);
   const target = new URL(databaseUrl);
   const sockets = new Map<Socket, Socket>();
   let hangs = false;
@@ -83,12 +90,17 @@ export async function openLine(databaseUrl: string): Promise<Line> {
       if (!hangs) socket.pipe(other);
     }
   });
-  const listen = (port: number) => new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
-  await listen(0);
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('the line has no port');
+  const listen = () =>
+    new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(port, '127.0.0.1', () => {
+        server.off('error', reject);
+        resolve();
+      });
+    });
+  await listen();
   const url = new URL(databaseUrl);
-  url.host = `127.0.0.1:${String(address.port)}`;
+  url.host = `127.0.0.1:${String(port)}`;
   return {
     url: url.href,
     cut: () =>
@@ -98,12 +110,14 @@ export async function openLine(databaseUrl: string): Promise<Line> {
         });
         for (const socket of sockets.keys()) socket.destroy();
       }),
-    mend: () => listen(address.port),
+    mend: listen,
     hang: () => {
       hangs = true;
       for (const socket of sockets.keys()) socket.unpipe();
     },
     goOn: () => {
+      // twice through two pipes would be everything twice
+      if (!hangs) return;
       hangs = false;
       for (const [socket, other] of sockets) socket.pipe(other);
     },

@@ -1,7 +1,8 @@
 import { SetupFailure, say } from '../failure.mjs';
 import { lastLines, sleep } from '../processes.mjs';
 
-const READY_TIMEOUT_MS = 30_000;
+/** A busy machine is slow; a server that cannot start ends by itself and is noticed at once. */
+const READY_TIMEOUT_MS = 120_000;
 const ATTEMPTS = 3;
 
 /**

@@ -96,7 +96,8 @@ export async function collectorInFrontOf(run, endpoint) {
           COLLECTOR_OTLP_HTTP: new URL(url).host,
           COLLECTOR_OTLP_GRPC: `127.0.0.1:${grpc}`,
           COLLECTOR_SENDS_TO: endpoint,
-          COLLECTOR_WAITS: '2s',
+          // longer than any pause between the spans of one trace
+          COLLECTOR_WAITS: '15s',
         },
         readyAt: url,
         answer: { COLLECTOR_OTLP_ENDPOINT: url },

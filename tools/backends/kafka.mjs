@@ -7,12 +7,13 @@ import { SetupFailure, say } from '../failure.mjs';
 import { lastLines, sleep } from '../processes.mjs';
 import { cached, putIntoCache } from './cache.mjs';
 import { findJava, findMaven } from './java.mjs';
-import { ask, choosePort } from './ports.mjs';
+import { ask, choosePort, isFree } from './ports.mjs';
 
 const SOURCES = fileURLToPath(new URL('./kafka', import.meta.url));
 const PREFERRED_PORT = 19092;
 const PREFERRED_CONTROLLER_PORT = 19093;
-const START_TIMEOUT_MS = 60_000;
+/** A busy machine is slow; a node that cannot start ends by itself and is noticed at once. */
+const START_TIMEOUT_MS = 180_000;
 
 /** Fetches Kafka's jars once per user. */
 function jars() {
@@ -60,8 +61,10 @@ export async function startKafka(run) {
       return `127.0.0.1:${port}`;
     }
     await run.stop(kafka, 0);
-    const log = lastLines(kafka.log);
-    if (!/Address already in use|BindException/.test(log) || attempt === 3) {
+    // Kafka does not say why it ends: that somebody else listens there now is how it is known
+    const taken = !(await isFree(port)) || !(await isFree(controllerPort));
+    if (!taken || attempt === 3) {
+      const log = lastLines(kafka.log);
       throw new SetupFailure('REMIT_SETUP_KAFKA_NOT_STARTED', `Kafka did not start; the end of ${kafka.log}:\n${log}`);
     }
   }

@@ -1,4 +1,5 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -7,7 +8,8 @@ import { identityOf, isAlive } from '../processes.mjs';
 
 const HOST = '127.0.0.1';
 
-function isFree(port) {
+/** Whether somebody could listen there now. */
+export function isFree(port) {
   return new Promise((resolve) => {
     const server = createServer();
     server.once('error', () => resolve(false));
@@ -16,33 +18,50 @@ function isFree(port) {
 }
 
 const RANGE = 500;
-/** One file for each port that a process has chosen: between choosing and listening nobody else may choose it. */
+/**
+ * One file for each port that a process has chosen: between choosing and listening nobody else may choose it. It is
+ * named `PORT.NUMBER`, and of one port the highest number counts: whoever takes a port over from a process that has
+ * ended takes the next number, which only one can, and so never removes what somebody else has just taken.
+ */
 const claims = () => join(tmpdir(), `remit-ports-${userInfo().uid}`);
+const fileOf = (port, number) => join(claims(), `${port}.${number}`);
 
-const claimed = new Set();
-process.once('exit', () => {
-  for (const file of claimed) rmSync(file, { force: true });
-});
+/** The number that counts; 0: nobody has claimed the port yet. */
+function lastClaimOn(port) {
+  const numbers = readdirSync(claims()).map((name) => (name.startsWith(`${port}.`) ? Number(name.split('.')[1]) : 0));
+  return Math.max(0, ...numbers);
+}
 
 /** Takes a port for this process, for as long as it lives; `false`: another that lives has it. */
 function claim(port) {
   mkdirSync(claims(), { recursive: true, mode: 0o700 });
-  const file = join(claims(), String(port));
-  const owner = JSON.stringify({ pid: process.pid, identity: identityOf(process.pid) });
-  for (;;) {
-    try {
-      writeFileSync(file, owner, { flag: 'wx' });
-      claimed.add(file);
-      return true;
-    } catch (error) {
-      if (error.code !== 'EEXIST') throw error;
+  // written before it has its name: nobody ever reads half of it
+  const draft = join(claims(), `draft-${randomUUID()}`);
+  writeFileSync(draft, JSON.stringify({ pid: process.pid, identity: identityOf(process.pid) }));
+  try {
+    for (;;) {
+      const last = lastClaimOn(port);
+      if (isAlive(ownerOf(fileOf(port, last)))) return false;
+      const mine = last + 1;
+      try {
+        linkSync(draft, fileOf(port, mine));
+      } catch (error) {
+        if (error.code !== 'EEXIST') throw error;
+        continue;
+      }
+      // a listing that is made while others take and remove may miss the number that counts
+      if (lastClaimOn(port) === mine) {
+        rmSync(fileOf(port, last), { force: true });
+        return true;
+      }
+      rmSync(fileOf(port, mine), { force: true });
     }
-    if (isAlive(ownerOf(file))) return false;
-    rmSync(file, { force: true });
+  } finally {
+    rmSync(draft, { force: true });
   }
 }
 
-/** Whoever claimed; nobody that lives when the claim is gone or was never finished. */
+/** Whoever claimed; nobody that lives when nobody has, or when somebody else has just taken it over. */
 function ownerOf(file) {
   try {
     return JSON.parse(readFileSync(file, 'utf8'));

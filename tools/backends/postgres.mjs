@@ -7,7 +7,8 @@ import { lastLines, sleep } from '../processes.mjs';
 import { choosePort } from './ports.mjs';
 
 const PREFERRED_PORT = 15432;
-const START_TIMEOUT_MS = 30_000;
+/** A busy machine is slow; a server that cannot start ends by itself and is noticed at once. */
+const START_TIMEOUT_MS = 120_000;
 const NAME = 'remit';
 
 async function binaries() {
