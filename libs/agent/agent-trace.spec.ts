@@ -1,8 +1,10 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { InMemorySpanExporter, type ReadableSpan } from '@opentelemetry/sdk-trace';
 import { MemoryBus, MemoryLog, type ReceivedMessage } from '#bus';
 import { TOPICS } from '#contracts';
 import { Tracing } from '#telemetry';
+import { eventually } from '#testing';
 import { RemitAgent } from './remit-agent.js';
 
 const PARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
@@ -37,6 +39,8 @@ describe('the trace of an agent', () => {
   afterAll(() => tracing.shutdown());
 
   async function finished(): Promise<readonly ReadableSpan[]> {
+    // on a machine that stood still, a wait for a decision may be over before its intent is sent
+    await nextTurn();
     await tracing.flush();
     return spans.getFinishedSpans();
   }
@@ -46,8 +50,7 @@ describe('the trace of an agent', () => {
     const following = await bus.follow({ topics: [TOPICS.agentActions.name], from: 'start' }, (messages) => {
       all.push(...messages);
     });
-    for (let turn = 0; all.length === 0 && turn < 100; turn += 1)
-      await new Promise((resolve) => setTimeout(resolve, 1));
+    await eventually(() => all.length > 0);
     await following.stop();
     return all;
   }

@@ -34,7 +34,7 @@ describe('promise 4: a view answers as of', () => {
   }
 
   async function caughtUp(): Promise<boolean> {
-    return view.waitUntil((await bus.ends([topic.name])).get(topic.name) ?? [], 5000);
+    return view.waitUntil((await bus.ends([topic.name])).get(topic.name) ?? [], 60_000);
   }
 
   it('the state as of a time is made by the events of earlier milliseconds only', async () => {
@@ -150,7 +150,7 @@ describe('promise 4: a view answers as of', () => {
     const ends = (await bus.ends([topic.name])).get(topic.name) ?? [];
     expect(await picky.waitUntil(ends, 100)).toBe(false);
     mayFold = true;
-    expect(await picky.waitUntil(ends, 5000)).toBe(true);
+    expect(await picky.waitUntil(ends, 60_000)).toBe(true);
     expect(picky.latest('ledger')).toBe('abc');
   });
 });

@@ -60,7 +60,8 @@ interface Proposed {
   readonly final: Promise<Answer>;
 }
 
-const ANSWER_WITHIN_MS = 30_000;
+/** A busy machine is slow; it is not wrong. */
+const ANSWER_WITHIN_MS = 120_000;
 
 /** Plays stories against a running Remit, as real producers and consumers on its bus. */
 export class StoryPlayer {

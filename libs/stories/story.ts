@@ -93,6 +93,7 @@ export function loadStories(folder: string): Story[] {
 }
 
 const HOUR_MS = 60 * 60 * 1000;
+const DECISION_TTL = '5m';
 const HOUR_OF = { 'open now': 12, 'closed now': 3 } as const;
 
 /** A zone without daylight saving in which it is now the given hour. `Etc/GMT-3` is three hours ahead of UTC. */
@@ -103,7 +104,8 @@ function zoneWhereItIs(hour: number, now: number): string {
 
 /**
  * The charter as a story wants it: moved to a zone in which it is noon now, or three at night, with every weekday in its
- * time windows. So a story about hours, and one that is not about them, plays alike at any time of any day.
+ * time windows. So a story about hours, and one that is not about them, plays alike at any time of any day; and with a
+ * decision that is valid for as long as any machine takes, it plays alike on each.
  */
 export function charterTextOf(
   { hours, stage, hold_for: holdFor }: Pick<Story, 'hours' | 'stage' | 'hold_for'>,
@@ -118,6 +120,7 @@ export function charterTextOf(
     for (const { value } of permissions.items) if (isMap(value)) value.set('hold_for', holdFor);
   }
   document.set('timezone', timezone);
+  document.set('decision_ttl', DECISION_TTL);
   const boundaries = document.get('boundaries');
   for (const boundary of isSeq(boundaries) ? boundaries.items : []) {
     if (!isMap(boundary) || !boundary.has('hours')) continue;

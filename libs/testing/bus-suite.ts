@@ -1,4 +1,5 @@
 import type * as Jest from '@jest/globals';
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   partitionOf,
@@ -84,8 +85,6 @@ export function textOf(message: ReceivedMessage): string {
 
 const NOTHING: BatchResult = { publish: [], unreadable: [] };
 
-let suffixes = 0;
-
 /** Behaviour of every bus. Run it inside a spec, with Jest's globals in place. */
 export function describeBus(name: string, makeWorld: () => Promise<BusWorld>): void {
   const { describe, it, expect, beforeEach, afterEach } = globalThis as unknown as typeof Jest;
@@ -99,8 +98,7 @@ export function describeBus(name: string, makeWorld: () => Promise<BusWorld>): v
 
     beforeEach(async () => {
       world = await makeWorld();
-      suffixes += 1;
-      topics = suiteTopics(`${Date.now().toString(36)}-${suffixes}`);
+      topics = suiteTopics(randomUUID());
       first = world.connect({ deadLetterTopic: topics.dead.name });
       bus = first.bus;
       await bus.ensureTopics(Object.values(topics));
@@ -114,11 +112,11 @@ export function describeBus(name: string, makeWorld: () => Promise<BusWorld>): v
       return world.connect({ deadLetterTopic: topics.dead.name });
     }
 
-    async function publishNumbered(keys: readonly string[], count: number): Promise<void> {
+    async function publishNumbered(keys: readonly string[], count: number, from = 0): Promise<void> {
       const messages = Array.from({ length: count }, (_, index) => ({
         topic: topics.in.name,
         key: keys[index % keys.length] ?? null,
-        value: String(index),
+        value: String(from + index),
       }));
       await bus.publish(messages);
     }
@@ -143,13 +141,14 @@ export function describeBus(name: string, makeWorld: () => Promise<BusWorld>): v
     it('messages of one agent stay in order on the way through a service', async () => {
       const agents = ['ledger-1', 'ledger-2', 'cost-monitor', 'marketing', 'é'];
       await bus.consume({ group: group(), topics: [topics.in.name] }, (batch) => Promise.resolve(echo(batch)));
-      await Promise.all([publishNumbered(agents, 300), publishNumbered(agents, 300)]);
+      await Promise.all([publishNumbered(agents, 300), publishNumbered(agents, 300, 300)]);
       await echoed(600);
       const results = await readTopic(bus, topics.out.name);
       for (const agent of agents) {
         const before = (await readTopic(bus, topics.in.name)).filter((message) => message.key?.toString() === agent);
         const after = results.filter((message) => message.key?.toString() === agent);
-        expect(after.map(textOf)).toEqual(before.map(textOf));
+        // a batch whose commit failed is passed on again
+        expect([...new Set(after.map(textOf))]).toEqual(before.map(textOf));
         expect(new Set(after.map(({ partition }) => partition))).toEqual(new Set([partitionOf(agent, 4)]));
       }
     });

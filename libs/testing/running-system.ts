@@ -27,6 +27,8 @@ const ROOT = join(import.meta.dirname, '../..').replace(/[/\\]dist$/, '');
 
 /** Below what systems give to outgoing connections: one of those could take a port between choosing and listening. */
 const FIRST_PORT = 18_200;
+/** A process that stood still for seconds catches up before it judges, and denies nothing for that. */
+const ON_ANY_MACHINE = { REMIT_VIEW_WAIT_MS: '60000' };
 
 /** Starts one built app (`dist/apps/NAME/main.js`) as a process of its own, with a free HTTP port on loopback. */
 export async function startApp(
@@ -46,6 +48,7 @@ export async function startApp(
       DATABASE_URL: backends.databaseUrl,
       HOST: '127.0.0.1',
       PORT: String(port),
+      ...ON_ANY_MACHINE,
       ...env,
     },
   });

@@ -32,27 +32,33 @@ describe('tail sampling, in a real collector in front of a real Jaeger', () => {
     await plant(collectorEndpoint, chain('failed', 'allow', true));
   });
 
-  it.each([...Object.keys(kept), 'failed'])(
-    'keeps the whole trace of a chain that was %s',
-    async (trace) => {
-      const names = await until(
-        () => spanNamesIn(queryUrl, trace),
-        (found) => found.length > 0,
-      );
-      expect(names).toEqual(['invoke_agent', 'process agent.actions', 'send agent.decisions']);
-    },
-    30_000,
-  );
+  const isWhole = (names: readonly string[]): boolean => names.length === 3;
+
+  /** The spans of each allowed trace that Jaeger has; asked one after the other, which any machine can answer. */
+  async function keptOfAllowed(): Promise<string[][]> {
+    const traces: string[][] = [];
+    for (const trace of allowed) {
+      const names = await spanNamesIn(queryUrl, trace);
+      if (names.length > 0) traces.push(names);
+    }
+    return traces;
+  }
+
+  it.each([...Object.keys(kept), 'failed'])('keeps the whole trace of a chain that was %s', async (trace) => {
+    const names = await until(
+      () => spanNamesIn(queryUrl, trace),
+      (found) => found.length >= 3,
+    );
+    expect(names).toEqual(['invoke_agent', 'process agent.actions', 'send agent.decisions']);
+  });
 
   it('keeps about one in a hundred of the others, whole', async () => {
     await until(
       () => spanNamesIn(queryUrl, 'failed'),
       (found) => found.length > 0,
     );
-    const traces = await Promise.all(allowed.map((trace) => spanNamesIn(queryUrl, trace)));
-    const sampled = traces.filter((names) => names.length > 0);
-    expect(sampled.length).toBeGreaterThan(0);
+    // they came before it, but what is decided at once may arrive in any order
+    const sampled = await until(keptOfAllowed, (traces) => traces.length > 0 && traces.every(isWhole));
     expect(sampled.length).toBeLessThan(ALLOWED / 25);
-    expect(sampled.every((names) => names.length === 3)).toBe(true);
   });
 });

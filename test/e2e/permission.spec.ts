@@ -37,7 +37,7 @@ function charterText(name: string): string {
   return `
 charter: ${name}
 stage: enforce
-decision_ttl: 2m
+decision_ttl: 10m
 classifications: [public, internal]
 systems:
   desk: { classification: internal }
@@ -311,7 +311,8 @@ describe.each(Object.entries(SHAPES))('temporary authority on real brokers and a
       for (const agentId of await store.streams({ limit: 100 })) {
         const { events, version } = await store.readStream(agentId);
         await eventually(() => onlooker.events(agentId).length >= version);
-        expect(onlooker.events(agentId)).toEqual(events.map(({ event }) => event));
+        // what ends by itself meanwhile comes behind it
+        expect(onlooker.events(agentId).slice(0, version)).toEqual(events.map(({ event }) => event));
       }
     } finally {
       await store.close();

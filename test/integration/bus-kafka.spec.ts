@@ -24,6 +24,8 @@ describe('the bus on Apache Kafka', () => {
     brokers: [...requireKafka()],
     clientId: 'stranger',
     logLevel: kafkajs.logLevel.NOTHING,
+    // the first transaction and the first group of a broker wait for topics that it has yet to make
+    retry: { initialRetryTime: 100, maxRetryTime: 2000, retries: 60 },
   });
   const producers: Producer[] = [];
 
@@ -56,6 +58,16 @@ describe('the bus on Apache Kafka', () => {
     await producer.connect();
     producers.push(producer);
     return producer;
+  }
+
+  function transactionalProducer(): Promise<Producer> {
+    return strangersProducer({
+      transactionalId: randomUUID(),
+      idempotent: true,
+      maxInFlightRequests: 1,
+      // none is ended by the broker for having been open for long
+      transactionTimeout: 600_000,
+    });
   }
 
   function collector(): { seen: ReceivedMessage[]; handle: (batch: Batch) => Promise<BatchResult> } {
@@ -92,12 +104,7 @@ describe('the bus on Apache Kafka', () => {
   });
 
   it('promise 9: an open transaction stops nobody, and the ends of the log lie behind it', async () => {
-    const producer = await strangersProducer({
-      transactionalId: randomUUID(),
-      idempotent: true,
-      maxInFlightRequests: 1,
-    });
-    const transaction = await producer.transaction();
+    const transaction = await (await transactionalProducer()).transaction();
     await transaction.send({ topic: topics.in.name, messages: [{ key: 'a', value: 'left open' }] });
     const [receipt] = await bus.publish([{ topic: topics.in.name, key: 'a', value: 'ordinary' }]);
     const { seen, handle } = collector();
@@ -110,17 +117,13 @@ describe('the bus on Apache Kafka', () => {
   });
 
   it('promise 4: a follower reaches the end of a log that ends with a transaction marker', async () => {
-    const producer = await strangersProducer({
-      transactionalId: randomUUID(),
-      idempotent: true,
-      maxInFlightRequests: 1,
-    });
     const positions = new Map<number, number>();
     await bus.follow({ topics: [topics.in.name], from: 'start' }, (_, { partition, nextOffset }) => {
       positions.set(partition, nextOffset);
     });
     for (const value of ['first', 'second']) {
-      const transaction = await producer.transaction();
+      // of its own: the same producer could come again before the broker is done with its first transaction
+      const transaction = await (await transactionalProducer()).transaction();
       await transaction.send({ topic: topics.in.name, messages: [{ value, partition: 0 }] });
       await eventually(() => (positions.get(0) ?? 0) % 2 === 1);
       await transaction.commit();
@@ -220,6 +223,18 @@ describe('the bus on Apache Kafka', () => {
         },
       ],
     });
+    // the broker learns of a changed topic a little later than whoever changed it
+    const producer = await strangersProducer();
+    let accepted = 0;
+    await eventually(() =>
+      producer.send({ topic: topics.out.name, messages: [{ key: 'a', value: 'x'.repeat(3000) }] }).then(
+        () => {
+          accepted += 1;
+          return false;
+        },
+        (error: unknown) => (error as { readonly type?: unknown }).type === 'MESSAGE_TOO_LARGE',
+      ),
+    );
     await bus.publish(['x'.repeat(3000), 'small'].map((value) => ({ topic: topics.in.name, key: 'a', value })));
     await bus.consume({ group, topics: [topics.in.name] }, (batch) => {
       const publish = batch.messages.map((source) => ({
@@ -231,9 +246,9 @@ describe('the bus on Apache Kafka', () => {
       return Promise.resolve({ publish, unreadable: [] });
     });
     await eventually(async () =>
-      ((await bus.ends([topics.out.name])).get(topics.out.name) ?? []).some((end) => end === 1),
+      ((await bus.ends([topics.out.name])).get(topics.out.name) ?? []).some((end) => end > accepted),
     );
-    expect((await readTopic(bus, topics.out.name)).map(textOf)).toEqual(['small']);
+    expect((await readTopic(bus, topics.out.name)).map(textOf).slice(accepted)).toEqual(['small']);
     expect(await readDeadLetters(bus, topics.dead.name)).toMatchObject([
       { code: 'REMIT_BUS_MESSAGE_TOO_LARGE', offset: 0 },
     ]);
@@ -311,7 +326,7 @@ describe('the bus on Apache Kafka', () => {
       });
     const producer = await strangersProducer();
     const offsets: Record<'own' | 'brokers', number[]> = { own: [], brokers: [] };
-    // the broker learns of a changed topic a little later than whoever changed it
+    // here too the broker learns of it a little later
     const sendUntilTimeIs = (whose: keyof typeof offsets) =>
       eventually(async () => {
         const message = { key: 'a', value: 'x', partition: 0, timestamp: '1' };
@@ -328,7 +343,8 @@ describe('the bus on Apache Kafka', () => {
     await bus.consume({ group, topics: [topics.in.name] }, handle);
     await eventually(() => seen.length >= offsets.brokers.length);
     expect(seen.map(({ offset }) => offset)).toEqual(offsets.brokers);
-    await eventually(async () => ((await bus.ends([topics.dead.name])).get(topics.dead.name)?.[0] ?? 0) > 0);
+    const letters = async () => (await bus.ends([topics.dead.name])).get(topics.dead.name)?.[0] ?? 0;
+    await eventually(async () => (await letters()) >= offsets.own.length);
     expect(await readDeadLetters(bus, topics.dead.name)).toMatchObject(
       offsets.own.map((offset) => ({ code: 'REMIT_BUS_NOT_APPEND_TIME', offset })),
     );
@@ -398,9 +414,11 @@ describe('the bus on Apache Kafka', () => {
     cable.mend();
     await eventually(() => followed.includes('39'));
     expect([...new Set(followed)]).toEqual(Array.from({ length: 40 }, (_, number) => String(number)));
-    const onLog = (await readTopic(bus, topics.out.name)).map(textOf);
-    expect(followed).toEqual(onLog);
+    // what was passed on and not committed is passed on again: once nobody writes any more, the log is what it is
     await consumption.stop();
+    const onLog = (await readTopic(bus, topics.out.name)).map(textOf);
+    await eventually(() => followed.length >= onLog.length);
+    expect(followed).toEqual(onLog);
   });
 
   it('promise 2: a message whose acknowledgement got lost is sent again and is on the log once', async () => {

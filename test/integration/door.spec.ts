@@ -460,9 +460,9 @@ describe('the one door for people', () => {
 
 describe('when nothing comes of an order in time', () => {
   it('the door says that it may still be done, and under which id to ask again', async () => {
-    const world = await startDoorWorld({ REMIT_DOOR_WAIT_MS: '300' });
+    const world = await startDoorWorld({ REMIT_DOOR_WAIT_MS: '3000' });
     try {
-      await world.call(GOVERNANCE, 'activateCharter', { body: { text: CHARTER_TEXT } });
+      (await world.call(GOVERNANCE, 'activateCharter', { body: { text: CHARTER_TEXT } })).answer();
       await world.haltRuntime();
       const suspend = { params: { agent: 'clerk' }, body: { reason: 'odd' }, id: 'late-1' };
       const answer = await world.call(SAM, 'suspend', suspend);

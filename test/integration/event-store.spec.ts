@@ -80,7 +80,8 @@ describe('the event store in PostgreSQL', () => {
   });
 
   it('a replica that is frozen while it publishes does not keep the stream for ever', async () => {
-    const [frozen, other] = [await open({ publishTurnMs: 100 }), await open()];
+    // long enough to begin with on a busy machine, and for the other well within what it waits for a lock
+    const [frozen, other] = [await open({ publishTurnMs: 3000 }), await open()];
     await frozen.append('clerk', append(0, 'first', 'one'));
     const published: number[] = [];
     const thaw = publishStream(frozen, 'clerk', async () => {

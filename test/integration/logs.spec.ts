@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { RemitAgent } from '#agent';
 import { KafkaBus } from '#bus';
 import { TOPICS } from '#contracts';
-import { activateCharterText, startApp, untilReady, type RunningApp } from '#testing';
+import { activateCharterText, eventually, startApp, untilReady, type RunningApp } from '#testing';
 import { startOwnBroker, type OwnBroker } from './own-broker.js';
 import { createOwnDatabase, type OwnDatabase } from './own-database.js';
 
@@ -74,7 +74,7 @@ describe('the log of a process that judges', () => {
     app.process.stdout?.on('data', (chunk: Buffer) => (output += chunk.toString()));
     app.process.stderr?.on('data', (chunk: Buffer) => (problems += chunk.toString()));
     await untilReady([app]);
-    agent = await RemitAgent.connect({ agentId: 'CloudCostMonitor', brokers });
+    agent = await RemitAgent.connect({ agentId: 'CloudCostMonitor', brokers, timeoutMs: 240_000 });
   });
 
   afterAll(async () => {
@@ -88,6 +88,11 @@ describe('the log of a process that judges', () => {
 
   function readCosts(account: string) {
     return agent.propose({ type: 'read_costs', target: 'cloud-billing', parameters: { account, apiKey: account } });
+  }
+
+  /** It goes on writing: until some line has arrived, and no other is half way. */
+  function written(part: string): Promise<void> {
+    return eventually(() => output.includes(part) && output.endsWith('\n'));
   }
 
   it('is JSON, line by line, and holds nothing of parameters, poison messages and secrets', async () => {
@@ -109,6 +114,7 @@ describe('the log of a process that judges', () => {
     }
     expect((await readCosts(PARAMETER)).outcome).toBe('allow');
 
+    await written('standalone judges; health on');
     const lines = linesOf(output);
     for (const line of lines) expectFields(line, 'remit-standalone');
     for (const hidden of [PARAMETER, POISON, BEARER, WEBHOOK_SECRET, new URL(database.url).password]) {
@@ -124,7 +130,8 @@ describe('the log of a process that judges', () => {
     expect(problems).toBe('');
   });
 
-  it('tells what the Kafka client does, as debugging', () => {
+  it('tells what the Kafka client does, as debugging', async () => {
+    await written('"messaging.consumer.group.name":"remit.boundary"');
     expect(linesOf(output)).toContainEqual(
       expect.objectContaining({
         level: 'debug',

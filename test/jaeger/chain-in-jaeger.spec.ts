@@ -67,7 +67,7 @@ describe('a chain through five services, in a real Jaeger', () => {
     }
     await player.stop();
     await agents.flush();
-    expect(await missingFromHistory(bus, history, 20_000)).toEqual([]);
+    expect(await missingFromHistory(bus, history, 120_000)).toEqual([]);
   });
 
   afterAll(async () => {
@@ -117,22 +117,18 @@ describe('a chain through five services, in a real Jaeger', () => {
     ['its agent and outcome', { 'agent.id': 'RemediationAgent', 'remit.outcome': 'deny' }],
     ['its rule', { 'remit.rule': 'action-restriction' }],
     ['a rule that came second', { 'agent.id': 'RemediationAgent', 'remit.rule': 'intended-scope' }],
-  ])(
-    'is found by %s',
-    async (_, tags) => {
-      const [[first] = []] = await tracesOf(chainOf('who is responsible?'), 4);
-      const found = await until(
-        () =>
-          tracesInJaeger(queryUrl, 'remit-policy', tags).then(async (decided) => [
-            ...decided,
-            ...(await tracesInJaeger(queryUrl, 'remit-verifier', tags)),
-          ]),
-        (ids) => ids.length > 0,
-      );
-      expect(found).toContain(first?.traceId);
-    },
-    30_000,
-  );
+  ])('is found by %s', async (_, tags) => {
+    const [[first] = []] = await tracesOf(chainOf('who is responsible?'), 4);
+    const found = await until(
+      () =>
+        tracesInJaeger(queryUrl, 'remit-policy', tags).then(async (decided) => [
+          ...decided,
+          ...(await tracesInJaeger(queryUrl, 'remit-verifier', tags)),
+        ]),
+      (ids) => ids.length > 0,
+    );
+    expect(found).toContain(first?.traceId);
+  });
 
   it('shows a denial as an error with its reason', async () => {
     const [spans = []] = await tracesOf(chainOf('who is responsible?'), 4);
@@ -183,11 +179,13 @@ describe('a chain through five services, in a real Jaeger', () => {
     const traceId = /trace\/([0-9a-f]{32})/.exec(told)?.[1] ?? '';
     expect(traceId).not.toBe(live?.traceId);
     const { actions } = await recorded(chainId);
+    const sent = Number(new RegExp(`(\\d+) spans of ${chainId}`).exec(told)?.[1]);
+    expect(sent).toBeGreaterThan(0);
     const spans = await until(
       () => spansInJaeger(queryUrl, traceId),
-      (seen) => seen.length > 0,
+      (seen) => seen.length >= sent,
     );
-    expect(told).toContain(`${String(spans.length)} spans of ${chainId}`);
+    expect(spans).toHaveLength(sent);
     expect(rootsOf(spans)).toHaveLength(1);
     expect(orphansOf(spans)).toEqual([]);
     expect(causesIn(spans).map(({ intentId }) => intentId)).toEqual(actions.map(({ intentId }) => intentId));

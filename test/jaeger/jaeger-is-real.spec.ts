@@ -25,8 +25,11 @@ describe('the Jaeger that the other tests ask', () => {
 
     const tags = JSON.stringify({ 'remit.outcome': 'deny', 'remit.rule': 'no-deletes' });
     const query = new URLSearchParams({ service: SERVICE, tags, lookback: '1h', limit: '10' });
-    const found = (await (await fetch(`${queryUrl}/api/traces?${query.toString()}`)).json()) as Found;
-    expect(found.data.map(({ traceID }) => traceID)).toEqual([traceIdOf('a denied action')]);
+    const found = await until(
+      async () => ((await (await fetch(`${queryUrl}/api/traces?${query.toString()}`)).json()) as Found).data,
+      (traces) => traces.length > 0,
+    );
+    expect(found.map(({ traceID }) => traceID)).toEqual([traceIdOf('a denied action')]);
   });
 
   it('knows nothing of a trace that nobody sent', async () => {

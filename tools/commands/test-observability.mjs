@@ -6,7 +6,7 @@ import { collectorInFrontOf, prepareJaeger, startJaeger } from '../backends/jaeg
 import { preparePrometheus, startPrometheus } from '../backends/prometheus.mjs';
 import { SetupFailure, say } from '../failure.mjs';
 import { build } from '../setup/build.mjs';
-import { doorEnvironment, startSystem } from '../system.mjs';
+import { doorEnvironment, ON_ANY_MACHINE, startSystem } from '../system.mjs';
 import { Checks, jest, parseGroups } from './checks.mjs';
 import { built } from './foreground.mjs';
 
@@ -74,7 +74,7 @@ async function checkRules(run, checks) {
 /** Five services, a Prometheus that scrapes them with the deployed rules, and stories: then no panel may be empty. */
 async function checkDashboards(run, checks, backends, jestArgs) {
   process.stdout.write('\n── five services, scraped\n');
-  const addresses = { ...backends, REMIT_EPOCH_MS: EPOCH_MS };
+  const addresses = { ...backends, ...ON_ANY_MACHINE, REMIT_EPOCH_MS: EPOCH_MS };
   const services = await startSystem(run, addresses, { services: true });
   const prometheus = await startPrometheus(run, scraping(run.root, services));
   const environment = { ...addresses, ...prometheus, ...doorEnvironment(run, services) };

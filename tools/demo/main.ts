@@ -11,7 +11,7 @@ import { Tracing } from '#telemetry';
 import { howToGoOn, storyTable } from './report.js';
 
 const ROOT = join(import.meta.dirname, '../../..');
-const AUDIT_WITHIN_MS = 20_000;
+const AUDIT_WITHIN_MS = 120_000;
 const TOKEN_LIFETIME_MS = 60_000;
 
 /**

@@ -205,7 +205,7 @@ class World {
         ({ partition, offset }) => offset >= (from.get(partition) ?? 0),
       );
       for (const layers of shape) {
-        const segment = createSegment({ layers, engine: ENGINE, viewWaitMs: 1000, reserve }, views);
+        const segment = createSegment({ layers, engine: ENGINE, viewWaitMs: 60_000, reserve }, views);
         const results: ResultMessage[] = [];
         for (const batch of batchesOf(messages)) results.push(...(await segment(batch)).publish);
         const published = await this.bus.publish(results);
