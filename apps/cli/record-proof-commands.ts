@@ -61,10 +61,7 @@ export function addRecordProofCommands(audit: Command): void {
     )
     .option('--out <file>', 'write it there instead')
     .action(async (options: { out?: string }) => {
-      const checkpoint = await withCheckpoints((checkpoints) =>
-        checkpoints.closeEpoch({ now: Date.now(), complete: true }),
-      );
-      if (checkpoint === undefined) fail('REMIT_RECORD_BUSY: another process is closing an epoch; try again');
+      const checkpoint = await withCheckpoints((checkpoints) => checkpoints.signNow({ now: Date.now() }));
       await printOrWrite(`${JSON.stringify(checkpoint)}\n`, options.out);
     });
 
@@ -84,9 +81,8 @@ export function addRecordProofCommands(audit: Command): void {
         'key they have.',
     )
     .action(async () => {
-      const checkpoint = await withCheckpoints((checkpoints) => checkpoints.rotateKey(Date.now()));
-      if (checkpoint === undefined) fail('REMIT_RECORD_BUSY: another process is closing an epoch; try again');
-      const { epoch, nextKey } = checkpoint.body;
+      const { body } = await withCheckpoints((checkpoints) => checkpoints.rotateKey(Date.now()));
+      const { epoch, nextKey } = body;
       process.stdout.write(`Checkpoint ${String(epoch)} announces the key ${String(nextKey)}; it signs from now on.\n`);
     });
 }
@@ -154,13 +150,7 @@ async function prove(eventId: string): Promise<void> {
       const places = found.map(({ topic, partition, offset }) => `${topic}/${String(partition)}/${String(offset)}`);
       process.stderr.write(`(the first of ${String(found.length)} with this id: ${places.join(', ')})\n`);
     }
-    let proof = await record.prove(entry);
-    if (proof === undefined) {
-      await record.checkpoints.closeEpoch({ now: Date.now() });
-      proof = await record.prove(entry);
-    }
-    if (proof === undefined)
-      return fail('REMIT_RECORD_ALTERED: no checkpoint bears this event out; run remit audit verify');
+    const proof = await record.prove(entry, Date.now());
     const checkpoints: Checkpoint[] = [];
     for await (const checkpoint of record.stored.checkpoints()) checkpoints.push(checkpoint);
     return { format: 'remit.proof/1', proof, checkpoints };

@@ -190,7 +190,7 @@ async function exportPack(options: ExportOptions): Promise<void> {
   const selection = options.all === true ? { everything: true } : { ...selectionOf(wanted), sealed: options.sealed };
   const manifest = await withEvidence({ how: 'export', selection }, async (record, history) => {
     const now = Date.now();
-    await record.checkpoints.closeEpoch({ now });
+    await record.checkpoints.signNow({ now });
     return options.all === true
       ? exportEverything(record, { folder, now })
       : exportSelection(record, history, wanted, { folder, now, opened: options.sealed !== true });

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   canonicalJson,
   checkpointDigest,
@@ -23,6 +24,9 @@ const CLOSING_LOCK = 7_236_422;
 /** One process at a time adds to the file of checkpoints. */
 const KEEPING_LOCK = 7_236_423;
 const CHECKPOINTS_AT_ONCE = 100;
+const BUSY_RETRY_MS = 100;
+/** A minute: an epoch of very many entries takes some seconds. */
+const BUSY_ATTEMPTS = 600;
 const HASHES_PER_PAGE = 20_000;
 const UNIQUE_VIOLATION = '23505';
 
@@ -80,6 +84,23 @@ export class Checkpoints {
     return signed;
   }
 
+  /**
+   * Signs everything that is stored by now, also where nothing is new. Waits while other processes close epochs; throws
+   * `REMIT_RECORD_BUSY` when that takes a minute.
+   */
+  async signNow(options: Pick<EpochOptions, 'now' | 'nextKey'>): Promise<Checkpoint> {
+    for (let attempt = 1; attempt <= BUSY_ATTEMPTS; attempt += 1) {
+      const signed = await this.closeEpoch({ ...options, complete: true });
+      if (signed !== undefined) return signed;
+      await sleep(BUSY_RETRY_MS);
+    }
+    throw new RecordError(
+      'REMIT_RECORD_BUSY',
+      'another process has been closing an epoch for a minute, so nothing is signed; see whether an audit process hangs, ' +
+        'and try again',
+    );
+  }
+
   /** Adds to the file what has been signed, by this process or another, since the last one that it holds. */
   async keep(signed: Checkpoint | undefined): Promise<void> {
     const recordId = await this.record.intentKeys.recordId(this.record.query);
@@ -120,8 +141,8 @@ export class Checkpoints {
   }
 
   /** Makes another signing key, and signs the checkpoint that announces it with the one before. */
-  async rotateKey(now: number): Promise<Checkpoint | undefined> {
-    return this.closeEpoch({ now, complete: true, nextKey: await this.record.keys.makeSigningKey() });
+  async rotateKey(now: number): Promise<Checkpoint> {
+    return this.signNow({ now, nextKey: await this.record.keys.makeSigningKey() });
   }
 
   async latest(): Promise<Checkpoint | undefined> {

@@ -3,7 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { TOPICS } from '#contracts';
-import { documentOfEntry, type ChainedEntry, type InclusionProof } from '#domain';
+import { documentOfEntry, type ChainedEntry } from '#domain';
 import { charterEventIn } from './governing-events.js';
 import type { History, HistoryEntry, HistorySearch } from './history.js';
 import { ENTRIES_PER_PAGE } from './history-reading.js';
@@ -11,7 +11,6 @@ import { nameOf, partitionFile, readableOf, type PackManifest } from './pack-fil
 import { packInstructions } from './pack-instructions.js';
 import { proofCrypto } from './proof-crypto.js';
 import type { ProvenRecord } from './proven-record.js';
-import { RecordError } from './record-error.js';
 
 /** A file of one JSON value a line, which takes no more than it can write. */
 class Lines {
@@ -177,23 +176,10 @@ class SelectionPack {
       const name = nameOf(entry);
       const readable = opened.get(name);
       if (entry.gapUntil !== null || readable === undefined || this.#written.has(name)) continue;
-      const proof = (await this.record.prove(entry)) ?? (await this.#proveAfterClosing(entry));
-      if (proof === undefined) {
-        throw new RecordError(
-          'REMIT_RECORD_ALTERED',
-          `${name} is not under the checkpoint that should cover it; run remit audit verify`,
-        );
-      }
+      await this.#proofs.add(await this.record.prove(entry, this.now));
       this.#written.add(name);
-      await this.#proofs.add(proof);
       if (readable.erased !== true) await this.#events?.add(readableOf(entry, readable));
     }
-  }
-
-  /** What was stored a moment ago is under no checkpoint yet. */
-  async #proveAfterClosing(entry: ChainedEntry): Promise<InclusionProof | undefined> {
-    await this.record.checkpoints.closeEpoch({ now: this.now });
-    return this.record.prove(entry);
   }
 
   async end(): Promise<number> {

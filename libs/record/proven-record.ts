@@ -14,7 +14,9 @@ import {
 import { Checkpoints } from './checkpoints.js';
 import { proofCrypto, sha256Bytes } from './proof-crypto.js';
 import { RecordConnection } from './record-connection.js';
+import { nameOf } from './pack-files.js';
 import type { RecordDatabaseOptions } from './record-database.js';
+import { RecordError } from './record-error.js';
 import { checkpointOf, StoredRecord, type CheckpointRow } from './stored-record.js';
 
 interface EpochTree {
@@ -57,8 +59,21 @@ export class ProvenRecord {
     return verifyRecord(this.stored, { publicKey, kept }, proofCrypto);
   }
 
-  /** `undefined`: no checkpoint covers the entry yet, or it is not what the checkpoint was made of. */
-  async prove(entry: ChainedEntry): Promise<InclusionProof | undefined> {
+  /**
+   * Signs first where no checkpoint covers the entry yet. `now`: ms since the epoch. Throws `REMIT_RECORD_ALTERED` when
+   * the entry is not what its checkpoint was made of.
+   */
+  async prove(entry: ChainedEntry, now: number): Promise<InclusionProof> {
+    let proof = await this.#proofOf(entry);
+    if (proof === undefined) {
+      await this.checkpoints.signNow({ now });
+      proof = await this.#proofOf(entry);
+    }
+    if (proof !== undefined) return proof;
+    throw new RecordError('REMIT_RECORD_ALTERED', `no checkpoint bears ${nameOf(entry)} out; run remit audit verify`);
+  }
+
+  async #proofOf(entry: ChainedEntry): Promise<InclusionProof | undefined> {
     const { topic, partition, offset } = entry;
     const [found] = await this.#record.query<{ epoch: string }>(EPOCH_OF, [topic, partition, offset]);
     if (found === undefined) return undefined;

@@ -3,6 +3,8 @@ export type RecordErrorCode =
   | 'REMIT_RECORD_REFUSED'
   /** A statement ran longer than it may, or an administrator has ended it: nothing of it counts. */
   | 'REMIT_RECORD_CUT_OFF'
+  /** Another process has been closing an epoch for longer than it may take: see whether it hangs. */
+  | 'REMIT_RECORD_BUSY'
   /** What is stored does not open: run `remit audit verify`. */
   | 'REMIT_RECORD_ALTERED'
   /** The record was sealed with another master key than the one of this process. */

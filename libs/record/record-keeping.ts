@@ -187,10 +187,7 @@ export class RecordKeeping {
         [topic, partition, until],
       );
     }
-    const checkpoint = await this.#checkpoints.closeEpoch({ now, complete: true });
-    if (checkpoint === undefined) {
-      throw new RecordError('REMIT_RECORD_NOT_DROPPABLE', 'another process is closing an epoch; try again');
-    }
+    const checkpoint = await this.#checkpoints.signNow({ now });
     const dropping: Dropping = {
       months,
       entries: old.reduce((sum, { entries }) => sum + Number(entries), 0),

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { EVENTS, sha256, TOPICS, writeEvent } from '#contracts';
@@ -555,8 +556,8 @@ describe('evidence for someone who has only an export and a public key', () => {
   it('a single proof is accepted on its own, and not for another event', async () => {
     await recordWithCharter();
     const [entry] = await record.stored.withEventId('agent.decisions-1-0');
-    const proof = entry && (await record.prove(entry));
-    if (proof === undefined) throw new Error('no proof');
+    if (entry === undefined) throw new Error('no entry');
+    const proof = await record.prove(entry, START);
     const checkpoints = [];
     for await (const checkpoint of record.stored.checkpoints()) checkpoints.push(checkpoint);
     const file = join(folder, 'proof.json');
@@ -565,6 +566,27 @@ describe('evidence for someone who has only an export and a public key', () => {
     const forged = { ...proof, entry: { ...proof.entry, agentId: 'somebody else' } };
     writeFileSync(file, JSON.stringify({ format: 'remit.proof/1', proof: forged, checkpoints }));
     expect(verifyOffline('--proof', file, '--key', keyFile)).toMatchObject({ status: 1 });
+  });
+});
+
+describe('while another process closes an epoch', () => {
+  /** As `checkpoints.ts` has it. */
+  const CLOSING_LOCK = 7_236_422;
+
+  it('what was stored a moment ago is proven after it, is no false alarm, and is signed when somebody asks', async () => {
+    await history.append(chainMessages('maria@shop.example'));
+    const [entry] = await record.stored.withEventId('agent.decisions-1-0');
+    if (entry === undefined) throw new Error('no entry');
+    await database.query('SELECT pg_advisory_lock($1)', [CLOSING_LOCK]);
+    const asked = Promise.all([record.prove(entry, START), record.checkpoints.signNow({ now: START })]);
+    // both have to look, and find somebody at it
+    const early = await Promise.race([asked.then(() => 'early'), sleep(500, 'they wait')]);
+    await database.query('SELECT pg_advisory_unlock($1)', [CLOSING_LOCK]);
+    const [proof, checkpoint] = await asked;
+    expect(early).toBe('they wait');
+    expect(proof.epoch).toBe(1);
+    const { topic, partition, offset } = entry;
+    expect(checkpoint.body.heads).toContainEqual(expect.objectContaining({ topic, partition, next: offset + 1 }));
   });
 });
 
