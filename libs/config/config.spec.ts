@@ -25,6 +25,15 @@ describe('the configuration', () => {
     ]);
   });
 
+  it('sends spans for as long as OpenTelemetry is told to, five seconds if it is not', () => {
+    const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector.example:4318' };
+    expect(readConfig(endpoint).tracing?.sendMs).toBe(5000);
+    expect(readConfig({ ...endpoint, OTEL_EXPORTER_OTLP_TIMEOUT: '900' }).tracing?.sendMs).toBe(900);
+    expect(problemsOf({ ...endpoint, OTEL_EXPORTER_OTLP_TIMEOUT: '5s' }).map(({ variable }) => variable)).toEqual([
+      'OTEL_EXPORTER_OTLP_TIMEOUT',
+    ]);
+  });
+
   it('takes several brokers', () => {
     expect(readConfig({ KAFKA_BROKERS: 'a.example:9092, [::1]:9093' }).kafkaBrokers).toEqual([
       'a.example:9092',

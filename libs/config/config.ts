@@ -77,6 +77,8 @@ export interface WebhookConfig {
 export interface TracingConfig {
   /** Base address of an OTLP/HTTP collector. */
   readonly endpoint: string;
+  /** How long one sending may take, ms. */
+  readonly sendMs: number;
   readonly sampling: {
     /** Share of the chains whose agents carry no trace context, 0 to 1. */
     readonly ratio: number;
@@ -205,6 +207,7 @@ const variables = z.object({
   REMIT_JAEGER_URL: z.url({ protocol: /^https?$/, error: 'must be http://… or https://…' }).optional(),
   REMIT_RECORD_KEYS: z.string().optional(),
   OTEL_EXPORTER_OTLP_ENDPOINT: z.url({ protocol: /^https?$/, error: 'must be http://… or https://…' }).optional(),
+  OTEL_EXPORTER_OTLP_TIMEOUT: whole(1, 86_400_000, 5000),
   OTEL_SDK_DISABLED: z.enum(['true', 'false'], 'must be true or false').default('false'),
   OTEL_TRACES_SAMPLER: z
     .enum(SAMPLERS, `must be one of ${SAMPLERS.join(', ')}: agents decide for their chains`)
@@ -250,7 +253,7 @@ function tracingOf(read: Variables): TracingConfig | undefined {
     parentbased_traceidratio: read.OTEL_TRACES_SAMPLER_ARG,
   };
   const keep = new Set(read.REMIT_TRACE_KEEP.filter((outcome) => outcome !== 'none'));
-  return { endpoint, sampling: { ratio: ratios[sampler], keep } };
+  return { endpoint, sendMs: read.OTEL_EXPORTER_OTLP_TIMEOUT, sampling: { ratio: ratios[sampler], keep } };
 }
 
 function webhookOf(read: Variables): WebhookConfig | undefined {

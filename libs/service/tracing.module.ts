@@ -28,8 +28,7 @@ function startTracing(
   const tracing = new Tracing({
     service: name,
     version,
-    endpoint: terms.endpoint,
-    sampling: terms.sampling,
+    ...terms,
     onTrouble: (message) => log.warn(`spans do not arrive at ${terms.endpoint}; nothing else suffers: ${message}`),
   });
   if (metrics !== undefined) observeSpans(metrics, () => tracing.counts());

@@ -229,10 +229,11 @@ export class TraceDeliveryError extends Error {
 
 /** Collectors refuse requests beyond some megabytes. */
 const SPANS_PER_REQUEST = 1000;
+const SEND_MS = 5000;
 
 /** Sends a trace to an OTLP/HTTP collector. Throws `REMIT_TRACE_NOT_DELIVERED` when it does not take all of it. */
 export async function sendRecordedTrace(trace: RecordedTrace, endpoint: string): Promise<void> {
-  const exporter = otlpExporter(endpoint, 1);
+  const exporter = otlpExporter(endpoint, { sendMs: SEND_MS, atOnce: 1 });
   const spans = readable(trace);
   try {
     for (let from = 0; from < spans.length; from += SPANS_PER_REQUEST) {

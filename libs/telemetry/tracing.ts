@@ -22,7 +22,7 @@ import {
 import type { SamplingTerms, TracePlace } from './chain-sampling.js';
 import { CountedDelivery, type SpanCounts } from './counted-delivery.js';
 import { onceAMinute } from './once-a-minute.js';
-import { otlpExporter, SEND_MS } from './otlp-exporter.js';
+import { otlpExporter } from './otlp-exporter.js';
 
 export interface TracingOptions {
   /** `service.name` of every span of this process. */
@@ -30,6 +30,8 @@ export interface TracingOptions {
   readonly version: string;
   /** Base address of an OTLP/HTTP collector, such as `http://127.0.0.1:4318`. */
   readonly endpoint: string;
+  /** How long one sending may take, ms; five seconds unless told. */
+  readonly sendMs?: number;
   readonly sampling: SamplingTerms;
   /** Told, at most once a minute, that spans do not arrive. */
   readonly onTrouble?: (message: string) => void;
@@ -46,7 +48,8 @@ export interface SpanBeginning {
   readonly startTime?: number;
 }
 
-const DELIVERY = { mostWaiting: 8192, batchSize: 1024, delayMs: 200, sendMs: SEND_MS };
+const DELIVERY = { mostWaiting: 8192, batchSize: 1024, delayMs: 200 };
+const SEND_MS = 5000;
 const SHUTDOWN_MS = 1500;
 /** Longest attribute, characters: what agents write must not make spans large. */
 const LONGEST_ATTRIBUTE = 1024;
@@ -85,12 +88,12 @@ export class Tracing {
   #isGlobal = false;
 
   constructor(options: TracingOptions) {
-    const { service, version, endpoint, sampling, exporter, onTrouble } = options;
+    const { service, version, endpoint, sendMs = SEND_MS, sampling, exporter, onTrouble } = options;
     this.sampling = sampling;
     this.#delivery = new CountedDelivery(
       // all that may wait, at once: when the process ends
-      exporter ?? otlpExporter(endpoint, DELIVERY.mostWaiting / DELIVERY.batchSize),
-      DELIVERY,
+      exporter ?? otlpExporter(endpoint, { sendMs, atOnce: DELIVERY.mostWaiting / DELIVERY.batchSize }),
+      { ...DELIVERY, sendMs },
     );
     this.#provider = new TracerProvider({
       resource: resourceFromAttributes({ 'service.name': service, 'service.version': version }),
