@@ -222,9 +222,10 @@ function jsonOf(file: string, text: string): unknown {
 
 /** One JSON object a line, as `remit audit checkpoint` and the audit service write them. */
 async function checkpointsIn(file: string): Promise<readonly Checkpoint[]> {
-  const lines = (await textOf(file)).split('\n').filter((line) => line.trim() !== '');
-  return lines.map((line) => {
-    const checkpoint = checkpointSchema.safeParse(jsonOf(file, line));
-    return checkpoint.success ? checkpoint.data : fail(`REMIT_CLI_FILE: ${file} holds something that is no checkpoint`);
+  return (await textOf(file)).split('\n').flatMap((line, index) => {
+    if (line.trim() === '') return [];
+    const where = `${file}, line ${String(index + 1)},`;
+    const checkpoint = checkpointSchema.safeParse(jsonOf(where, line));
+    return checkpoint.success ? checkpoint.data : fail(`REMIT_CLI_FILE: ${where} is no checkpoint`);
   });
 }

@@ -538,6 +538,12 @@ describe('evidence for someone who has only an export and a public key', () => {
     const kept = join(folder, 'kept.jsonl');
     copyFileSync(join(pack, 'checkpoints.jsonl'), kept);
     expect(verifyOffline('--export', pack, '--key', keyFile, '--checkpoint', kept).status).toBe(0);
+    const broken = join(folder, 'broken.jsonl');
+    writeFileSync(broken, `${readFileSync(kept, 'utf8').trimEnd()}\n{"format":`);
+    expect(verifyOffline('--export', pack, '--key', keyFile, '--checkpoint', broken)).toMatchObject({
+      status: 1,
+      stdout: expect.stringMatching(/^REMIT_CLI_FILE: .*broken\.jsonl, line \d+, is not JSON/) as unknown,
+    });
 
     const otherKey = join(folder, 'other.pem');
     writeFileSync(otherKey, publicKeyPem(Buffer.alloc(32, 9)));
