@@ -13,8 +13,8 @@ import {
 } from '#domain';
 import { Checkpoints } from './checkpoints.js';
 import { proofCrypto, sha256Bytes } from './proof-crypto.js';
-import { RecordConnection } from './record-connection.js';
 import { nameOf } from './pack-files.js';
+import { RecordConnection } from './record-connection.js';
 import type { RecordDatabaseOptions } from './record-database.js';
 import { RecordError } from './record-error.js';
 import { checkpointOf, StoredRecord, type CheckpointRow } from './stored-record.js';
@@ -64,20 +64,25 @@ export class ProvenRecord {
    * the entry is not what its checkpoint was made of.
    */
   async prove(entry: ChainedEntry, now: number): Promise<InclusionProof> {
-    let proof = await this.#proofOf(entry);
-    if (proof === undefined) {
+    let epoch = await this.#epochOf(entry);
+    if (epoch === undefined) {
       await this.checkpoints.signNow({ now });
-      proof = await this.#proofOf(entry);
+      epoch = await this.#epochOf(entry);
     }
+    const proof = epoch === undefined ? undefined : await this.#proofIn(epoch, entry);
     if (proof !== undefined) return proof;
     throw new RecordError('REMIT_RECORD_ALTERED', `no checkpoint bears ${nameOf(entry)} out; run remit audit verify`);
   }
 
-  async #proofOf(entry: ChainedEntry): Promise<InclusionProof | undefined> {
-    const { topic, partition, offset } = entry;
+  async #epochOf({ topic, partition, offset }: ChainedEntry): Promise<number | undefined> {
     const [found] = await this.#record.query<{ epoch: string }>(EPOCH_OF, [topic, partition, offset]);
-    if (found === undefined) return undefined;
-    const { checkpoint, leaves, tree } = await this.#treeOf(Number(found.epoch));
+    return found === undefined ? undefined : Number(found.epoch);
+  }
+
+  /** `undefined`: the epoch was made of something else. */
+  async #proofIn(epochOfEntry: number, entry: ChainedEntry): Promise<InclusionProof | undefined> {
+    const { topic, partition } = entry;
+    const { checkpoint, leaves, tree } = await this.#treeOf(epochOfEntry);
     const { heads, epoch } = checkpoint.body;
     const at = heads.findIndex((head) => head.topic === topic && head.partition === partition);
     const head = heads[at];

@@ -573,6 +573,22 @@ describe('evidence for someone who has only an export and a public key', () => {
     writeFileSync(file, JSON.stringify({ format: 'remit.proof/1', proof: forged, checkpoints }));
     expect(verifyOffline('--proof', file, '--key', keyFile)).toMatchObject({ status: 1 });
   });
+
+  it('an entry that is not what was signed gets no proof, and nothing is signed for it', async () => {
+    await recordWithCharter();
+    const [entry] = await record.stored.withEventId('agent.decisions-1-0');
+    if (entry === undefined) throw new Error('no entry');
+    await record.prove(entry, START);
+    const signed = await record.checkpoints.latest();
+    await asIntruder(database, 'UPDATE record.history SET hash = $1 WHERE event_id = $2', [
+      Buffer.alloc(32, 7),
+      'agent.decisions-1-0',
+    ]);
+    const [altered] = await record.stored.withEventId('agent.decisions-1-0');
+    if (altered === undefined) throw new Error('no entry');
+    await expect(record.prove(altered, START)).rejects.toMatchObject({ code: 'REMIT_RECORD_ALTERED' });
+    expect(await record.checkpoints.latest()).toEqual(signed);
+  });
 });
 
 describe('while another process closes an epoch', () => {
