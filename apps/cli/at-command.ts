@@ -1,5 +1,5 @@
 import { Argument, type Command } from 'commander';
-import { agentsAt, charterAt, inertText, permissionsAt, rolloutAt, type PutBy, type StateAt } from '#domain';
+import { agentsAt, charterAt, inertText, permissionsAt, placeName, rolloutAt, type PutBy, type StateAt } from '#domain';
 import { stateOfRecordAt } from '#record';
 import { fail } from './command-failure.js';
 import { withHistory } from './open-record.js';
@@ -59,9 +59,8 @@ async function showAt(text: string, subject: Subject, options: { readonly json?:
 
 function sourceOf(putBy: PutBy | null): string {
   if (putBy === null) return '';
-  const { event, by, topic, partition, offset, appendTime } = putBy;
-  const place = `${topic}/${String(partition)}/${String(offset)}`;
-  return `${event} by ${by}, ${new Date(appendTime).toISOString()}, ${place}`;
+  const { event, by, appendTime } = putBy;
+  return `${event} by ${by}, ${new Date(appendTime).toISOString()}, ${placeName(putBy)}`;
 }
 
 function printCharter(state: StateAt): string {

@@ -4,8 +4,8 @@ import { sha256 } from '#contracts';
 import { checkCharter, inertText, type Charter, type CharterProblem } from '#domain';
 import { addCharterTestCommand } from './charter-test-command.js';
 import { CommandFailure, fail } from './command-failure.js';
-import { textOf } from './input-file.js';
 import { openDoorClient } from './door-client.js';
+import { textOf } from './input-file.js';
 import { printJson } from './printing.js';
 
 /** `remit charter …`: the governing document. */

@@ -5,6 +5,7 @@ import {
   inertText,
   proofDocumentSchema,
   verifyProofs,
+  placeName,
   type Checkpoint,
   type RecordFault,
   type RecordReport,
@@ -147,7 +148,7 @@ async function prove(eventId: string): Promise<void> {
         : await record.stored.at([{ topic: place[1] ?? '', partition: Number(place[2]), offset: Number(place[3]) }]);
     if (entry === undefined) return fail(`REMIT_RECORD_NO_EVENT: the record holds no event ${JSON.stringify(eventId)}`);
     if (found.length > 1) {
-      const places = found.map(({ topic, partition, offset }) => `${topic}/${String(partition)}/${String(offset)}`);
+      const places = found.map(placeName);
       process.stderr.write(`(the first of ${String(found.length)} with this id: ${places.join(', ')})\n`);
     }
     const proof = await record.prove(entry, Date.now());
@@ -203,8 +204,8 @@ function verdictOn(report: RecordReport & Partial<Pick<PackReport, 'unfounded'>>
 
 function placeOf(fault: RecordFault): string {
   if (!('topic' in fault)) return 'checkpoint';
-  const { topic, partition, offset, until } = fault;
-  const place = `${topic}/${String(partition)}/${String(offset)}`;
+  const { offset, until } = fault;
+  const place = placeName(fault);
   return until > offset + 1 ? `${place} … ${String(until - 1)}` : place;
 }
 

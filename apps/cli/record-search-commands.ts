@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { Option, type Command } from 'commander';
-import { ocsfEventOf } from '#domain';
+import { ocsfEventOf, placeName } from '#domain';
 import { exportEverything, exportSelection, type HistoryCursor, type HistoryEntry, type HistorySearch } from '#record';
 import { fail } from './command-failure.js';
 import { withEvidence, withHistory, withProjections } from './open-record.js';
@@ -151,7 +151,7 @@ async function search(options: SearchOptions): Promise<void> {
         entry.target ?? '',
         entry.erased === true ? `${entry.outcome ?? ''} (erased)` : (entry.outcome ?? ''),
         entry.chainId ?? '',
-        placeOf(entry),
+        placeName(entry),
       ]),
     ),
   );
@@ -163,12 +163,8 @@ function shown(entry: HistoryEntry): object {
   return { ...rest, appendTime: new Date(appendTime).toISOString(), value: value?.toString('utf8') ?? null };
 }
 
-function placeOf({ topic, partition, offset }: HistoryCursor): string {
-  return `${topic}/${String(partition)}/${String(offset)}`;
-}
-
 function cursorText(entry: HistoryCursor): string {
-  return `${String(entry.appendTime)}/${placeOf(entry)}`;
+  return `${String(entry.appendTime)}/${placeName(entry)}`;
 }
 
 function cursorOf(text: string): HistoryCursor {

@@ -33,7 +33,7 @@ export * from './policy/pii-names.js';
 export * from './record/chain-authority.js';
 export * from './record/bytes.js';
 export * from './record/chain-rendering.js';
-export { byAppendTime, byPosition, placeKey, placeOf, type AppendedAt } from './record/appended-at.js';
+export { byAppendTime, byPosition, placeKey, placeName, placeOf, type AppendedAt } from './record/appended-at.js';
 export * from './record/chain.js';
 export type { ChainCause, ClaimFault } from './record/chain-cause.js';
 export type { ChainEvent, ErasedChainEvent, ReadableChainEvent } from './record/chain-event.js';

@@ -3,11 +3,11 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { TOPICS } from '#contracts';
-import { documentOfEntry, type ChainedEntry } from '#domain';
+import { documentOfEntry, placeName, type ChainedEntry } from '#domain';
 import { charterEventIn } from './governing-events.js';
 import type { History, HistoryEntry, HistorySearch } from './history.js';
 import { ENTRIES_PER_PAGE } from './history-reading.js';
-import { nameOf, partitionFile, readableOf, type PackManifest } from './pack-files.js';
+import { partitionFile, readableOf, type PackManifest } from './pack-files.js';
 import { packInstructions } from './pack-instructions.js';
 import { proofCrypto } from './proof-crypto.js';
 import type { ProvenRecord } from './proven-record.js';
@@ -169,11 +169,11 @@ class SelectionPack {
   }
 
   async add(page: readonly HistoryEntry[]): Promise<void> {
-    const opened = new Map(page.map((entry) => [nameOf(entry), entry]));
+    const opened = new Map(page.map((entry) => [placeName(entry), entry]));
     const stored = await this.record.stored.at(page);
     await this.#addKeys(stored);
     for (const entry of stored) {
-      const name = nameOf(entry);
+      const name = placeName(entry);
       const readable = opened.get(name);
       if (entry.gapUntil !== null || readable === undefined || this.#written.has(name)) continue;
       await this.#proofs.add(await this.record.prove(entry, this.now));

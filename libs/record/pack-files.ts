@@ -60,7 +60,3 @@ export function readableOf(
   const time = new Date(appendTime).toISOString();
   return { topic, partition, offset, appendTime: time, headers, value: content.value?.toString('utf8') ?? null };
 }
-
-export function nameOf({ topic, partition, offset }: PartitionName & { readonly offset: number }): string {
-  return `${topic}/${String(partition)}/${String(offset)}`;
-}

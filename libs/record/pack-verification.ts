@@ -11,6 +11,7 @@ import {
   inclusionProofSchema,
   verifyProofs,
   verifyRecord,
+  placeName,
   type ChainedEntry,
   type Checkpoint,
   type EntryDocument,
@@ -27,7 +28,6 @@ import {
   keySchema,
   leavesSchema,
   manifestSchema,
-  nameOf,
   partitionFile,
   readableOf,
   readableSchema,
@@ -99,7 +99,7 @@ async function verifyReadable(
     for await (const { id, key } of linesOf(join(folder, 'keys.jsonl'), keySchema))
       keys.set(id, secretKey(Buffer.from(key, 'base64')));
     for await (const { line, value } of textLinesOf(join(folder, 'events.jsonl'), readableSchema)) {
-      const name = nameOf(value);
+      const name = placeName(value);
       if (readable.has(name)) unfounded.push(`events.jsonl: ${name}, more than once,`);
       readable.set(name, line);
     }
@@ -119,7 +119,7 @@ async function verifyReadable(
       charters.delete(`${charter.digest}.yaml`);
     }
     if (!isOpened) continue;
-    const name = nameOf(entry);
+    const name = placeName(entry);
     const text = readable.get(name);
     readable.delete(name);
     if (text === JSON.stringify(readableOf(entry, content))) opened += 1;

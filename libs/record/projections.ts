@@ -1,4 +1,5 @@
 import { TOPICS } from '#contracts';
+import { placeName } from '#domain';
 import type { Query } from './intent-keys.js';
 import { openRows, ROW_COLUMNS, type HistoryRow } from './history-rows.js';
 import { RecordConnection } from './record-connection.js';
@@ -221,7 +222,7 @@ export class Projections {
         const said = searchTermsOf(entry);
         const differs = (Object.keys(said) as (keyof SearchTerms)[]).some((term) => said[term] !== entry[term]);
         if (differs && differences.length < MOST_DIFFERENCES) {
-          differences.push(`${entry.topic}/${String(entry.partition)}/${String(entry.offset)}`);
+          differences.push(placeName(entry));
         }
       }
     }

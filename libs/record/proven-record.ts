@@ -5,6 +5,7 @@ import {
   MerkleTree,
   NOTHING_BEFORE,
   hexOf,
+  placeName,
   verifyRecord,
   type ChainedEntry,
   type Checkpoint,
@@ -13,7 +14,6 @@ import {
 } from '#domain';
 import { Checkpoints } from './checkpoints.js';
 import { proofCrypto, sha256Bytes } from './proof-crypto.js';
-import { nameOf } from './pack-files.js';
 import { RecordConnection } from './record-connection.js';
 import type { RecordDatabaseOptions } from './record-database.js';
 import { RecordError } from './record-error.js';
@@ -71,7 +71,10 @@ export class ProvenRecord {
     }
     const proof = epoch === undefined ? undefined : await this.#proofIn(epoch, entry);
     if (proof !== undefined) return proof;
-    throw new RecordError('REMIT_RECORD_ALTERED', `no checkpoint bears ${nameOf(entry)} out; run remit audit verify`);
+    throw new RecordError(
+      'REMIT_RECORD_ALTERED',
+      `no checkpoint bears ${placeName(entry)} out; run remit audit verify`,
+    );
   }
 
   async #epochOf({ topic, partition, offset }: ChainedEntry): Promise<number | undefined> {

@@ -1,5 +1,8 @@
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto';
 
+/** How long one sending may take unless told, ms. */
+export const SEND_MS = 5000;
+
 export interface SendingTerms {
   /** How long one sending may take, ms. */
   readonly sendMs: number;

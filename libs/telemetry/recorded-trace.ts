@@ -20,7 +20,7 @@ import {
   type SpanEvent,
 } from './decision-attributes.js';
 import { messageAttributes } from './message-attributes.js';
-import { otlpExporter } from './otlp-exporter.js';
+import { otlpExporter, SEND_MS } from './otlp-exporter.js';
 import { ATTRIBUTES as NAMES, SPANS } from './span-table.js';
 
 /** A span as the record tells it. Times are the broker's, ms since the epoch. */
@@ -229,7 +229,6 @@ export class TraceDeliveryError extends Error {
 
 /** Collectors refuse requests beyond some megabytes. */
 const SPANS_PER_REQUEST = 1000;
-const SEND_MS = 5000;
 
 /** Sends a trace to an OTLP/HTTP collector. Throws `REMIT_TRACE_NOT_DELIVERED` when it does not take all of it. */
 export async function sendRecordedTrace(trace: RecordedTrace, endpoint: string): Promise<void> {

@@ -22,7 +22,7 @@ import {
 import type { SamplingTerms, TracePlace } from './chain-sampling.js';
 import { CountedDelivery, type SpanCounts } from './counted-delivery.js';
 import { onceAMinute } from './once-a-minute.js';
-import { otlpExporter } from './otlp-exporter.js';
+import { otlpExporter, SEND_MS } from './otlp-exporter.js';
 
 export interface TracingOptions {
   /** `service.name` of every span of this process. */
@@ -49,7 +49,6 @@ export interface SpanBeginning {
 }
 
 const DELIVERY = { mostWaiting: 8192, batchSize: 1024, delayMs: 200 };
-const SEND_MS = 5000;
 const SHUTDOWN_MS = 1500;
 /** Longest attribute, characters: what agents write must not make spans large. */
 const LONGEST_ATTRIBUTE = 1024;

@@ -4,6 +4,7 @@ export * from './bus-suite.js';
 export * from './backends.js';
 export * from './event-store-suite.js';
 export * from './exposition.js';
+export { freePort } from './free-port.js';
 export * from './running-system.js';
 export * from './counting-reads.js';
 export * from './history-suite.js';

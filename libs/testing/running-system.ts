@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { freePort } from './free-port.js';
 
 /** The processes of Remit, by the folder of `apps` each lives in. */
 export type AppName = 'boundary' | 'permission' | 'verifier' | 'policy' | 'audit' | 'standalone';
@@ -25,8 +25,6 @@ export interface Backends {
 
 const ROOT = join(import.meta.dirname, '../..').replace(/[/\\]dist$/, '');
 
-/** Below what systems give to outgoing connections: one of those could take a port between choosing and listening. */
-const FIRST_PORT = 18_200;
 /** A process that stood still for seconds catches up before it judges, and denies nothing for that. */
 const ON_ANY_MACHINE = { REMIT_VIEW_WAIT_MS: '60000' };
 
@@ -36,10 +34,7 @@ export async function startApp(
   backends: Backends,
   env: Record<string, string> = {},
 ): Promise<RunningApp> {
-  const { freePort } = (await import(pathToFileURL(join(ROOT, 'tools/backends/ports.mjs')).href)) as {
-    readonly freePort: (preferred: number) => Promise<number>;
-  };
-  const port = await freePort(FIRST_PORT);
+  const port = await freePort();
   const child = spawn(process.execPath, ['--enable-source-maps', join(ROOT, 'dist/apps', name, 'main.js')], {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],

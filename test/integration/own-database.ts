@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, connect, type Socket } from 'node:net';
 import pg from 'pg';
-import { requireDatabaseUrl } from '#testing';
+import { freePort, requireDatabaseUrl } from '#testing';
 
 /** A database of one spec file. */
 export interface OwnDatabase {
@@ -64,14 +64,8 @@ export interface Line {
   goOn(): void;
 }
 
-/** Below what systems give to outgoing connections: one of those could take the port while the line is cut. */
-const FIRST_PORT = 18_200;
-
 export async function openLine(databaseUrl: string): Promise<Line> {
-  const { freePort } = (await import(new URL('../../tools/backends/ports.mjs', import.meta.url).href)) as {
-    readonly freePort: (preferred: number) => Promise<number>;
-  };
-  const port = await freePort(FIRST_PORT);
+  const port = await freePort();
   const target = new URL(databaseUrl);
   const sockets = new Map<Socket, Socket>();
   let hangs = false;

@@ -15,6 +15,11 @@ export function placeKey({ topic, partition, offset }: LogPlace): string {
   return `${topic}\n${partition}\n${offset}`;
 }
 
+/** As people read it. */
+export function placeName({ topic, partition, offset }: LogPlace): string {
+  return `${topic}/${String(partition)}/${String(offset)}`;
+}
+
 export function placeOf({ topic, partition, offset, appendTime }: AppendedAt): AppendedAt {
   return { topic, partition, offset, appendTime };
 }
