@@ -25,6 +25,7 @@ describe('--help in a clean clone, before anything is installed', () => {
     ['test', 'npm test -- [--only WHAT'],
     ['test-observability', 'npm run test:observability --'],
     ['bench', 'npm run bench -- [--only WHAT'],
+    ['chaos', 'npm run chaos -- [--only WHAT'],
     ['backends', 'backends [--keep | --stop]'],
   ])('%s explains itself, and neither installs nor starts anything', (command, usage) => {
     for (const option of ['--help', '-h']) {
@@ -42,5 +43,14 @@ describe('--help in a clean clone, before anything is installed', () => {
     expect(groups.length).toBeGreaterThan(5);
     const { stdout } = remitDev('bench', '--help');
     for (const name of groups) expect(stdout).toContain(name);
+  });
+
+  it('names every group of faults there is', () => {
+    const [, table = ''] =
+      /const GROUPS[^{]*\{\n(.*?)\};/s.exec(readFileSync(join(ROOT, 'test/chaos/main.ts'), 'utf8')) ?? [];
+    const groups = [...table.matchAll(/^ {2}([a-z-]+)[,:]/gm)].map(([, name]) => name ?? '');
+    expect(groups).toContain('groups');
+    const { stdout } = remitDev('chaos', '--help');
+    for (const name of groups) expect(stdout).toMatch(new RegExp(`^ +(--only WHAT +)?${name} `, 'm'));
   });
 });

@@ -11,6 +11,7 @@ const ROOT = dirname(dirname(SCRIPT));
 const COMMANDS = {
   backends: () => import('./commands/backends.mjs').then((module) => module.backends),
   bench: () => import('./commands/bench.mjs').then((module) => module.bench),
+  chaos: () => import('./commands/chaos.mjs').then((module) => module.chaos),
   cli: () => import('./commands/cli.mjs').then((module) => module.cli),
   demo: () => import('./commands/demo.mjs').then((module) => module.demo),
   start: () => import('./commands/start.mjs').then((module) => module.start),

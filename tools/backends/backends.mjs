@@ -7,16 +7,17 @@ import { startPostgres } from './postgres.mjs';
  * Brings up what the environment does not name: a broker and a database, with Docker where an engine answers, else
  * from packages. REMIT_BACKENDS (`docker` or `packages`) decides instead.
  *
- * @returns {Promise<{ KAFKA_BROKERS: string, DATABASE_URL: string }>}
+ * @returns {Promise<{ KAFKA_BROKERS: string, DATABASE_URL: string }>} without what is not needed
  */
-export async function startBackends(run) {
+export async function startBackends(run, needed = ['kafka', 'postgres']) {
   const given = {
     ...(process.env.KAFKA_BROKERS ? { KAFKA_BROKERS: process.env.KAFKA_BROKERS } : {}),
     ...(process.env.DATABASE_URL ? { DATABASE_URL: process.env.DATABASE_URL } : {}),
   };
-  if (given.KAFKA_BROKERS) say(`Kafka: ${given.KAFKA_BROKERS} (KAFKA_BROKERS)`);
+  if (given.KAFKA_BROKERS && needed.includes('kafka')) say(`Kafka: ${given.KAFKA_BROKERS} (KAFKA_BROKERS)`);
   if (given.DATABASE_URL) say('PostgreSQL: yours (DATABASE_URL)');
-  const wanted = [...(given.KAFKA_BROKERS ? [] : ['kafka']), ...(given.DATABASE_URL ? [] : ['postgres'])];
+  const variables = { kafka: 'KAFKA_BROKERS', postgres: 'DATABASE_URL' };
+  const wanted = needed.filter((backend) => !given[variables[backend]]);
   if (wanted.length === 0) return given;
   if (usesDocker()) return { ...(await startWithCompose(run, wanted)), ...given };
   const [kafka, postgres] = await Promise.allSettled([

@@ -55,7 +55,17 @@ export async function startKafka(run) {
     const port = await choosePort('Kafka', PREFERRED_PORT);
     const controllerPort = await choosePort('Kafka controller', PREFERRED_CONTROLLER_PORT);
     const started = performance.now();
-    const { kafka, clusterId } = startNode(run, { java, classpath, port, controllerPort });
+    const clusterId = clusterIn(join(run.folder, 'kafka')) ?? newClusterId();
+    const kafka = startNode(run, {
+      java,
+      classpath,
+      name: 'kafka',
+      clusterId,
+      settings: [
+        `listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
+        `controller.quorum.voters=1@127.0.0.1:${controllerPort}`,
+      ],
+    });
     if (await isReady(kafka, port, clusterId)) {
       say(`Kafka: 127.0.0.1:${port} (${Math.round(performance.now() - started)} ms)`);
       return `127.0.0.1:${port}`;
@@ -70,14 +80,74 @@ export async function startKafka(run) {
   }
 }
 
-function startNode(run, { java, classpath, port, controllerPort }) {
-  const data = join(run.folder, 'kafka');
-  const properties = join(run.folder, 'kafka.properties');
+/**
+ * Starts a cluster of nodes, each broker and controller, whose internal topics lie on all of them. Resolves once all
+ * answer, with the address of each; node `N` runs under the name `kafka-N`.
+ *
+ * Throws `REMIT_SETUP_KAFKA_NOT_STARTED`.
+ */
+export async function startKafkaCluster(run, size) {
+  const java = findJava();
+  const classpath = join(jars(), '*');
+  const clusterId = newClusterId();
+  const nodes = [];
+  for (let id = 1; id <= size; id += 1) {
+    const port = await choosePort(`Kafka ${id}`, PREFERRED_PORT);
+    nodes.push({ id, port, controllerPort: await choosePort(`Kafka controller ${id}`, PREFERRED_CONTROLLER_PORT) });
+  }
+  const voters = nodes.map(({ id, controllerPort }) => `${id}@127.0.0.1:${controllerPort}`).join(',');
+  const started = performance.now();
+  const running = nodes.map(({ id, port, controllerPort }) => ({
+    port,
+    kafka: startNode(run, {
+      java,
+      classpath,
+      name: `kafka-${id}`,
+      clusterId,
+      settings: [
+        `node.id=${id}`,
+        `listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
+        `controller.quorum.voters=${voters}`,
+        ...replicationSettings(size),
+      ],
+    }),
+  }));
+  const ready = await Promise.all(running.map(({ kafka, port }) => isReady(kafka, port, clusterId)));
+  const failed = running.find((_, index) => !ready[index]);
+  if (failed !== undefined) {
+    const log = lastLines(failed.kafka.log);
+    throw new SetupFailure(
+      'REMIT_SETUP_KAFKA_NOT_STARTED',
+      `Kafka did not start; the end of ${failed.kafka.log}:\n${log}`,
+    );
+  }
+  say(`Kafka: ${size} nodes (${Math.round(performance.now() - started)} ms)`);
+  return nodes.map(({ port }) => `127.0.0.1:${port}`);
+}
+
+/** Everything lies on every node, and goes on while a majority of them is there. */
+function replicationSettings(size) {
+  const quorum = Math.floor(size / 2) + 1;
+  return [
+    `default.replication.factor=${size}`,
+    `min.insync.replicas=${quorum}`,
+    `offsets.topic.replication.factor=${size}`,
+    `transaction.state.log.replication.factor=${size}`,
+    `transaction.state.log.min.isr=${quorum}`,
+    `share.coordinator.state.topic.replication.factor=${size}`,
+    `share.coordinator.state.topic.min.isr=${quorum}`,
+  ];
+}
+
+const newClusterId = () => randomBytes(16).toString('base64url');
+
+function startNode(run, { java, classpath, name, clusterId, settings }) {
+  const data = join(run.folder, name);
+  const properties = join(run.folder, `${name}.properties`);
   writeFileSync(
     properties,
     `${readFileSync(join(SOURCES, 'server.properties'), 'utf8')}
-listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}
-controller.quorum.voters=1@127.0.0.1:${controllerPort}
+${settings.join('\n')}
 log.dirs=${data}
 `,
   );
@@ -88,9 +158,7 @@ log.dirs=${data}
     '-cp',
     classpath,
   ];
-  let clusterId = clusterIn(data);
-  if (clusterId === undefined) {
-    clusterId = randomBytes(16).toString('base64url');
+  if (clusterIn(data) === undefined) {
     const formatted = spawnSync(
       java,
       // as an option's value of its own, an id that begins with a dash would be an option
@@ -104,15 +172,14 @@ log.dirs=${data}
       );
     }
   }
-  const kafka = run.start({
-    name: 'kafka',
+  return run.start({
+    name,
     command: java,
     args: [...options, 'kafka.Kafka', properties],
-    log: 'kafka.log',
+    log: `${name}.log`,
     // throw-away data needs no orderly shutdown
     stopSignal: run.fresh ? 'SIGKILL' : 'SIGTERM',
   });
-  return { kafka, clusterId };
 }
 
 /** The id of the cluster that a data folder was formatted for; `undefined`: for none. */

@@ -17,6 +17,8 @@ export const HELP = `Usage: node tools/remit-dev.mjs COMMAND [options]
   test-observability           alerts, traces and dashboards with a real promtool, Jaeger and Prometheus, built with Go
        [--only WHAT] [jest …]  (once, some minutes); WHAT: rules, jaeger, collector, dashboards
   bench [--only WHAT] [--json] measures against the baselines, in the same run
+  chaos [--only WHAT]          kills, freezes and floods a system of its own, and prints what that cost
+        [--repeat N] [--json]
   cli …                        the command line tool \`remit\`; try: cli --help
   backends [--keep | --stop]   Kafka and PostgreSQL alone, and prints their addresses
 
@@ -26,7 +28,7 @@ export const HELP = `Usage: node tools/remit-dev.mjs COMMAND [options]
 
 What it does first: installs the locked packages when they changed, goes on under the pinned Node 24, compiles what
 changed into dist/, and brings up Kafka and PostgreSQL. Everything it starts it stops, also on Ctrl-C and after a crash.
-demo, test, test-observability and bench use fresh throw-away state; start and backends keep theirs in .remit/state.
+demo, test, test-observability, bench and chaos use fresh throw-away state; start and backends keep theirs in .remit/state.
 
 ${ENVIRONMENT}
 Exit code: 0 when all is well; 1 when something failed; 2 for a wrong command; 3 when the Go modules
@@ -114,6 +116,27 @@ All of it takes some minutes, record-growth the longest.
 ${ENVIRONMENT}
 Examples:
   npm run bench -- --only policies,pii
+`,
+  chaos: `Usage: npm run chaos -- [--only WHAT[,WHAT…]] [--fault TEXT] [--repeat N] [--load N] [--json]
+
+Plays faults against a running system of its own, beside an independent client that knows what each decision must be,
+and prints one table: how many intents there were, how many were lost, contradictory or wrongly allowed, the longest
+silence, how long it took until everything worked again, and memory. Loopback only; every fault ends by itself.
+
+  --only WHAT   groups  brokers killed, frozen and restarted: does every consumer group consume again
+  --fault TEXT  only faults whose name contains this
+  --repeat N    plays each fault N times in a row (default: 1)
+  --load N      processes that only compute beside it (default: as many as there are cores)
+  --json        one JSON object for each play, and nothing else on stdout: npm run --silent chaos -- --json
+
+"failed closed" counts intents that were denied although they could have been allowed: no broken promise, but seen.
+It starts its own brokers, with Java and Maven. All of it takes some minutes for each repetition.
+
+${ENVIRONMENT}
+Examples:
+  npm run chaos -- --only groups --fault kill --repeat 10
+
+Exit code: 0 when every promise was kept; else 1.
 `,
   backends: `Usage: node tools/remit-dev.mjs backends [--keep | --stop]
 
