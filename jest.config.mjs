@@ -26,6 +26,13 @@ export default {
     },
     { ...shared, displayName: 'integration', testMatch: ['<rootDir>/test/integration/**/*.spec.ts'] },
     { ...shared, displayName: 'e2e', testMatch: ['<rootDir>/test/e2e/**/*.spec.ts'] },
+    {
+      ...shared,
+      displayName: 'clients',
+      testMatch: ['<rootDir>/test/clients/**/*.spec.ts'],
+      // made by tools/commands/test.mjs
+      globals: { python: process.env.CLIENTS_PYTHON },
+    },
     ...['jaeger', 'collector', 'dashboards'].map((name) => ({
       ...shared,
       displayName: name,

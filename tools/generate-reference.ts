@@ -34,6 +34,7 @@ function topicsPage(): string {
       topic.writer,
       topic.partitions,
       `${topic.maxMessageBytes / 1024} KiB`,
+      `${topic.maxBatchBytes / 1024} KiB`,
       retentionOf(topic),
     ].join(' | '),
   );
@@ -44,8 +45,11 @@ Generated from \`libs/contracts/topics.ts\`; messages and flows are in [asyncapi
 Every topic uses broker append time and is stored uncompressed. Partition counts are fixed for life. The partition is
 murmur2 of the key, as Java's client and kafkajs choose it by default; librdkafka needs \`partitioner=murmur2_random\`.
 
-| topic | key | carries | written by | partitions | largest message | kept |
-|---|---|---|---|---|---|---|
+A message is measured with its key and headers. Kafka's \`max.message.bytes\` is the largest *record batch*, which is what
+a client sends at once for a partition; it is no less than what common clients send by default.
+
+| topic | key | carries | written by | partitions | largest message | largest record batch | kept |
+|---|---|---|---|---|---|---|---|
 ${rows.map((row) => `| ${row} |`).join('\n')}
 `;
 }

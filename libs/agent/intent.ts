@@ -32,6 +32,7 @@ export function writeAgentMessage<Data extends { agentId: string }>(
   declaration: EventDeclaration<Data>,
   id: string,
   data: Data,
+  trace: TraceHeaders = {},
 ):
   | { readonly ok: true; readonly message: AgentMessage; readonly data: Data }
   | { readonly ok: false; readonly reason: string } {
@@ -42,10 +43,11 @@ export function writeAgentMessage<Data extends { agentId: string }>(
   } catch (error) {
     return { ok: false, reason: `not JSON: ${messageOf(error)}` };
   }
-  const contentType = Buffer.from(written.headers['content-type']);
+  const headers = Object.entries({ ...traceOf(trace), ...written.headers });
   const reading = readEvent(declaration, {
+    key: Buffer.from(data.agentId),
     value: Buffer.from(written.value, 'utf8'),
-    headers: { 'content-type': contentType },
+    headers: Object.fromEntries(headers.map(([name, text]) => [name, Buffer.from(text)])),
   });
   if (!reading.ok) return { ok: false, reason: reading.reason };
   return {
@@ -59,7 +61,12 @@ export function writeAgentMessage<Data extends { agentId: string }>(
  * An intent with a new id, and the digest of exactly what it asks for. The action in it is a frozen copy, as every
  * reader of the log sees it.
  */
-export function prepareIntent(agentId: string, action: Action, options: IntentOptions): PreparedIntent {
+export function prepareIntent(
+  agentId: string,
+  action: Action,
+  options: IntentOptions,
+  trace: TraceHeaders = {},
+): PreparedIntent {
   const { cause } = options;
   const chainId = options.chainId ?? (cause !== undefined && 'chainId' in cause ? cause.chainId : undefined);
   const intent: Intent = {
@@ -72,7 +79,7 @@ export function prepareIntent(agentId: string, action: Action, options: IntentOp
     ...(options.precedingActions === undefined ? {} : { precedingActions: [...options.precedingActions] }),
     ...(chainId === undefined ? {} : { chainId }),
   };
-  const written = writeAgentMessage(EVENTS.intent, intent.intentId, intent);
+  const written = writeAgentMessage(EVENTS.intent, intent.intentId, intent, trace);
   if (!written.ok) return { ok: false, intent, reason: written.reason };
   try {
     if (canonicalJson(action) !== canonicalJson(written.data.action)) {

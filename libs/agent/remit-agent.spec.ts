@@ -241,9 +241,9 @@ describe('promise 3: an agent fails closed', () => {
     expect(await agent.propose(READ_COSTS)).toMatchObject({ outcome: 'deny', code: 'REMIT_AGENT_PUBLISH_FAILED' });
   });
 
-  it('an intent larger than the topic takes means no', async () => {
+  it('an intent larger than a message may be means no, and is not sent', async () => {
     const answer = await agent.propose({ ...READ_COSTS, parameters: { text: 'x'.repeat(100_000) } });
-    expect(answer).toMatchObject({ outcome: 'deny', code: 'REMIT_AGENT_PUBLISH_FAILED' });
+    expect(answer).toMatchObject({ outcome: 'deny', code: 'REMIT_AGENT_INTENT_INVALID' });
   });
 
   it('closing the agent denies what still waits, and everything after', async () => {

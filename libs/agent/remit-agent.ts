@@ -140,7 +140,7 @@ export class RemitAgent {
   }
 
   async #propose(action: Action, options: ProposeOptions, turn: Turn): Promise<Answered> {
-    const prepared = prepareIntent(this.agentId, action, options);
+    const prepared = prepareIntent(this.agentId, action, options, turn.headers);
     const { intent } = prepared;
     const stopwatch = startStopwatch();
     const answer = (says: Pick<Answer, 'outcome' | 'because' | 'code' | 'decision'>, mayActForMs: number): Answer => ({
@@ -240,7 +240,7 @@ export class RemitAgent {
       chainId: answer.chainId,
       ...(detail === undefined ? {} : { detail: detail.slice(0, MAX_DETAIL) }),
     };
-    const written = writeAgentMessage(EVENTS.outcome, uuidv7(), data);
+    const written = writeAgentMessage(EVENTS.outcome, uuidv7(), data, answer.trace);
     if (!written.ok) throw new RemitAgentError('REMIT_AGENT_OUTCOME_INVALID', written.reason);
     const { value, headers } = written.message;
     const sending = beginSending('sendOutcome', answer.trace, outcomeAttributes(data));

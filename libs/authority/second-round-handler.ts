@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { codeOf, type BatchHandler, type Bus, type ReceivedMessage, type ResultMessage, type Unreadable } from '#bus';
+import { type BatchHandler, type Bus, type ReceivedMessage, type ResultMessage, type Unreadable } from '#bus';
 import { EVENTS, readEvent, sha256, TOPICS, writeEvent } from '#contracts';
 import {
   actionDigestOf,
@@ -82,14 +82,8 @@ export function createSecondRoundHandler({
   ): Promise<Unreadable[]> {
     const found = await readBack(bus, agentId, request.held);
     if (!found.ok) return [{ message, code: found.code, reason: found.reason }];
-    try {
-      await appendAfter(message.logTime, agentId, found, request.requestId);
-      return [];
-    } catch (error) {
-      if (codeOf(error) !== 'REMIT_BUS_MESSAGE_TOO_LARGE') throw error;
-      const reason = `the held intent ${request.held.intentId} is too large to be sent again: send it anew, smaller`;
-      return [{ message, code: 'REMIT_HOLD_INTENT_TOO_LARGE', reason }];
-    }
+    await appendAfter(message.logTime, agentId, found, request.requestId);
+    return [];
   }
 
   function snapshot(source: ReceivedMessage, agentId: string, authority: AgentAuthority): ResultMessage {

@@ -28,7 +28,8 @@ export interface ReaderOptions {
 
 /**
  * Settings that every reader shares. `readUncommitted`: somebody's open transaction must not stop a partition.
- * Small answers per partition: what follows from a batch is larger than the batch and has to fit into one send.
+ * Small answers per partition: what is in hand at once stays small. A record batch that is larger comes whole and alone,
+ * so an answer takes no more than these bytes from each partition and one largest batch.
  */
 const READING = {
   readUncommitted: true,

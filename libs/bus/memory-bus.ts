@@ -61,7 +61,7 @@ export class MemoryLog {
         this.#topics.set(declaration.name, { declaration, limits: limitsOf(declaration), partitions });
         continue;
       }
-      for (const setting of ['partitions', 'maxMessageBytes', 'retentionMs', 'compacted'] as const) {
+      for (const setting of ['partitions', 'maxBatchBytes', 'retentionMs', 'compacted'] as const) {
         const [found, wanted] = [existing.declaration[setting], declaration[setting]];
         if (found !== wanted) differences.push(`  ${declaration.name} has ${setting}=${found} and must have ${wanted}`);
       }

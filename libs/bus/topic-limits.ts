@@ -1,4 +1,4 @@
-import { BATCH_ROOM_BYTES, type TopicDeclaration } from '#contracts';
+import type { TopicDeclaration } from '#contracts';
 import { BusError } from './errors.js';
 import type { OutgoingHeaders, OutgoingMessage } from './bus.js';
 import { partitionOf } from './partition-of.js';
@@ -18,7 +18,7 @@ export interface TopicLimits {
 }
 
 export function limitsOf(declaration: TopicDeclaration): TopicLimits {
-  return { partitions: declaration.partitions, maxBatchBytes: declaration.maxMessageBytes + BATCH_ROOM_BYTES };
+  return { partitions: declaration.partitions, maxBatchBytes: declaration.maxBatchBytes };
 }
 
 /** A message with its partition and the most it can take on the log. */

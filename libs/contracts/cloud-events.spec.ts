@@ -120,6 +120,40 @@ describe('promise 3: what cannot be read exactly is never judged', () => {
     expect(reading).toMatchObject({ ok: false, code: 'REMIT_EVENT_NOT_EXACT' });
   });
 
+  describe('one message has a limit of its own, whatever batch it came in', () => {
+    const limit = 64 * 1024;
+    const key = Buffer.from('cost-monitor');
+    const header = { 'content-type': Buffer.from('application/cloudevents+json') };
+    const around = (path: string): string => structuredText(`{"type":"t","target":"l","parameters":{"a":"${path}"}}`);
+    const room = limit - key.length - 'content-type'.length - header['content-type'].length - around('').length;
+
+    it('the largest is read, and one byte more, wherever it is, is a dead letter that says both sizes', () => {
+      const largest = { key, headers: header, value: Buffer.from(around('x'.repeat(room))) };
+      expect(readEvent(EVENTS.intent, largest).ok).toBe(true);
+      const longer = [
+        { ...largest, value: Buffer.from(around('x'.repeat(room + 1))) },
+        { ...largest, key: Buffer.from('cost-monitor2') },
+        { ...largest, headers: { ...header, b: Buffer.alloc(0) } },
+        { ...largest, headers: { ...header, b: [Buffer.alloc(0)] } },
+      ];
+      for (const message of longer) {
+        expect(readEvent(EVENTS.intent, message)).toEqual({
+          ok: false,
+          code: 'REMIT_EVENT_TOO_LARGE',
+          reason: 'the message takes 65537 bytes with its key and headers, and may take 65536: send less at once',
+        });
+      }
+    });
+
+    it('every message of agents has it, and none that Remit writes', () => {
+      const limits = Object.fromEntries(Object.entries(EVENTS).map(([name, { maxBytes }]) => [name, maxBytes]));
+      expect(limits).toEqual({
+        ...Object.fromEntries(Object.keys(EVENTS).map((name) => [name, undefined])),
+        ...{ intent: limit, outcome: limit, permissionRequest: limit },
+      });
+    });
+  });
+
   it('the reason of a dead letter stays short and is whole text, whatever the message says', () => {
     const names = `"${'😀'.repeat(10_000)}":1`;
     const reading = readEvent(EVENTS.intent, structured(structuredText(`{"type":"t","target":"l",${names}}`)));

@@ -8,6 +8,8 @@ type HeaderValues = Readonly<Record<string, HeaderValue>>;
 
 /** What {@link readEvent} needs of a message. */
 export interface EventBytes {
+  /** Left out where only value and headers are known. */
+  readonly key?: Uint8Array | null;
   readonly value: Uint8Array | null;
   readonly headers: HeaderValues;
 }
@@ -26,6 +28,7 @@ export interface CloudEvent<Data> {
 /** Codes of messages that cannot be read. Each is also the code of the dead letter. */
 export type UnreadableCode =
   | 'REMIT_EVENT_EMPTY'
+  | 'REMIT_EVENT_TOO_LARGE'
   | 'REMIT_EVENT_NOT_JSON'
   | 'REMIT_EVENT_NOT_EXACT'
   | 'REMIT_EVENT_NOT_A_CLOUDEVENT'
@@ -93,6 +96,19 @@ export function readEvent<Data>(declaration: EventDeclaration<Data>, message: Ev
   }
 }
 
+/** What a message takes, bytes: key, value, and names and values of its headers. */
+function messageBytes({ key, value, headers }: EventBytes): number {
+  let bytes = (key?.length ?? 0) + (value?.length ?? 0);
+  for (const name in headers) {
+    const header = headers[name];
+    if (header === undefined || header === null) continue;
+    const nameBytes = Buffer.byteLength(name);
+    if (header instanceof Uint8Array) bytes += nameBytes + header.length;
+    else for (const one of header) bytes += nameBytes + one.length;
+  }
+  return bytes;
+}
+
 type Refused = Extract<EventReading<never>, { ok: false }>;
 
 /** A reason goes into a dead letter, so it must stay small whatever it quotes. */
@@ -126,6 +142,14 @@ function read<Data>(declaration: EventDeclaration<Data>, message: EventBytes): E
     return refused(
       'REMIT_EVENT_WRONG_TYPE',
       `the event type is ${JSON.stringify(attributes.type)}; this topic carries ${declaration.type}`,
+    );
+  }
+
+  const bytes = messageBytes(message);
+  if (declaration.maxBytes !== undefined && bytes > declaration.maxBytes) {
+    return refused(
+      'REMIT_EVENT_TOO_LARGE',
+      `the message takes ${bytes} bytes with its key and headers, and may take ${declaration.maxBytes}: send less at once`,
     );
   }
 

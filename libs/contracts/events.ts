@@ -22,6 +22,8 @@ export interface EventDeclaration<Data = unknown> {
   readonly data: z.ZodType<Data>;
   readonly topics: readonly TopicDeclaration[];
   readonly summary: string;
+  /** Largest message, bytes: key, value and headers together. Only of what agents write. */
+  readonly maxBytes?: number;
 }
 
 function event<Data>(
@@ -33,19 +35,29 @@ function event<Data>(
   return { type, data, topics, summary };
 }
 
+/** What agents write: any client may have sent it, and a topic's own limit is one of batches. */
+function agentEvent<Data>(
+  type: string,
+  data: z.ZodType<Data>,
+  topic: TopicDeclaration,
+  summary: string,
+): EventDeclaration<Data> {
+  return { ...event(type, data, [topic], summary), maxBytes: topic.maxMessageBytes };
+}
+
 /** Every message of Remit, once. Types, JSON Schemas and the AsyncAPI document come from this table. */
 export const EVENTS = {
-  intent: event('io.remit.intent.v1', intentSchema, [TOPICS.agentActions], 'An agent says what it intends to do.'),
+  intent: agentEvent('io.remit.intent.v1', intentSchema, TOPICS.agentActions, 'An agent says what it intends to do.'),
   resubmittedIntent: event(
     'io.remit.resubmitted-intent.v1',
     resubmittedIntentSchema,
     [TOPICS.agentActions],
     'Remit itself appends a held intent again, once its approval has ended.',
   ),
-  outcome: event(
+  outcome: agentEvent(
     'io.remit.outcome.v1',
     outcomeReportSchema,
-    [TOPICS.agentOutcomes],
+    TOPICS.agentOutcomes,
     'An agent says what came of an allowed action.',
   ),
   judgedIntent: event(
@@ -55,10 +67,10 @@ export const EVENTS = {
     'An intent on its way through the layers, with the verdicts so far.',
   ),
   decision: event('io.remit.decision.v1', decisionSchema, [TOPICS.agentDecisions], 'Remit has decided an intent.'),
-  permissionRequest: event(
+  permissionRequest: agentEvent(
     'io.remit.permission-request.v1',
     permissionAskSchema,
-    [TOPICS.permissionRequests],
+    TOPICS.permissionRequests,
     'An agent asks for a permission, or takes its request back.',
   ),
   permissionCommand: event(

@@ -3,8 +3,10 @@ export interface TopicDeclaration {
   readonly name: string;
   /** Fixed for life: partition numbers are part of an agent's address. */
   readonly partitions: number;
-  /** Largest message, bytes. */
+  /** Largest message, bytes: key, value and headers together. Of what agents write, readers check it. */
   readonly maxMessageBytes: number;
+  /** Largest record batch, bytes: Kafka's `max.message.bytes`, which limits what a client sends at once. */
+  readonly maxBatchBytes: number;
   /** `null`: never expires. */
   readonly retentionMs: number | null;
   /** Keep only the newest message of each key. */
@@ -21,16 +23,27 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 /** Every topic keyed by agent has this many partitions, so that one agent has one partition number everywhere. */
 export const AGENT_PARTITIONS = 12;
 
+/** Room in a record batch beyond the largest message, bytes: for key, headers and the batch's own fields. */
+const BATCH_ROOM_BYTES = 4 * KIB;
+
+/**
+ * Record batch that every topic takes, bytes: more than common clients send by default. librdkafka (Python, Go, .NET)
+ * sends 1,000,000, franz-go and sarama about as much, Java 16 KiB; Kafka's own default limit is 1 MiB and 12 bytes.
+ */
+export const COMMON_BATCH_BYTES = 1024 * KIB + BATCH_ROOM_BYTES;
+
 function topic(
   name: string,
   carries: string,
   rest: Partial<Omit<TopicDeclaration, 'name' | 'carries'>> = {},
 ): TopicDeclaration {
+  const { maxMessageBytes = 1024 * KIB } = rest;
   return {
     name,
     carries,
     partitions: AGENT_PARTITIONS,
-    maxMessageBytes: 1024 * KIB,
+    maxMessageBytes,
+    maxBatchBytes: Math.max(COMMON_BATCH_BYTES, maxMessageBytes + BATCH_ROOM_BYTES),
     retentionMs: 7 * DAY_MS,
     compacted: false,
     keyedBy: 'agent id',
@@ -39,7 +52,7 @@ function topic(
   };
 }
 
-/** Largest message an agent may send, bytes. */
+/** Largest message an agent may send, bytes: key, value and headers together. */
 export const AGENT_MESSAGE_BYTES = 64 * KIB;
 
 /** Every topic of Remit, declared once. Names and keys are those of the design; docs and start-up read this table. */
@@ -81,15 +94,12 @@ export const TOPICS = {
   }),
 } as const satisfies Record<string, TopicDeclaration>;
 
-/** Room in a record batch beyond the largest message, bytes: for key, headers and the batch's own fields. */
-export const BATCH_ROOM_BYTES = 4 * KIB;
-
 /** A topic's configuration on the broker. */
 export function topicConfiguration(topic: TopicDeclaration): Readonly<Record<string, string | number | string[]>> {
   return {
     'cleanup.policy': [topic.compacted ? 'compact' : 'delete'],
     'retention.ms': topic.retentionMs ?? -1,
-    'max.message.bytes': topic.maxMessageBytes + BATCH_ROOM_BYTES,
+    'max.message.bytes': topic.maxBatchBytes,
     // judging depends on it: an agent must not choose the time it is judged at
     'message.timestamp.type': 'LogAppendTime',
     // the broker unpacks what agents compress, so that no reader meets a codec it lacks

@@ -38,6 +38,7 @@ export function suiteTopics(suffix: string): SuiteTopics {
     name: `${name}.${suffix}`,
     partitions,
     maxMessageBytes,
+    maxBatchBytes: maxMessageBytes + 4 * KIB,
     retentionMs: null,
     compacted: false,
     keyedBy: 'agent id',
@@ -470,7 +471,7 @@ export function describeBus(name: string, makeWorld: () => Promise<BusWorld>): v
     });
 
     it('an existing topic with other settings is refused with every difference', async () => {
-      const other = { ...topics.in, maxMessageBytes: 128 * KIB };
+      const other = { ...topics.in, maxBatchBytes: 128 * KIB };
       const refused = bus.ensureTopics([{ ...topics.out, compacted: true }, other]);
       await expect(refused).rejects.toMatchObject({ code: 'REMIT_BUS_TOPIC_DIFFERS' });
       await expect(refused).rejects.toThrow(topics.in.name);

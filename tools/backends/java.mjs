@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { SetupFailure, say } from '../failure.mjs';
+import { SetupFailure } from '../failure.mjs';
+import { installWithApt } from './apt.mjs';
 
 const OLDEST_JAVA = 17;
 
@@ -35,17 +36,4 @@ export function findMaven() {
     'Maven is missing; it fetches Apache Kafka once. Start a Docker engine, or set KAFKA_BROKERS to a broker of ' +
       'yours, or install it, for example: apt-get install maven (REMIT_SETUP_INSTALL=1 lets this script do it, as root)',
   );
-}
-
-/** Installs Debian packages where that was asked for, or where nobody is there to ask. */
-function installWithApt(packages) {
-  const asked = process.env.CI === 'true' || process.env.REMIT_SETUP_INSTALL === '1';
-  if (!asked || process.getuid?.() !== 0) return false;
-  const apt = (args) =>
-    spawnSync('apt-get', ['-q', '-y', ...args], {
-      stdio: ['ignore', 2, 2],
-      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-    }).status === 0;
-  say(`Installing ${packages.join(', ')} with apt-get`);
-  return apt(['update']) && apt(['install', '--no-install-recommends', ...packages]);
 }

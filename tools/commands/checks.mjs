@@ -6,6 +6,7 @@ import { runProgram } from './foreground.mjs';
 /** Runs checks one after the other, each with a heading and its time; goes on after a failure, and sums up at the end. */
 export class Checks {
   #total = { passed: 0, failed: 0 };
+  #notChecked = [];
 
   /** @param {() => Promise<{ passed: number, failed: number }>} body */
   async check(title, body) {
@@ -26,6 +27,12 @@ export class Checks {
     });
   }
 
+  /** Says what could not be checked here, and why; the sum says it again. */
+  notChecked(title, why) {
+    process.stdout.write(`\n── ${title}\nNOT CHECKED: ${why}\n`);
+    this.#notChecked.push(`${title}. ${why}`);
+  }
+
   /**
    * Prints the sum, and writes it to a file if there is one to write to.
    *
@@ -33,10 +40,12 @@ export class Checks {
    * @returns {number} the exit code
    */
   close(summary) {
-    process.stdout.write(`\n${this.#total.passed} passed, ${this.#total.failed} failed\n`);
+    process.stdout.write('\n');
+    for (const what of this.#notChecked) process.stdout.write(`NOT CHECKED: ${what}\n`);
+    process.stdout.write(`${this.#total.passed} passed, ${this.#total.failed} failed\n`);
     if (summary !== undefined) {
       mkdirSync(dirname(summary), { recursive: true });
-      writeFileSync(summary, JSON.stringify(this.#total));
+      writeFileSync(summary, JSON.stringify({ ...this.#total, notChecked: this.#notChecked }));
     }
     return this.#total.failed === 0 && this.#total.passed > 0 ? 0 : 1;
   }

@@ -1,7 +1,7 @@
 const ENVIRONMENT = `Environment:
   KAFKA_BROKERS, DATABASE_URL  use these instead of starting any
   REMIT_BACKENDS               docker or packages; without it, Docker where an engine answers
-  REMIT_SETUP_INSTALL=1        may install Java and Maven with apt-get, as root
+  REMIT_SETUP_INSTALL=1        may install Java, Maven and Python with apt-get, as root
   JAEGER_URL                   test against this Jaeger, which takes spans at OTEL_EXPORTER_OTLP_ENDPOINT
   JAVA_HOME, XDG_CACHE_HOME    where Java is; where Kafka's jars and what Go built are kept (remit/ in it)
 `;
@@ -12,8 +12,8 @@ export const HELP = `Usage: node tools/remit-dev.mjs COMMAND [options]
   demo [--services] [--json]   plays the stories against the running system and prints every decision
   start [--services]           runs the system until Ctrl-C and prints how to send an intent; --jaeger: with a Jaeger
         [--jaeger]             beside it (JAEGER_URL, or built with Go once, some minutes)
-  test [--only WHAT] [jest …]  every check: format, lint, types, architecture, unit, integration, e2e
-                               WHAT: static, unit, integration or e2e, several with commas
+  test [--only WHAT] [jest …]  every check: format, lint, types, architecture, unit, integration, e2e, clients
+                               WHAT: static, unit, integration, e2e or clients, several with commas
   test-observability           alerts, traces and dashboards with a real promtool, Jaeger and Prometheus, built with Go
        [--only WHAT] [jest …]  (once, some minutes); WHAT: rules, jaeger, collector, dashboards
   bench [--only WHAT] [--json] measures against the baselines, in the same run
@@ -75,10 +75,11 @@ Runs every check, one after the other, and sums up: a check that fails does not 
                   unit         rules and their cases; needs no backend
                   integration  each library with real Kafka and PostgreSQL
                   e2e          all processes, as they run in production
+                  clients      agents in Python, on librdkafka; NOT CHECKED where there is no Python 3 with venv
   --summary FILE  writes how many passed and failed there, as JSON
   Everything else goes to jest, such as --testPathPatterns=record and -t 'a grant ends'.
 
-Kafka and PostgreSQL are started for integration and e2e, and thrown away afterwards.
+Kafka and PostgreSQL are started for integration, e2e and clients, and thrown away afterwards.
 
 ${ENVIRONMENT}
 Examples:

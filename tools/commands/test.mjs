@@ -1,11 +1,14 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { startBackends } from '../backends/backends.mjs';
+import { preparePython } from '../backends/python.mjs';
 import { build } from '../setup/build.mjs';
 import { Checks, jest, parseGroups } from './checks.mjs';
 import { built } from './foreground.mjs';
 
-const GROUPS = ['static', 'unit', 'integration', 'e2e'];
+const GROUPS = ['static', 'unit', 'integration', 'e2e', 'clients'];
+const NO_PYTHON = ['REMIT_SETUP_NO_PYTHON', 'REMIT_SETUP_PYTHON_NOT_FETCHED'];
+const ON_BACKENDS = ['integration', 'e2e', 'clients'];
 
 /** `test`: every check there is; goes on after a failure, and sums up at the end. */
 export async function test({ root, args, openRun }) {
@@ -20,7 +23,7 @@ export async function test({ root, args, openRun }) {
   if (groups.includes('unit')) {
     await checks.check('unit and case tests', () => jest(run, 'unit', { workers: 2, args: jestArgs }));
   }
-  if (groups.includes('integration') || groups.includes('e2e')) {
+  if (groups.some((group) => ON_BACKENDS.includes(group))) {
     process.stdout.write('\n── backends\n');
     const addresses = await startBackends(run);
     if (groups.includes('integration')) {
@@ -31,8 +34,23 @@ export async function test({ root, args, openRun }) {
     if (groups.includes('e2e')) {
       await checks.check('end-to-end tests', () => jest(run, 'e2e', { addresses, args: jestArgs }));
     }
+    if (groups.includes('clients')) await checkClients(run, checks, addresses, jestArgs);
   }
   return checks.close(summary);
+}
+
+/** Clients of other languages, with their own defaults. Where there is no such language, that is said. */
+async function checkClients(run, checks, addresses, args) {
+  const title = 'clients of other languages';
+  let python;
+  try {
+    python = preparePython(run.root);
+  } catch (error) {
+    if (!NO_PYTHON.includes(error.code)) throw error;
+    checks.notChecked(title, `${error.code}: ${error.message}`);
+    return;
+  }
+  await checks.check(title, () => jest(run, 'clients', { addresses: { ...addresses, CLIENTS_PYTHON: python }, args }));
 }
 
 function staticChecks(root) {
