@@ -1,13 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
+import { Map } from 'immutable';
 import { INITIAL_AUTHORITY, type AgentAuthority, type Grant, type PermissionRequest } from '#domain';
 import { authorityFigures } from './authority-metrics.js';
 
 const NOW = Date.UTC(2026, 10, 3, 12);
 const MINUTE_MS = 60_000;
 
-function grant(grantId: string, endsInMs: number, of: Partial<Pick<Grant, 'uses' | 'reservations'>> = {}): Grant {
+function grant(grantId: string, endsInMs: number, of: Partial<Pick<Grant, 'uses' | 'used'>> = {}): Grant {
   return {
-    ...{ grantId, permission: 'admin', constraints: {}, uses: null, reservations: {}, status: 'granted' },
+    ...{ grantId, permission: 'admin', constraints: {}, uses: null, used: 0, reservations: Map(), status: 'granted' },
     ...{ grantedAt: NOW - MINUTE_MS, expiresAt: NOW + endsInMs, grantedBy: 'ann', approvedBy: [], reason: 'r' },
     ...{ charterDigest: '0'.repeat(64), review: 'not needed' },
     ...of,
@@ -34,8 +35,8 @@ function request(requestId: string, agedMs: number, leftMs: number, isHold = tru
 function authority(grants: readonly Grant[], requests: readonly PermissionRequest[] = []): AgentAuthority {
   return {
     ...INITIAL_AUTHORITY,
-    grants: Object.fromEntries(grants.map((one) => [one.grantId, one])),
-    requests: Object.fromEntries(requests.map((one) => [one.requestId, one])),
+    grants: Map(grants.map((one) => [one.grantId, one])),
+    requests: Map(requests.map((one) => [one.requestId, one])),
   };
 }
 
@@ -59,13 +60,12 @@ describe('what is shown of authority', () => {
   });
 
   it('is which grants are in force: none that is over, recorded or not, and none without a use left', () => {
-    const reservations = { use: { status: 'used', intentId: 'i', actionDigest: 'a' } } as const;
     const figures = authorityFigures(
       [
         authority([grant('soon', 14 * MINUTE_MS), grant('later', 60 * MINUTE_MS), grant('over', 0)]),
         authority([
-          grant('spent', MINUTE_MS, { uses: 1, reservations }),
-          grant('left', 30 * MINUTE_MS, { uses: 2, reservations }),
+          grant('spent', MINUTE_MS, { uses: 1, used: 1 }),
+          grant('left', 30 * MINUTE_MS, { uses: 2, used: 1 }),
         ]),
       ],
       NOW,

@@ -23,12 +23,12 @@ export function authorityFigures(authorities: Iterable<AgentAuthority>, now: num
   let agentsSuspended = 0;
   for (const authority of authorities) {
     if (authority.status === 'suspended') agentsSuspended += 1;
-    for (const { status, held, requestedAt, expiresAt } of Object.values(authority.requests)) {
+    for (const { status, held, requestedAt, expiresAt } of authority.requests.values()) {
       if (status !== 'open' || held === undefined) continue;
       heldAt.push(requestedAt);
       holdEnds.push(expiresAt);
     }
-    for (const grant of Object.values(authority.grants)) {
+    for (const grant of authority.grants.values()) {
       if (grant.status === 'granted' && grant.expiresAt > now && usesLeft(grant) !== 0) grantEnds.push(grant.expiresAt);
     }
   }

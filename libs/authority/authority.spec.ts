@@ -5,6 +5,7 @@ import { actionDigestOf, canonicalJson, LAYERS, type Decision, type Intent, type
 import { EventStoreError } from '#event-store';
 import { AuthorityWorld, enforcedReasons, eventually } from '#testing';
 import { standingOfCommand } from './command-handler.js';
+import type { PermissionStore } from './permission-store.js';
 
 const AGENT = 'clerk';
 const MINUTE = 60_000;
@@ -328,6 +329,18 @@ describe('temporary authority', () => {
       for (const decision of denied) expect(enforcedReasons(decision)).toContain('no use left');
     });
 
+    it('gives a redelivered intent the same answer long after its last use is spent and forgotten', async () => {
+      await world.start();
+      await world.order({ ...grantUnlock, uses: 1 });
+      const intent = await world.propose(AGENT, UNLOCK);
+      await world.eventsNamed('PermissionUsed');
+      await world.start({ runtime: false, groupSuffix: ' late' });
+      const [first, again] = await world.decisionsOf(intent, 2);
+      expect(first?.outcome).toBe('allow');
+      expect(canonicalJson(again)).toBe(canonicalJson(first));
+      expect(await world.eventsNamed('PermissionReserved')).toHaveLength(1);
+    });
+
     it('gives way to another grant when its last use is taken', async () => {
       await world.start();
       await world.order({ ...grantUnlock, uses: 1, durationMs: 10 * MINUTE });
@@ -396,19 +409,13 @@ describe('temporary authority', () => {
     it('makes intents wait while the store is away, and none is lost', async () => {
       let away = false;
       await world.start({
-        store: (store) => ({
-          readStream: (stream, after) => store.readStream(stream, after),
-          streams: (page) => store.streams(page),
-          unpublished: (limit) => store.unpublished(limit),
-          unpublishedStreams: (page) => store.unpublishedStreams(page),
-          publishTurn: (stream, turn, publish) => store.publishTurn(stream, turn, publish),
-          ping: () => store.ping(),
-          close: () => store.close(),
-          append: (stream, append) =>
-            away
-              ? Promise.reject(new EventStoreError('REMIT_EVENT_STORE_UNAVAILABLE', 'PostgreSQL does not answer'))
-              : store.append(stream, append),
-        }),
+        store: (store) =>
+          Object.assign(Object.create(store) as PermissionStore, {
+            append: ((stream, append) =>
+              away
+                ? Promise.reject(new EventStoreError('REMIT_EVENT_STORE_UNAVAILABLE', 'PostgreSQL does not answer'))
+                : store.append(stream, append)) satisfies PermissionStore['append'],
+          }),
       });
       await world.order({ ...grantUnlock, uses: 1 });
       away = true;

@@ -120,29 +120,22 @@ export function createCommandHandler(runtime: AuthorityRuntime): BatchHandler {
   };
 }
 
-/** Any version that no stream can have: nothing is appended by asking. */
-const NO_VERSION = -1;
-
 /**
  * Whether the store has seen a command: never, or with the same content, or its id with other content. For whoever has
  * to tell a person at once.
  */
 export async function standingOfCommand(
-  store: PermissionStore,
+  store: Pick<PermissionStore, 'resultOf'>,
   command: PermissionCommand,
 ): Promise<'new' | 'done' | 'other content'> {
   const { agentId, commandId } = command;
-  const commandDigest = commandDigestOf(command, sha256);
-  const answer = await store.append(agentId, { expectedVersion: NO_VERSION, commandId, commandDigest, events: [] });
-  switch (answer.status) {
+  const result = await store.resultOf(agentId, { commandId, commandDigest: commandDigestOf(command, sha256) });
+  switch (result?.status) {
+    case undefined:
+      return 'new';
     case 'duplicate':
       return 'done';
     case 'refused':
       return 'other content';
-    case 'conflict':
-    case 'appended':
-      return 'new';
-    default:
-      return answer satisfies never;
   }
 }

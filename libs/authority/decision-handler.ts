@@ -102,7 +102,7 @@ export function createDecisionHandler(runtime: AuthorityRuntime): BatchHandler {
     if (decision.outcome === 'hold' && requestNamed(authority, heldRequestId(decisionId)) !== undefined) return;
     for (const grantId of limited) {
       const use = { grantId, intentId, actionDigest: action.digest };
-      if (grantNamed(authority, grantId)?.reservations[reservationKey(use)]?.status !== 'reserved') continue;
+      if (grantNamed(authority, grantId)?.reservations.has(reservationKey(use)) !== true) continue;
       const by = { agentId, by: 'decisions', ...use };
       const commandId = (command: 'ConfirmUse' | 'ReleaseUse'): string => useCommandId(command, use, sha256);
       const command: PermissionCommand =

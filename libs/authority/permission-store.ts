@@ -2,6 +2,8 @@ import {
   PostgresEventStore,
   type Append,
   type AppendResult,
+  type CommandIdentity,
+  type CommandResult,
   type EventStore,
   type PublishEvents,
   type PublishTurn,
@@ -47,6 +49,10 @@ export class PermissionDatabase implements PermissionStore {
 
   async append(stream: string, append: Append<PermissionEvent>): Promise<AppendResult<PermissionEvent>> {
     return (await this.#open()).append(stream, append);
+  }
+
+  async resultOf(stream: string, command: CommandIdentity): Promise<CommandResult<PermissionEvent> | undefined> {
+    return (await this.#open()).resultOf(stream, command);
   }
 
   async streams(page: { readonly after?: string; readonly limit: number }): Promise<readonly string[]> {

@@ -3,6 +3,7 @@ import { type BatchHandler, type Bus, type ReceivedMessage, type ResultMessage, 
 import { EVENTS, readEvent, sha256, TOPICS, writeEvent } from '#contracts';
 import {
   actionDigestOf,
+  authorityToSnapshot,
   endedHolds,
   INITIAL_AUTHORITY,
   type AgentAuthority,
@@ -92,7 +93,7 @@ export function createSecondRoundHandler({
       id: `${agentId}/${String(position)}`,
       source: '/remit/permission',
       subject: agentId,
-      data: { agentId, position, authority },
+      data: { agentId, position, authority: authorityToSnapshot(authority) },
     });
     return { source, topic: TOPICS.permissionState.name, key: agentId, ...event };
   }
@@ -116,7 +117,7 @@ export function createSecondRoundHandler({
       const { agentId } = reading.event.data;
       const before = views.permissions.at(agentId, message.offset) ?? INITIAL_AUTHORITY;
       const after = views.permissions.at(agentId, message.offset + 1) ?? INITIAL_AUTHORITY;
-      for (const request of endedHolds(before, after)) {
+      for (const request of endedHolds(before, after, reading.event.data)) {
         unreadable.push(...(await startSecondRound(message, agentId, request)));
         await batch.heartbeat();
       }

@@ -1,5 +1,14 @@
 import { sha256 } from '#contracts';
-import { grantNamed, reservationKey, useCommandId, usesLeft, type RefusalCode, type WhyNot } from '#domain';
+import {
+  commandDigestOf,
+  grantNamed,
+  reservationKey,
+  useCommandId,
+  usesLeft,
+  type PermissionCommand,
+  type RefusalCode,
+  type WhyNot,
+} from '#domain';
 import type { ReserveUse, WantedUse } from '#segment';
 import { order, type AuthorityRuntime } from './authority-runtime.js';
 
@@ -8,7 +17,6 @@ const WHY: Partial<Record<RefusalCode, WhyNot>> = {
   REMIT_PERMISSION_GRANT_EXPIRED: 'expired',
   REMIT_PERMISSION_GRANT_REVOKED: 'revoked',
   REMIT_PERMISSION_OTHER_ACTION: 'constraint broken',
-  REMIT_PERMISSION_USE_RELEASED: 'use released',
 };
 
 /**
@@ -17,34 +25,39 @@ const WHY: Partial<Record<RefusalCode, WhyNot>> = {
  * which belongs to the first: a decision that came too late must not free what a second one rests on.
  */
 export function reserveUses(runtime: Pick<AuthorityRuntime, 'store' | 'bus' | 'views'>): ReserveUse {
-  /**
-   * A flood of intents for one last use must not become a flood of refusals in the store. A use that is freed meanwhile
-   * could only make a repeat of this denial milder, and of an intent's decisions the first counts.
-   */
-  function isKnownToBeTaken(use: WantedUse): boolean {
+  function isTaken(use: WantedUse): boolean {
     const authority = runtime.views.permissions.latest(use.agentId);
     const grant = authority && grantNamed(authority, use.grantId);
-    return grant !== undefined && grant.reservations[reservationKey(use)] === undefined && usesLeft(grant) === 0;
+    return grant !== undefined && usesLeft(grant) === 0 && !grant.reservations.has(reservationKey(use));
+  }
+
+  /**
+   * A flood of intents for one last use must not become a flood of refusals in the store. A use that is freed meanwhile
+   * could only make a repeat of this denial milder, and of an intent's decisions the first counts. One that this very
+   * intent has set aside and spent is its own: it is redelivered.
+   */
+  async function isKnownToBeTaken(use: WantedUse, command: PermissionCommand): Promise<boolean> {
+    if (!isTaken(use)) return false;
+    const { agentId, commandId } = command;
+    const commandDigest = commandDigestOf(command, sha256);
+    return (await runtime.store.resultOf(agentId, { commandId, commandDigest })) === undefined;
   }
 
   return async (use) => {
-    if (isKnownToBeTaken(use)) return 'no use left';
     const { agentId, grantId, intentId, actionDigest, judgedAt } = use;
-    const handled = await order(runtime, {
-      command: {
-        command: 'ReserveUse',
-        agentId,
-        commandId: useCommandId('ReserveUse', use, sha256),
-        by: 'judging',
-        reason: 'an intent is about to use it',
-        grantId,
-        intentId,
-        actionDigest,
-        judgedAt: new Date(judgedAt).toISOString(),
-      },
-      at: judgedAt,
-      terms: undefined,
-    });
+    const command: PermissionCommand = {
+      command: 'ReserveUse',
+      agentId,
+      commandId: useCommandId('ReserveUse', use, sha256),
+      by: 'judging',
+      reason: 'an intent is about to use it',
+      grantId,
+      intentId,
+      actionDigest,
+      judgedAt: new Date(judgedAt).toISOString(),
+    };
+    if (await isKnownToBeTaken(use, command)) return 'no use left';
+    const handled = await order(runtime, { command, at: judgedAt, terms: undefined });
     if (handled.status === 'refused') return 'sent twice';
     const [first] = handled.events;
     return first?.event.event === 'PermissionRefused' ? (WHY[first.event.code] ?? 'no use left') : undefined;

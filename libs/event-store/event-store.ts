@@ -15,8 +15,17 @@ export interface StreamReading<Event> {
   readonly version: number;
 }
 
+/** What the store remembers of a command: what it made, or that its id was given to another one. */
+export type CommandResult<Event> = Extract<AppendResult<Event>, { status: 'duplicate' | 'refused' }>;
+
+/** A command by its id, and the digest of what was ordered. */
+export interface CommandIdentity {
+  readonly commandId: string;
+  readonly commandDigest: string;
+}
+
 /** What one command made of a stream it saw at `expectedVersion`. */
-export interface Append<Event> {
+export interface Append<Event> extends CommandIdentity {
   readonly expectedVersion: number;
   /** Unique in the stream for ever. */
   readonly commandId: string;
@@ -59,6 +68,8 @@ export interface EventStore<Event> {
   /** All events, or those after version `after`, which the stream must have. A stream nobody has written to is empty. */
   readStream(stream: string, after?: number): Promise<StreamReading<Event>>;
   append(stream: string, append: Append<Event>): Promise<AppendResult<Event>>;
+  /** What came of a command; `undefined`: it has never made an event here. Changes nothing and waits for nobody. */
+  resultOf(stream: string, command: CommandIdentity): Promise<CommandResult<Event> | undefined>;
   /** Names in the order of their code points, after `after`. */
   streams(page: { readonly after?: string; readonly limit: number }): Promise<readonly string[]>;
   /** Events not yet marked as published, by stream and version: what an operator wants to see at 0. */

@@ -1,6 +1,8 @@
 import type {
   Append,
   AppendResult,
+  CommandIdentity,
+  CommandResult,
   EventSchema,
   EventStore,
   PublishEvents,
@@ -43,12 +45,8 @@ export class MemoryEventStore<Event> implements EventStore<Event> {
     return settle((): AppendResult<Event> => {
       const texts = append.events.map((event) => textOfEvent(this.schema, name, event));
       const stream = this.storage.streams.get(name) ?? newStream();
-      const before = stream.commands.get(append.commandId);
-      if (before !== undefined && before.digest !== append.commandDigest)
-        return commandIdReused(name, append.commandId);
-      if (before !== undefined) {
-        return { status: 'duplicate', events: this.read(stream.rows.slice(before.from, before.to)) };
-      }
+      const before = this.find(name, append);
+      if (before !== undefined) return before;
       const from = stream.rows.length;
       if (from !== append.expectedVersion) return { status: 'conflict', version: from };
       if (texts.length === 0) return { status: 'appended', events: [] };
@@ -63,6 +61,18 @@ export class MemoryEventStore<Event> implements EventStore<Event> {
       this.storage.streams.set(name, stream);
       return { status: 'appended', events: this.read(rows) };
     });
+  }
+
+  resultOf(name: string, command: CommandIdentity): Promise<CommandResult<Event> | undefined> {
+    return settle(() => this.find(name, command));
+  }
+
+  private find(name: string, { commandId, commandDigest }: CommandIdentity): CommandResult<Event> | undefined {
+    const stream = this.storage.streams.get(name);
+    const before = stream?.commands.get(commandId);
+    if (stream === undefined || before === undefined) return undefined;
+    if (before.digest !== commandDigest) return commandIdReused(name, commandId);
+    return { status: 'duplicate', events: this.read(stream.rows.slice(before.from, before.to)) };
   }
 
   streams(page: { after?: string; limit: number }): Promise<readonly string[]> {

@@ -2,6 +2,8 @@ import type { DataSource, EntityManager } from 'typeorm';
 import type {
   Append,
   AppendResult,
+  CommandIdentity,
+  CommandResult,
   EventSchema,
   EventStore,
   PublishEvents,
@@ -70,6 +72,10 @@ export class PostgresEventStore<Event> implements EventStore<Event> {
         return { status: 'appended', events: await this.insert(manager, stream, version, append, texts) };
       });
     });
+  }
+
+  resultOf(stream: string, command: CommandIdentity): Promise<CommandResult<Event> | undefined> {
+    return coded(() => this.resultOfCommand(this.source.manager, stream, command));
   }
 
   streams(page: { after?: string; limit: number }): Promise<readonly string[]> {
@@ -148,15 +154,15 @@ export class PostgresEventStore<Event> implements EventStore<Event> {
   private async resultOfCommand(
     manager: EntityManager,
     stream: string,
-    append: Append<Event>,
-  ): Promise<AppendResult<Event> | undefined> {
+    { commandId, commandDigest }: CommandIdentity,
+  ): Promise<CommandResult<Event> | undefined> {
     const [before] = await rowsOf<{ digest: string; from_version: number; to_version: number }>(
       manager,
       'SELECT digest, from_version, to_version FROM event_store.command WHERE stream = $1 AND command_id = $2',
-      [stream, append.commandId],
+      [stream, commandId],
     );
     if (before === undefined) return undefined;
-    if (before.digest !== append.commandDigest) return commandIdReused(stream, append.commandId);
+    if (before.digest !== commandDigest) return commandIdReused(stream, commandId);
     const sql = `
       SELECT ${EVENT_COLUMNS} FROM event_store.event
       WHERE stream = $1 AND version > $2 AND version <= $3 ORDER BY version`;

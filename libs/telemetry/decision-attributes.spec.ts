@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { sha256 } from '#contracts';
+import { Map } from 'immutable';
 import {
   actionDigestOf,
   checkCharter,
@@ -72,7 +73,7 @@ describe('what a trace says of a denial', () => {
     expiresAt: 9000,
     entries: [],
   };
-  const afterRejection: AgentAuthority = { ...INITIAL_AUTHORITY, requests: { 'r-1': rejected } };
+  const afterRejection: AgentAuthority = { ...INITIAL_AUTHORITY, requests: Map({ 'r-1': rejected }) };
 
   it.each([
     [

@@ -130,6 +130,22 @@ export const EVENT_STORE_PROMISES: readonly EventStorePromise[] = [
     },
   },
   {
+    promise:
+      'what came of a command can be asked for without leaving a trace, also of a stream that nobody has written to',
+    keptBy: async (open) => {
+      const [store, other] = [await open(), await open()];
+      const first = append(0, 'first', 'one', 'two');
+      strictEqual(await store.resultOf('clerk', first), undefined);
+      deepStrictEqual(await store.streams({ limit: 10 }), []);
+      await store.append('clerk', first);
+      const result = await other.resultOf('clerk', first);
+      strictEqual(result?.status, 'duplicate');
+      deepStrictEqual(told('events' in result ? result.events : []), ['clerk/1 one', 'clerk/2 two']);
+      strictEqual((await other.resultOf('clerk', { ...first, commandDigest: digestB }))?.status, 'refused');
+      strictEqual(await other.resultOf('clerk', append(2, 'second')), undefined);
+    },
+  },
+  {
     promise: 'two streams may use the same command id',
     keptBy: async (open) => {
       const store = await open();

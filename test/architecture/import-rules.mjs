@@ -20,7 +20,15 @@ const LIBS = {
 };
 
 /** Packages without Node, clock, chance, input or output: all that the domain may use. */
-const PURE_PACKAGES = ['zod', 'yaml', 're2js', '@marcbachmann/cel-js', 'libphonenumber-js', '@noble/hashes'];
+const PURE_PACKAGES = [
+  '@marcbachmann/cel-js',
+  '@noble/hashes',
+  'immutable',
+  'libphonenumber-js',
+  're2js',
+  'yaml',
+  'zod',
+];
 
 const packages = (names) => `(^|/)node_modules/(${names.join('|')})/`;
 

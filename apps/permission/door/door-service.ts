@@ -154,7 +154,7 @@ export class DoorService {
     const time = this.options.now();
     const requests = (agent === undefined ? this.#agentIds() : [agent])
       .flatMap((agentId) =>
-        Object.values(this.#authority(agentId)?.requests ?? {}).map((request) => requestView(agentId, request, time)),
+        [...(this.#authority(agentId)?.requests.values() ?? [])].map((request) => requestView(agentId, request, time)),
       )
       .filter((view) => status === 'all' || view.status === 'open')
       .sort(

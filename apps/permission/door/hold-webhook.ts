@@ -68,7 +68,7 @@ export class HoldWebhook {
   #due(): { type: Announcement; view: RequestView; key: string }[] {
     const time = this.open.now();
     const views = [...this.open.agentsOnLog()].flatMap((agentId) =>
-      Object.values(this.open.authority(agentId)?.requests ?? {})
+      [...(this.open.authority(agentId)?.requests.values() ?? [])]
         .map((request) => requestView(agentId, request, time))
         .filter(({ status }) => status === 'open'),
     );

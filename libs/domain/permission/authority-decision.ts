@@ -92,9 +92,8 @@ function draftsOf(command: PermissionCommand, circumstances: Circumstances): Eve
     case 'ReserveUse':
       return reserve(command, circumstances);
     case 'ConfirmUse':
-      return settleUse(command, 'used', circumstances);
     case 'ReleaseUse':
-      return settleUse(command, 'released', circumstances);
+      return settleUse(command, circumstances);
     default:
       return command satisfies never;
   }
@@ -328,7 +327,7 @@ function revoke(command: CommandOf<'RevokeGrant'>, { state, at }: Circumstances)
 }
 
 function revokeAll(command: CommandOf<'RevokeAllGrants'>, { state, at }: Circumstances): EventDraft[] {
-  const valid = inOrder(Object.values(state.grants)).filter(
+  const valid = inOrder([...state.grants.values()]).filter(
     (found) => problemOfGrant(found.grantId, found, at) === undefined,
   );
   if (valid.length === 0) {
@@ -383,10 +382,9 @@ function reserve(command: CommandOf<'ReserveUse'>, { state }: Circumstances): Ev
   const refuse = (code: RefusalCode, problem: string): EventDraft[] => [refusal(command, code, problem, { grantId })];
   const found = grantNamed(state, grantId);
   if (found === undefined) return refuse(...unknownGrant(grantId));
-  const reservation = found.reservations[reservationKey(command)];
-  if (reservation?.status === 'reserved' || reservation?.status === 'used') return [];
-  if (reservation?.status === 'released') {
-    return refuse('REMIT_PERMISSION_USE_RELEASED', `intent ${intentId} has given its use back`);
+  // on record once more, so that this command, too, has one answer for ever
+  if (found.reservations.has(reservationKey(command))) {
+    return [{ event: 'PermissionReserved', grantId, intentId, actionDigest }];
   }
   if (state.status === 'suspended') return refuse(...suspended(command.agentId, state));
   const ended = problemOfGrant(grantId, found, Date.parse(command.judgedAt));
@@ -401,32 +399,17 @@ function reserve(command: CommandOf<'ReserveUse'>, { state }: Circumstances): Ev
   return [{ event: 'PermissionReserved', grantId, intentId, actionDigest }];
 }
 
-function settleUse(
-  command: CommandOf<'ConfirmUse' | 'ReleaseUse'>,
-  settled: 'used' | 'released',
-  { state }: Circumstances,
-): EventDraft[] {
+/** What has been settled is forgotten, but the ids of the commands that settle an intent's use count once. */
+function settleUse(command: CommandOf<'ConfirmUse' | 'ReleaseUse'>, { state }: Circumstances): EventDraft[] {
   const { grantId, intentId, actionDigest } = command;
   const use = { grantId, intentId, actionDigest };
-  const refuse = (code: RefusalCode, problem: string): EventDraft[] => [refusal(command, code, problem, { grantId })];
-  const reservation = grantNamed(state, grantId)?.reservations[reservationKey(command)];
-  if (reservation === undefined) {
-    return refuse('REMIT_PERMISSION_USE_UNKNOWN', `intent ${intentId} has reserved no use of grant ${grantId}`);
+  if (grantNamed(state, grantId)?.reservations.has(reservationKey(command)) !== true) {
+    const problem = `intent ${intentId} has set no use of grant ${grantId} aside, or it has been settled`;
+    return [refusal(command, 'REMIT_PERMISSION_USE_UNKNOWN', problem, { grantId })];
   }
-  switch (reservation.status) {
-    case 'reserved':
-      return command.command === 'ConfirmUse'
-        ? [{ event: 'PermissionUsed', ...use, decisionId: command.decisionId }]
-        : [{ event: 'PermissionReleased', ...use }];
-    case 'used':
-      if (settled === 'used') return [];
-      return refuse('REMIT_PERMISSION_USE_SPENT', `intent ${intentId} has spent its use of grant ${grantId}`);
-    case 'released':
-      if (settled === 'released') return [];
-      return refuse('REMIT_PERMISSION_USE_RELEASED', `intent ${intentId} has given its use back`);
-    default:
-      return reservation.status satisfies never;
-  }
+  return command.command === 'ConfirmUse'
+    ? [{ event: 'PermissionUsed', ...use, decisionId: command.decisionId }]
+    : [{ event: 'PermissionReleased', ...use }];
 }
 
 type Problem = readonly [code: RefusalCode, problem: string];

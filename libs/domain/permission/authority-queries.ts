@@ -1,6 +1,7 @@
 import type { Intent } from '../intent/intent.js';
 import {
   evolveAuthority,
+  grantNamed,
   hasGap,
   INITIAL_AUTHORITY,
   reservationKey,
@@ -38,8 +39,6 @@ export type WhyNot =
   /** The person the agent acts for has granted it. */
   | 'self-approved'
   | 'no use left'
-  /** This intent had a use and gave it back: it has been denied before. */
-  | 'use released'
   /** The same intent was sent twice: its use belongs to the first. */
   | 'sent twice'
   /** The process that judged has no event store to reserve a use in. */
@@ -72,7 +71,6 @@ const BY_NEARNESS: readonly WhyNot[] = [
   'not granted yet',
   'constraint broken',
   'self-approved',
-  'use released',
   'sent twice',
   'no use left',
   'uses not counted here',
@@ -92,14 +90,14 @@ export function authorises(authority: AgentAuthority | undefined, question: Auth
   if (known.status === 'suspended') return { authorised: false, why: 'agent suspended', considered: [] };
   const considered: GrantConsidered[] = [];
   const fitting: Grant[] = [];
-  for (const grant of Object.values(known.grants)) {
+  for (const grant of known.grants.values()) {
     if (grant.permission !== question.permission) continue;
     const miss = missOf(grant, question);
     if (miss === undefined) fitting.push(grant);
     else considered.push({ grantId: grant.grantId, ...miss });
   }
   const named = considered
-    .sort((one, other) => newestFirst(known.grants[one.grantId], known.grants[other.grantId]))
+    .sort((one, other) => newestFirst(grantNamed(known, one.grantId), grantNamed(known, other.grantId)))
     .slice(0, MOST_CONSIDERED);
   const chosen = fitting.sort((one, other) => preference(one, other, question))[0];
   if (chosen !== undefined) {
@@ -121,25 +119,18 @@ function missOf(grant: Grant, question: AuthorityQuestion): Omit<GrantConsidered
   if (person !== undefined && grant.approvedBy.some((by) => samePerson(by, person))) return { why: 'self-approved' };
   const unavailable = question.unavailable?.get(grant.grantId);
   if (unavailable !== undefined) return { why: unavailable };
-  switch (ownReservation(grant, question)?.status) {
-    case 'reserved':
-    case 'used':
-      return undefined;
-    case 'released':
-      return { why: 'use released' };
-    case undefined:
-      return usesLeft(grant) === 0 ? { why: 'no use left' } : undefined;
-  }
+  if (usesLeft(grant) === 0 && !hasReserved(grant, question)) return { why: 'no use left' };
+  return undefined;
 }
 
-function ownReservation(grant: Grant, { intent, actionDigest }: AuthorityQuestion) {
-  return grant.reservations[reservationKey({ intentId: intent.intentId, actionDigest })];
+function hasReserved(grant: Grant, { intent, actionDigest }: AuthorityQuestion): boolean {
+  return grant.reservations.has(reservationKey({ intentId: intent.intentId, actionDigest }));
 }
 
 /** What this intent has reserved already, then what costs no use, then what ends first. */
 function preference(one: Grant, other: Grant, question: AuthorityQuestion): number {
   const cost = (grant: Grant): number => {
-    if (ownReservation(grant, question) !== undefined) return 0;
+    if (hasReserved(grant, question)) return 0;
     return grant.uses === null ? 1 : 2;
   };
   return cost(one) - cost(other) || one.expiresAt - other.expiresAt || (one.grantId < other.grantId ? -1 : 1);
@@ -158,7 +149,7 @@ export interface HeldGrant {
 
 /** The grants in force at a time, ms since the epoch; what ends first comes first. */
 export function grantsHeld(authority: AgentAuthority | undefined, time: number): HeldGrant[] {
-  return Object.values((authority ?? INITIAL_AUTHORITY).grants)
+  return [...(authority ?? INITIAL_AUTHORITY).grants.values()]
     .filter((grant) => grant.grantedAt <= time && time < (grant.status === 'revoked' ? grant.endedAt : grant.expiresAt))
     .sort((one, other) => one.expiresAt - other.expiresAt || (one.grantId < other.grantId ? -1 : 1))
     .map((grant) => ({ grant, remainingMs: grant.expiresAt - time, usesLeft: usesLeft(grant) }));
@@ -178,7 +169,7 @@ export function heldAt(events: readonly PermissionEvent[], time: number): HeldGr
 
 /** Grants past the approvals that nobody has looked at yet. */
 export function openReviews(authority: AgentAuthority | undefined): Grant[] {
-  return Object.values((authority ?? INITIAL_AUTHORITY).grants).filter(({ review }) => review === 'open');
+  return [...(authority ?? INITIAL_AUTHORITY).grants.values()].filter(({ review }) => review === 'open');
 }
 
 /** Something to order at a known moment, ms since the epoch. */
@@ -192,7 +183,7 @@ export function dueCommands(agentId: string, authority: AgentAuthority | undefin
   const { grants, requests } = authority ?? INITIAL_AUTHORITY;
   const order = { agentId, by: 'timer' };
   const due: DueCommand[] = [];
-  for (const { grantId, status, expiresAt } of Object.values(grants)) {
+  for (const { grantId, status, expiresAt } of grants.values()) {
     if (status !== 'granted') continue;
     const commandId = dueCommandId('ExpireGrant', grantId);
     due.push({
@@ -200,7 +191,7 @@ export function dueCommands(agentId: string, authority: AgentAuthority | undefin
       command: { command: 'ExpireGrant', ...order, commandId, reason: 'its time has run out', grantId },
     });
   }
-  for (const { requestId, status, expiresAt } of Object.values(requests)) {
+  for (const { requestId, status, expiresAt } of requests.values()) {
     if (status !== 'open') continue;
     const commandId = dueCommandId('ExpireRequest', requestId);
     due.push({
@@ -217,7 +208,7 @@ export function supersedeCommands(
   authority: AgentAuthority | undefined,
   charterDigest: string,
 ): PermissionCommand[] {
-  return Object.values((authority ?? INITIAL_AUTHORITY).requests)
+  return [...(authority ?? INITIAL_AUTHORITY).requests.values()]
     .filter((request) => request.status === 'open' && request.charterDigest !== charterDigest)
     .map(({ requestId }) => ({
       command: 'SupersedeRequest',

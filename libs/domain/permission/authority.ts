@@ -1,9 +1,9 @@
+import { List, Map } from 'immutable';
 import type { Approvals, Constraints, HeldIntent } from './permission-grants.js';
 import type { PermissionEvent } from './permission-events.js';
 
-/** One use of a limited grant, set aside for one intent. `released`: the intent came to nothing, the use is free. */
+/** One use of a limited grant, set aside for one intent whose decision is not known yet. */
 export interface Reservation {
-  readonly status: 'reserved' | 'used' | 'released';
   readonly intentId: string;
   readonly actionDigest: string;
 }
@@ -14,8 +14,10 @@ interface GrantFacts {
   readonly constraints: Constraints;
   /** `null`: within its time as often as needed. */
   readonly uses: number | null;
-  /** By {@link reservationKey}. */
-  readonly reservations: Readonly<Record<string, Reservation>>;
+  /** Spent for good. */
+  readonly used: number;
+  /** Uses in flight, by {@link reservationKey}: what has been spent is counted, what came to nothing is forgotten. */
+  readonly reservations: Map<string, Reservation>;
   /** ms since the epoch. It authorises from here … */
   readonly grantedAt: number;
   /** … until before here, whether or not anybody has recorded the end. */
@@ -73,18 +75,40 @@ export type PermissionRequest = RequestFacts &
     | { readonly status: 'rejected'; readonly endedAt: number; readonly rejectedBy: string; readonly why: string }
   );
 
+/** How many of an agent's requests and grants are alive. What has ended is not among them. */
+export interface AliveCounts {
+  /** Open requests that no held intent waits for. */
+  readonly requests: number;
+  /** Open requests of held intents. */
+  readonly holds: number;
+  /** Grants whose end is not on record. */
+  readonly grants: number;
+}
+
 interface Known {
   /** Version of the last event that counts; 0 before the first. */
   readonly version: number;
-  readonly grants: Readonly<Record<string, Grant>>;
-  readonly requests: Readonly<Record<string, PermissionRequest>>;
-  /** Events that came before one that must precede them. While there are any, the agent's authority is not known. */
-  readonly early: readonly PermissionEvent[];
+  readonly grants: Map<string, Grant>;
+  readonly requests: Map<string, PermissionRequest>;
+  readonly alive: AliveCounts;
+  /** Ids of grants and requests that have ended, in the order in which they are forgotten. */
+  readonly endedGrants: List<string>;
+  readonly endedRequests: List<string>;
+  /** Until when what the agent has asked for so far counts against its rate, ms since the epoch; 0: it never asked. */
+  readonly askedUntil: number;
+  /**
+   * Events that came before one that must precede them, by version. While there are any, the agent's authority is not
+   * known.
+   */
+  readonly early: Map<number, PermissionEvent>;
   /** The last event cannot be read, so the agent's authority is not known until the next one in order comes. */
   readonly unreadable?: true;
 }
 
-/** What the permission events of one agent say of it. JSON, so that it can be a snapshot. */
+/**
+ * What the permission events of one agent say of it. Never changed: an event leads to a new state, which shares with
+ * the one before what has stayed the same. As JSON: `authorityToSnapshot`.
+ */
 export type AgentAuthority =
   | (Known & { readonly status: 'active' })
   | (Known & {
@@ -96,10 +120,32 @@ export type AgentAuthority =
     });
 
 /** An agent of whom no event speaks. */
-export const INITIAL_AUTHORITY: AgentAuthority = { status: 'active', version: 0, grants: {}, requests: {}, early: [] };
+export const INITIAL_AUTHORITY: AgentAuthority = {
+  status: 'active',
+  version: 0,
+  grants: Map(),
+  requests: Map(),
+  alive: { requests: 0, holds: 0, grants: 0 },
+  endedGrants: List(),
+  endedRequests: List(),
+  askedUntil: 0,
+  early: Map(),
+};
 
 /** What ended longer ago than this is forgotten, so that an agent's state does not grow for ever. Events never are. */
 export const FORGOTTEN_AFTER_MS = 30 * 24 * 60 * 60 * 1000;
+
+/** So many ended grants, and as many ended requests, an agent's state remembers at most; the oldest are forgotten first. */
+export const MAX_ENDED_REMEMBERED = 1_000;
+
+/** What agents ask for themselves, in quick succession at most. */
+export const MAX_ASKS_AT_ONCE = 60;
+
+/** How long it takes until an agent may ask once more, ms: one ask in so long for ever, none refused. */
+export const ASK_INTERVAL_MS = 10_000;
+
+/** Ids of what agents ask for begin with this: no agent can take the id of anyone else's command. */
+export const AGENT_ID_PREFIX = 'agent:';
 
 /** The id of the grant that meets a request's need, counted from 0. */
 export function grantIdOfNeed(requestId: string, index: number): string {
@@ -112,30 +158,42 @@ export function reservationKey(use: { readonly intentId: string; readonly action
 
 /** How many uses are left; `null` when they are not counted. */
 export function usesLeft(grant: Grant): number | null {
-  if (grant.uses === null) return null;
-  const taken = Object.values(grant.reservations).filter(({ status }) => status !== 'released').length;
-  return Math.max(0, grant.uses - taken);
+  return grant.uses === null ? null : Math.max(0, grant.uses - grant.used - grant.reservations.size);
 }
 
 /** Whether events are missing in between: whoever judges then must fail closed. */
 export function hasGap(authority: AgentAuthority): boolean {
-  return authority.early.length > 0 || authority.unreadable === true;
+  return authority.early.size > 0 || authority.unreadable === true;
+}
+
+/**
+ * Whether the agent has asked so often that it has to wait, by the log time `at`, ms since the epoch:
+ * {@link MAX_ASKS_AT_ONCE} at once, then one every {@link ASK_INTERVAL_MS}.
+ */
+export function asksTooOften(state: AgentAuthority, at: number): boolean {
+  return Math.max(at, state.askedUntil) + ASK_INTERVAL_MS > at + MAX_ASKS_AT_ONCE * ASK_INTERVAL_MS;
 }
 
 /**
  * The authority after an event. A version seen before changes nothing, so redelivery is harmless; one that comes too
- * early waits until the gap before it is filled. Total: any event in any order leads to a state.
+ * early waits until the gap before it is filled. Total: any event in any order leads to a state. Its cost does not
+ * depend on how many grants, requests and uses there are.
  */
 export function evolveAuthority(state: AgentAuthority | undefined, event: PermissionEvent): AgentAuthority {
   const before = state ?? INITIAL_AUTHORITY;
-  if (event.version <= before.version || before.early.some(({ version }) => version === event.version)) return before;
-  if (event.version > before.version + 1) {
-    const early = [...before.early, event].sort((one, other) => one.version - other.version);
-    return { ...before, early };
+  if (event.version <= before.version || before.early.has(event.version)) return before;
+  if (event.version > before.version + 1) return { ...before, early: before.early.set(event.version, event) };
+  let after = inOrder(before, event);
+  for (;;) {
+    const next = after.early.get(after.version + 1);
+    if (next === undefined) return after;
+    after = inOrder({ ...after, early: after.early.delete(next.version) }, next);
   }
-  const after = forget(apply(readable(before), event), Date.parse(event.at));
-  const [next, ...rest] = after.early;
-  return next?.version === after.version + 1 ? evolveAuthority({ ...after, early: rest }, next) : after;
+}
+
+function inOrder(before: AgentAuthority, event: PermissionEvent): AgentAuthority {
+  const at = Date.parse(event.at);
+  return forget(countAsk(apply(readable(before), event, at), event, at), at);
 }
 
 /** The authority after an event that nobody can read: it might have been a suspension. */
@@ -150,20 +208,22 @@ function readable(state: AgentAuthority): AgentAuthority {
   return unreadable ? known : state;
 }
 
-function apply(before: AgentAuthority, event: PermissionEvent): AgentAuthority {
+/** Whatever an agent has asked for and is on record counts against its rate, granted or refused. */
+function countAsk(state: AgentAuthority, event: PermissionEvent, at: number): AgentAuthority {
+  if (!event.commandId.startsWith(AGENT_ID_PREFIX)) return state;
+  return { ...state, askedUntil: Math.max(at, state.askedUntil) + ASK_INTERVAL_MS };
+}
+
+function apply(before: AgentAuthority, event: PermissionEvent, at: number): AgentAuthority {
   const { version } = event;
-  const at = Date.parse(event.at);
   const after = { ...before, version };
   switch (event.event) {
     case 'AgentSuspended': {
-      const { grants, requests, early } = before;
       const { by, reason } = event;
-      return { status: 'suspended', since: version, version, grants, requests, early, by, reason };
+      return { ...after, status: 'suspended', since: version, by, reason };
     }
-    case 'AgentReinstated': {
-      const { grants, requests, early } = before;
-      return { status: 'active', version, grants, requests, early };
-    }
+    case 'AgentReinstated':
+      return reinstated(after);
     case 'PermissionRequested':
       return withRequest(after, requestOf(event, at));
     case 'PermissionApprovalEntered':
@@ -189,12 +249,24 @@ function apply(before: AgentAuthority, event: PermissionEvent): AgentAuthority {
       const granted = withGrant(after, grantOf(event, at));
       return event.requestId === undefined ? granted : endRequest(granted, event.requestId, 'granted', at);
     }
-    case 'PermissionReserved':
-      return changeReservation(after, event, 'reserved');
+    case 'PermissionReserved': {
+      const { intentId, actionDigest } = event;
+      return changeGrant(after, event.grantId, (grant) => ({
+        ...grant,
+        reservations: grant.reservations.set(reservationKey(event), { intentId, actionDigest }),
+      }));
+    }
     case 'PermissionUsed':
-      return changeReservation(after, event, 'used');
+      return changeGrant(after, event.grantId, (grant) => ({
+        ...grant,
+        used: grant.used + 1,
+        reservations: grant.reservations.delete(reservationKey(event)),
+      }));
     case 'PermissionReleased':
-      return changeReservation(after, event, 'released');
+      return changeGrant(after, event.grantId, (grant) => ({
+        ...grant,
+        reservations: grant.reservations.delete(reservationKey(event)),
+      }));
     case 'PermissionExpired':
       return changeGrant(after, event.grantId, (grant) =>
         grant.status === 'granted' ? { ...grant, status: 'expired', endedAt: at } : grant,
@@ -213,6 +285,12 @@ function apply(before: AgentAuthority, event: PermissionEvent): AgentAuthority {
     default:
       return event satisfies never;
   }
+}
+
+function reinstated(state: AgentAuthority): AgentAuthority {
+  if (state.status === 'active') return state;
+  const { since: _, by: __, reason: ___, ...known } = state;
+  return { ...known, status: 'active' };
 }
 
 function requestOf(event: Extract<PermissionEvent, { event: 'PermissionRequested' }>, at: number): PermissionRequest {
@@ -243,7 +321,8 @@ function grantOf(event: Extract<PermissionEvent, { event: 'PermissionGranted' }>
     permission,
     constraints,
     uses,
-    reservations: {},
+    used: 0,
+    reservations: Map(),
     grantedAt: at,
     expiresAt: Date.parse(event.expiresAt),
     grantedBy: event.by,
@@ -256,11 +335,41 @@ function grantOf(event: Extract<PermissionEvent, { event: 'PermissionGranted' }>
 }
 
 function withGrant(state: AgentAuthority, grant: Grant): AgentAuthority {
-  return { ...state, grants: { ...state.grants, [grant.grantId]: grant } };
+  const { grantId } = grant;
+  const before = state.grants.get(grantId);
+  const grants = state.grants.set(grantId, grant);
+  const alive = Number(grant.status === 'granted') - Number(before?.status === 'granted');
+  // what is forgotten in the end waits for its review, however long ago it ended
+  const isOver = canBeForgotten(grant) && (before === undefined || !canBeForgotten(before));
+  return {
+    ...state,
+    grants,
+    alive: alive === 0 ? state.alive : { ...state.alive, grants: state.alive.grants + alive },
+    endedGrants: isOver ? state.endedGrants.push(grantId) : state.endedGrants,
+  };
+}
+
+function canBeForgotten(grant: Grant): boolean {
+  return grant.status !== 'granted' && grant.review !== 'open';
 }
 
 function withRequest(state: AgentAuthority, request: PermissionRequest): AgentAuthority {
-  return { ...state, requests: { ...state.requests, [request.requestId]: request } };
+  const { requestId } = request;
+  const before = state.requests.get(requestId);
+  const isOver = request.status !== 'open' && before?.status === 'open';
+  return {
+    ...state,
+    requests: state.requests.set(requestId, request),
+    alive: counted(counted(state.alive, before, -1), request, 1),
+    endedRequests: isOver ? state.endedRequests.push(requestId) : state.endedRequests,
+  };
+}
+
+function counted(alive: AliveCounts, request: PermissionRequest | undefined, change: 1 | -1): AliveCounts {
+  if (request?.status !== 'open') return alive;
+  return request.held === undefined
+    ? { ...alive, requests: alive.requests + change }
+    : { ...alive, holds: alive.holds + change };
 }
 
 function changeGrant(state: AgentAuthority, grantId: string, change: (grant: Grant) => Grant): AgentAuthority {
@@ -287,39 +396,41 @@ function endRequest(
   return changeRequest(state, requestId, (request) => ({ ...request, status, endedAt }));
 }
 
-function changeReservation(
-  state: AgentAuthority,
-  use: { readonly grantId: string; readonly intentId: string; readonly actionDigest: string },
-  status: Reservation['status'],
-): AgentAuthority {
-  const { intentId, actionDigest } = use;
-  const reservation = { status, intentId, actionDigest };
-  return changeGrant(state, use.grantId, (grant) => ({
-    ...grant,
-    reservations: { ...grant.reservations, [reservationKey(use)]: reservation },
-  }));
-}
-
 export function grantNamed(state: AgentAuthority, grantId: string): Grant | undefined {
-  return Object.hasOwn(state.grants, grantId) ? state.grants[grantId] : undefined;
+  return state.grants.get(grantId);
 }
 
 export function requestNamed(state: AgentAuthority, requestId: string): PermissionRequest | undefined {
-  return Object.hasOwn(state.requests, requestId) ? state.requests[requestId] : undefined;
+  return state.requests.get(requestId);
 }
 
+/** Each is forgotten once, so on average an event forgets no more than it has ended. */
 function forget(state: AgentAuthority, now: number): AgentAuthority {
-  const isOld = (ended: { readonly endedAt: number }): boolean => ended.endedAt < now - FORGOTTEN_AFTER_MS;
-  const oldGrants = Object.values(state.grants).filter(
-    (grant) => grant.status !== 'granted' && grant.review !== 'open' && isOld(grant),
-  );
-  const oldRequests = Object.values(state.requests).filter((request) => request.status !== 'open' && isOld(request));
-  if (oldGrants.length === 0 && oldRequests.length === 0) return state;
-  const grants = without(state.grants, new Set(oldGrants.map(({ grantId }) => grantId)));
-  const requests = without(state.requests, new Set(oldRequests.map(({ requestId }) => requestId)));
-  return { ...state, grants, requests };
+  const since = now - FORGOTTEN_AFTER_MS;
+  const grants = split(state.endedGrants, (id) => endOf(state.grants.get(id)) < since);
+  const requests = split(state.endedRequests, (id) => endOf(state.requests.get(id)) < since);
+  if (grants.old.length === 0 && requests.old.length === 0) return state;
+  return {
+    ...state,
+    grants: state.grants.deleteAll(grants.old),
+    endedGrants: grants.kept,
+    requests: state.requests.deleteAll(requests.old),
+    endedRequests: requests.kept,
+  };
 }
 
-function without<Entry>(entries: Readonly<Record<string, Entry>>, ids: ReadonlySet<string>): Record<string, Entry> {
-  return Object.fromEntries(Object.entries(entries).filter(([id]) => !ids.has(id)));
+function endOf(ended: Grant | PermissionRequest | undefined): number {
+  return ended !== undefined && 'endedAt' in ended ? ended.endedAt : -Infinity;
+}
+
+/** The oldest that are too old or too many, and the rest. */
+function split(ended: List<string>, isOld: (id: string) => boolean): { old: string[]; kept: List<string> } {
+  const old: string[] = [];
+  let kept = ended;
+  for (;;) {
+    const id = kept.first();
+    if (id === undefined || (kept.size <= MAX_ENDED_REMEMBERED && !isOld(id))) return { old, kept };
+    old.push(id);
+    kept = kept.shift();
+  }
 }

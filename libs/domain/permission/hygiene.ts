@@ -55,7 +55,7 @@ function charterFindings(
 ): HygieneFinding[] {
   const agent = charter !== undefined && Object.hasOwn(charter.agents, agentId) ? charter.agents[agentId] : undefined;
   if (agent === undefined) {
-    const holds = Object.keys(authority?.grants ?? {}).length + Object.keys(authority?.requests ?? {}).length > 0;
+    const holds = authority !== undefined && authority.grants.size + authority.requests.size > 0;
     return holds ? [{ kind: 'unknown-agent', agentId, message: 'has grants or requests, but is in no charter' }] : [];
   }
   const findings: HygieneFinding[] = [];
@@ -71,7 +71,7 @@ function authorityFindings(agentId: string, authority: AgentAuthority | undefine
   const findings: HygieneFinding[] = [];
   for (const { grant, remainingMs } of grantsHeld(authority, now)) {
     const { grantId, permission } = grant;
-    const isTaken = Object.values(grant.reservations).some(({ status }) => status !== 'released');
+    const isTaken = grant.used + grant.reservations.size > 0;
     if (grant.uses !== null && !isTaken && now - grant.grantedAt >= remainingMs) {
       const message = `none of its ${grant.uses} uses taken, and half of its time is over`;
       findings.push({ kind: 'unused-grant', agentId, permission, grantId, message });
@@ -96,7 +96,7 @@ function authorityFindings(agentId: string, authority: AgentAuthority | undefine
 function timesElevated(authority: AgentAuthority): Map<string, number> {
   const times = new Map<string, number>();
   const count = (permission: string): unknown => times.set(permission, (times.get(permission) ?? 0) + 1);
-  for (const { needs } of Object.values(authority.requests)) for (const { permission } of needs) count(permission);
-  for (const grant of Object.values(authority.grants)) if (grant.requestId === undefined) count(grant.permission);
+  for (const { needs } of authority.requests.values()) for (const { permission } of needs) count(permission);
+  for (const grant of authority.grants.values()) if (grant.requestId === undefined) count(grant.permission);
   return times;
 }

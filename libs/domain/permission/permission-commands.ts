@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { agentIdSchema } from '../intent/intent.js';
 import { canonicalJson } from '../record/canonical-json.js';
 import type { Sha256 } from '../record/digest.js';
+import { AGENT_ID_PREFIX } from './authority.js';
 import {
   digestSchema,
   givenIdSchema,
@@ -110,9 +111,8 @@ export const permissionCommandSchema = z.discriminatedUnion('command', [
 ]);
 export type PermissionCommand = z.infer<typeof permissionCommandSchema>;
 
-/** Prefixes of ids that only the wiring makes: requests of held intents, and what agents ask for. */
+/** Ids of the requests that holds open begin with this. Like those of what agents ask for, only the wiring makes them. */
 export const HELD_REQUEST_PREFIX = 'hold:';
-export const AGENT_ID_PREFIX = 'agent:';
 
 /** Whether a person may give this id to a command. */
 export function isReservedId(commandId: string): boolean {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { agentIdSchema } from '../intent/intent.js';
-import type { AgentAuthority } from './authority.js';
+import { List, Map } from 'immutable';
+import { reservationKey, type AgentAuthority, type Grant } from './authority.js';
 import { permissionEventSchema } from './permission-events.js';
 import { digestSchema, permissionIdSchema, permissionNameSchema } from './permission-fields.js';
 import { approvalsSchema, constraintsSchema, heldIntentSchema } from './permission-grants.js';
@@ -13,14 +14,10 @@ const grant = {
   permission: permissionNameSchema,
   constraints: constraintsSchema,
   uses: z.int().nullable(),
-  reservations: z.record(
-    z.string(),
-    z.strictObject({
-      status: z.enum(['reserved', 'used', 'released']),
-      intentId: z.uuidv7(),
-      actionDigest: digestSchema,
-    }),
-  ),
+  used: z.int().min(0).describe('Spent for good.'),
+  reservations: z
+    .array(z.strictObject({ intentId: z.uuidv7(), actionDigest: digestSchema }))
+    .describe('Uses in flight: set aside for intents whose decision is not known yet.'),
   grantedAt: ms,
   expiresAt: ms,
   grantedBy: person,
@@ -49,56 +46,96 @@ const request = {
   entries: z.array(z.strictObject({ by: person, roles: z.array(z.string()), at: ms })),
 };
 
+const grantSchema = z.discriminatedUnion('status', [
+  z.strictObject({ ...grant, status: z.literal('granted') }),
+  z.strictObject({ ...grant, status: z.literal('expired'), endedAt: ms }),
+  z.strictObject({ ...grant, status: z.literal('revoked'), endedAt: ms, revokedBy: person }),
+]);
+
+const requestSchema = z.discriminatedUnion('status', [
+  z.strictObject({ ...request, status: z.literal('open') }),
+  z.strictObject({
+    ...request,
+    status: z.enum(['granted', 'expired', 'cancelled', 'superseded']),
+    endedAt: ms,
+  }),
+  z.strictObject({ ...request, status: z.literal('rejected'), endedAt: ms, rejectedBy: person, why: z.string() }),
+]);
+
+const count = z.int().min(0);
+
 const known = {
   version: z.int().min(0),
-  grants: z.record(
-    permissionIdSchema,
-    z.discriminatedUnion('status', [
-      z.strictObject({ ...grant, status: z.literal('granted') }),
-      z.strictObject({ ...grant, status: z.literal('expired'), endedAt: ms }),
-      z.strictObject({ ...grant, status: z.literal('revoked'), endedAt: ms, revokedBy: person }),
-    ]),
-  ),
-  requests: z.record(
-    permissionIdSchema,
-    z.discriminatedUnion('status', [
-      z.strictObject({ ...request, status: z.literal('open') }),
-      z.strictObject({
-        ...request,
-        status: z.enum(['granted', 'expired', 'cancelled', 'superseded']),
-        endedAt: ms,
-      }),
-      z.strictObject({
-        ...request,
-        status: z.literal('rejected'),
-        endedAt: ms,
-        rejectedBy: person,
-        why: z.string(),
-      }),
-    ]),
-  ),
-  early: z.array(permissionEventSchema),
+  grants: z.array(grantSchema).describe('By id.'),
+  requests: z.array(requestSchema).describe('By id.'),
+  alive: z.strictObject({ requests: count, holds: count, grants: count }).describe('How many have not ended.'),
+  endedGrants: z.array(permissionIdSchema).describe('What has ended, in the order in which it is forgotten.'),
+  endedRequests: z.array(permissionIdSchema),
+  askedUntil: z.int().min(0).describe('Until when what the agent has asked for counts against its rate, ms.'),
+  early: z.array(permissionEventSchema).describe('Events that came before one that must precede them.'),
   unreadable: z.literal(true).exactOptional(),
 };
 
-/** What the permission events of one agent add up to, so that a reader need not start from the first of them. */
-export interface PermissionSnapshot {
-  readonly agentId: string;
-  readonly position: number;
-  readonly authority: AgentAuthority;
+/** An agent's authority as JSON. */
+export const authoritySnapshotSchema = z.discriminatedUnion('status', [
+  z.strictObject({ ...known, status: z.literal('active') }),
+  z.strictObject({
+    ...known,
+    status: z.literal('suspended'),
+    since: z.int().min(1).describe('Version of the event that suspended it.'),
+    by: person,
+    reason: z.string(),
+  }),
+]);
+export type AuthoritySnapshot = z.infer<typeof authoritySnapshotSchema>;
+
+/** The same state has the same snapshot, whichever way it has come about. */
+export function authorityToSnapshot(authority: AgentAuthority): AuthoritySnapshot {
+  const { grants, requests, endedGrants, endedRequests, early } = authority;
+  return {
+    ...authority,
+    grants: byId(grants).map((one) => ({ ...one, approvedBy: [...one.approvedBy], reservations: inFlight(one) })),
+    requests: byId(requests).map(({ needs, entries, ...rest }) => ({
+      ...rest,
+      needs: [...needs],
+      entries: entries.map(({ roles, ...entry }) => ({ ...entry, roles: [...roles] })),
+    })),
+    endedGrants: endedGrants.toArray(),
+    endedRequests: endedRequests.toArray(),
+    early: [...early.values()].sort((one, other) => one.version - other.version),
+  };
 }
 
-export const permissionSnapshotSchema: z.ZodType<PermissionSnapshot> = z.strictObject({
+/** The state whose snapshot it is. */
+export function authorityFromSnapshot(snapshot: AuthoritySnapshot): AgentAuthority {
+  const { grants, requests, endedGrants, endedRequests, early } = snapshot;
+  return {
+    ...snapshot,
+    grants: Map(
+      grants.map((one) => {
+        const reservations = Map(one.reservations.map((use) => [reservationKey(use), use]));
+        return [one.grantId, { ...one, reservations }] as const;
+      }),
+    ),
+    requests: Map(requests.map((one) => [one.requestId, one])),
+    endedGrants: List(endedGrants),
+    endedRequests: List(endedRequests),
+    early: Map(early.map((one) => [one.version, one])),
+  };
+}
+
+function byId<Entry>(entries: Map<string, Entry>): Entry[] {
+  return [...entries].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, entry]) => entry);
+}
+
+function inFlight({ reservations }: Grant): { intentId: string; actionDigest: string }[] {
+  return byId(reservations).map(({ intentId, actionDigest }) => ({ intentId, actionDigest }));
+}
+
+/** What the permission events of one agent add up to, so that a reader need not start from the first of them. */
+export const permissionSnapshotSchema = z.strictObject({
   agentId: agentIdSchema.describe('Also the message key.'),
   position: z.int().min(0).describe('The offset of `permission.events` after the last event in it.'),
-  authority: z.discriminatedUnion('status', [
-    z.strictObject({ ...known, status: z.literal('active') }),
-    z.strictObject({
-      ...known,
-      status: z.literal('suspended'),
-      since: z.int().min(1).describe('Version of the event that suspended it.'),
-      by: person,
-      reason: z.string(),
-    }),
-  ]),
+  authority: authoritySnapshotSchema,
 });
+export type PermissionSnapshot = z.infer<typeof permissionSnapshotSchema>;

@@ -11,6 +11,7 @@ import {
 } from './authority.js';
 import { authorises } from './authority-queries.js';
 import { HELD_REQUEST_PREFIX } from './permission-commands.js';
+import type { PermissionEvent } from './permission-events.js';
 import type { HeldIntent } from './permission-grants.js';
 
 /** The one request that the hold of an intent opens. */
@@ -54,12 +55,16 @@ function hasEnded(authority: AgentAuthority, requestId: string): boolean {
   return request.needs.every((_, index) => grantNamed(authority, grantIdOfNeed(requestId, index)) !== undefined);
 }
 
-/** The requests of held intents that have come to their end from one state to the next. */
-export function endedHolds(before: AgentAuthority, after: AgentAuthority): HeldRequest[] {
-  return Object.values(after.requests).filter(
-    (request): request is HeldRequest =>
-      request.held !== undefined && hasEnded(after, request.requestId) && !hasEnded(before, request.requestId),
-  );
+/** The requests of held intents that have come to their end by an event, from one state to the next. */
+export function endedHolds(before: AgentAuthority, after: AgentAuthority, event: PermissionEvent): HeldRequest[] {
+  // an event that fills a gap brings those into effect that came too early
+  const told = [event, ...before.early.values()];
+  const ids = new Set(told.flatMap((one) => ('requestId' in one ? (one.requestId ?? []) : [])));
+  return [...ids].flatMap((requestId) => {
+    const request = requestNamed(after, requestId);
+    if (request?.held === undefined || !hasEnded(after, requestId) || hasEnded(before, requestId)) return [];
+    return [{ ...request, held: request.held }];
+  });
 }
 
 /**

@@ -79,7 +79,6 @@ const FOUND_WHEN_RESERVING: ReadonlySet<unknown> = new Set<WhyNot>([
   'expired',
   'constraint broken',
   'no use left',
-  'use released',
   'sent twice',
   'uses not counted here',
 ]);

@@ -73,7 +73,7 @@ export function evolveAuthorityState(
       return { authority, suspendedBy: undefined, reinstatedBy: putBy, granted };
     case 'PermissionGranted': {
       // What the authority has forgotten is forgotten here too.
-      const kept = [...granted].filter(([grantId]) => Object.hasOwn(authority.grants, grantId));
+      const kept = [...granted].filter(([grantId]) => authority.grants.has(grantId));
       return { authority, suspendedBy, reinstatedBy, granted: new Map([...kept, [event.grantId, putBy]]) };
     }
     default:

@@ -3,13 +3,18 @@ import fc from 'fast-check';
 import {
   authorises,
   authorityDecider,
+  authorityFromSnapshot,
+  authoritySnapshotSchema,
+  authorityToSnapshot,
   evolveAuthority,
   heldAt,
   intentSchema,
   permissionCommandSchema,
   permissionEventSchema,
   samePerson,
+  usesLeft,
   type AgentAuthority,
+  type Grant,
   type PermissionCommand,
   type PermissionEvent,
   type PermissionTerms,
@@ -145,6 +150,17 @@ function play(commands: readonly PlacedCommand[], again: (index: number) => read
   return { state, events, states };
 }
 
+/** By the whole history, the last word on each use: the long way round. */
+function usesLeftByHistory({ grantId, uses }: Grant, events: readonly PermissionEvent[]): number | null {
+  if (uses === null) return null;
+  const last = new Map<string, PermissionEvent['event']>();
+  for (const event of events) {
+    if (!('intentId' in event) || event.grantId !== grantId) continue;
+    last.set(`${event.intentId}/${event.actionDigest}`, event.event);
+  }
+  return uses - [...last.values()].filter((event) => event !== 'PermissionReleased').length;
+}
+
 const history = deliveries.map((delivered) =>
   play(placedCommands(delivered), (index) => delivered[index]?.again ?? []),
 );
@@ -165,8 +181,8 @@ describe('whatever is ordered, in whatever order, however often', () => {
     fc.assert(
       fc.property(history, ({ states }) => {
         for (const { grants } of states) {
-          for (const { uses: limit, reservations } of Object.values(grants)) {
-            const taken = Object.values(reservations).filter(({ status }) => status !== 'released').length;
+          for (const { uses: limit, used, reservations } of grants.values()) {
+            const taken = used + reservations.size;
             if (limit === null) expect(taken).toBe(0);
             else expect(taken).toBeLessThanOrEqual(limit);
           }
@@ -240,15 +256,55 @@ describe('whatever is ordered, in whatever order, however often', () => {
     );
   });
 
+  it('what is counted event by event is what a count of the whole history finds', () => {
+    fc.assert(
+      fc.property(history, ({ events, states }) => {
+        for (const [length, state] of states.entries()) {
+          const known = events.slice(0, length);
+          for (const grant of state.grants.values()) {
+            expect(usesLeft(grant)).toBe(usesLeftByHistory(grant, known));
+          }
+          const requests = [...state.requests.values()];
+          const isOpen = ({ status }: { status: string }): boolean => status === 'open';
+          expect(state.alive).toEqual({
+            requests: requests.filter((one) => isOpen(one) && one.held === undefined).length,
+            holds: requests.filter((one) => isOpen(one) && one.held !== undefined).length,
+            grants: [...state.grants.values()].filter(({ status }) => status === 'granted').length,
+          });
+          expect([...state.endedRequests].sort()).toEqual(
+            requests.flatMap((one) => (isOpen(one) ? [] : [one.requestId])).sort(),
+          );
+        }
+      }),
+      RUNS,
+    );
+  });
+
+  it('a state never changes: what was known at a moment stays known', () => {
+    fc.assert(
+      fc.property(history, ({ events }) => {
+        let state = authorityDecider.initialState();
+        for (const event of events) {
+          const before = JSON.stringify(authorityToSnapshot(state));
+          const after = evolveAuthority(state, event);
+          expect(JSON.stringify(authorityToSnapshot(state))).toBe(before);
+          state = after;
+        }
+      }),
+      { numRuns: 50 },
+    );
+  });
+
   it('the events alone rebuild the state, after a detour through JSON', () => {
     fc.assert(
       fc.property(history, ({ state, events }) => {
         const stored = events.map((event) => permissionEventSchema.parse(JSON.parse(JSON.stringify(event))));
-        expect(
-          stored.reduce<AgentAuthority | undefined>(evolveAuthority, undefined) ?? authorityDecider.initialState(),
-        ).toEqual(state);
+        const rebuilt = stored.reduce<AgentAuthority>(evolveAuthority, authorityDecider.initialState());
+        expect(authorityToSnapshot(rebuilt)).toEqual(authorityToSnapshot(state));
         expect(events.map(({ version }) => version)).toEqual(events.map((_, index) => index + 1));
-        expect(JSON.parse(JSON.stringify(state))).toEqual(state);
+        const snapshot = authorityToSnapshot(state);
+        expect(authoritySnapshotSchema.parse(JSON.parse(JSON.stringify(snapshot)))).toEqual(snapshot);
+        expect(authorityToSnapshot(authorityFromSnapshot(snapshot))).toEqual(snapshot);
       }),
       RUNS,
     );
@@ -263,7 +319,8 @@ describe('whatever is ordered, in whatever order, however often', () => {
     fc.assert(
       fc.property(shuffled, ({ state, all, repeated }) => {
         const read = [...repeated, ...all, ...repeated];
-        expect(read.reduce<AgentAuthority>(evolveAuthority, authorityDecider.initialState())).toEqual(state);
+        const reached = read.reduce<AgentAuthority>(evolveAuthority, authorityDecider.initialState());
+        expect(authorityToSnapshot(reached)).toEqual(authorityToSnapshot(state));
       }),
       RUNS,
     );
