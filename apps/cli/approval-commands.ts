@@ -4,7 +4,8 @@ import type { RequestDetail, RequestView } from '#contracts';
 import { inertText } from '#domain';
 import { fail } from './command-failure.js';
 import { openDoorClient, type DoorClient } from './door-client.js';
-import { constraintText, printAnswer, printMany } from './permission-commands.js';
+import { constraintText } from './constraint-options.js';
+import { printAnswer, printMany } from './permission-commands.js';
 import { printJson, span, tableOf } from './printing.js';
 
 const AGENT = ['--agent <agent>', 'whose request, where two agents have one of this id'] as const;

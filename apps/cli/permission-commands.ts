@@ -1,20 +1,24 @@
 import { InvalidArgumentError, type Command } from 'commander';
 import { loadConfig } from '#config';
 import type { AgentAuthorityView, GrantView, ManyOrdersAnswer, OrderAnswer, ReviewReport } from '#contracts';
-import { durationMs, inertText, type Constraints } from '#domain';
+import { durationMs, inertText } from '#domain';
 import { CommandFailure, fail } from './command-failure.js';
+import {
+  constraintsOf,
+  constraintText,
+  destination,
+  destinationJson,
+  parameter,
+  parameterJson,
+  type ConstraintOptions,
+} from './constraint-options.js';
 import { openDoorClient, problemText } from './door-client.js';
 import { printJson, span, tableOf } from './printing.js';
 
-interface GrantOptions {
+interface GrantOptions extends ConstraintOptions {
   readonly for: number;
   readonly uses?: number;
   readonly reason: string;
-  readonly destination?: string;
-  readonly target?: string;
-  readonly parameter?: Record<string, string | number | boolean>;
-  readonly chain?: string;
-  readonly digest?: string;
   readonly breakGlass?: boolean;
   readonly request?: boolean;
   readonly json?: boolean;
@@ -59,11 +63,23 @@ export function addPermissionCommands(program: Command): void {
     .requiredOption(...REASON)
     .option('--uses <number>', 'how often it may be used; else as often as needed', wholeNumber)
     .option('--target <glob>', 'only on this system')
-    .option('--destination <glob>', 'only to this destination')
+    .option('--destination <text>', 'only to this destination, or one that a glob matches; repeatable', destination)
+    .option(
+      '--destination-json <json>',
+      'the same with its kind, such as {"host":"*.partner.example"}; repeatable',
+      destinationJson,
+    )
     .option(
       '--parameter <path=value>',
-      'only with this value of a parameter, such as payment.currency=EUR; repeatable',
+      'only with this value of a parameter, such as payment.currency=EUR; a number counts as number and as text; ' +
+        'repeatable, and values of one parameter add up',
       parameter,
+    )
+    .option(
+      '--parameter-json <path=json>',
+      'the same with its type or kind: file_id=11, file_id="11", amount={"max":500}, path={"pathPrefix":"/srv/reports"}, ' +
+        'to={"address":"*@friend.example"}, to={"list":"trustedContacts"}; repeatable',
+      parameterJson,
     )
     .option('--chain <id>', 'only within this chain')
     .option('--digest <sha256>', 'only exactly this action')
@@ -193,30 +209,6 @@ function wholeNumber(text: string): number {
   return Number(text);
 }
 
-function parameter(text: string, before: Record<string, string | number | boolean> = {}) {
-  const [, path, value] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
-  if (path === undefined || value === undefined) throw new InvalidArgumentError('It is path=value.');
-  const isLiteral = /^(true|false|-?\d+(\.\d+)?)$/.test(value);
-  return { ...before, [path]: isLiteral ? (JSON.parse(value) as number | boolean) : value };
-}
-
-function constraintsOf({
-  destination,
-  target,
-  parameter: parameters,
-  chain,
-  digest,
-}: GrantOptions): Constraints | undefined {
-  const constraints: Constraints = {
-    ...(destination === undefined ? {} : { destination }),
-    ...(target === undefined ? {} : { target }),
-    ...(parameters === undefined ? {} : { parameters }),
-    ...(chain === undefined ? {} : { chainId: chain }),
-    ...(digest === undefined ? {} : { actionDigest: digest }),
-  };
-  return Object.keys(constraints).length === 0 ? undefined : constraints;
-}
-
 function authorityText(view: AgentAuthorityView): string {
   const suspended = `SUSPENDED by ${inertText(view.suspendedBy ?? '')}: ${inertText(view.suspendedBecause ?? '')}`;
   const standing = view.standing.length === 0 ? 'none' : view.standing.map(inertText).join(', ');
@@ -242,11 +234,6 @@ function grantTable(grants: readonly GrantView[]): string {
       grant.reason,
     ]),
   );
-}
-
-export function constraintText({ parameters, ...others }: Constraints): string {
-  const all = Object.entries({ ...others, ...parameters }).filter(([, value]) => value !== undefined);
-  return all.length === 0 ? 'nothing' : all.map(([name, value]) => `${name}=${String(value)}`).join(' ');
 }
 
 /** What came of an order, one line per event. */
@@ -277,7 +264,8 @@ function sentenceOf(event: OrderAnswer['events'][number]): string {
       const remaining = span(Date.parse(event.expiresAt) - Date.parse(event.at));
       const counted = event.uses === null ? '' : `, ${String(event.uses)} uses`;
       const review = event.breakGlass === true ? ' Past the approvals: a review is open.' : '';
-      return `${agentId} holds ${event.permission} for ${remaining} (until ${event.expiresAt}${counted}), grant ${event.grantId}.${review}`;
+      const bound = `Bound to: ${constraintText(event.constraints)}.`;
+      return `${agentId} holds ${event.permission} for ${remaining} (until ${event.expiresAt}${counted}), grant ${event.grantId}. ${bound}${review}`;
     }
     case 'PermissionRequested':
       return `Request ${event.requestId} is open until ${event.expiresAt}: remit approvals show ${event.requestId}`;

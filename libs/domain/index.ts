@@ -26,6 +26,7 @@ export * from './permission/permission-grants.js';
 export * from './permission/permission-snapshot.js';
 export * from './permission/permission-terms.js';
 export * from './permission/second-round.js';
+export * from './permission/value-constraints.js';
 export * from './policy/cel-policies.js';
 export * from './policy/cel-variables.js';
 export * from './policy/pii-detection.js';

@@ -2,6 +2,8 @@ import { compileBoundary, type BoundaryRule } from '../boundary/boundary-rules.j
 import { requiredPermissionRule } from '../decision/rules.js';
 import { boundedMemo } from '../matching/bounded-memo.js';
 import { compileOptionalSelector, compileSelector, type Selector } from '../matching/glob.js';
+import type { ListLookUp } from '../permission/value-constraints.js';
+import { readEntryList, type EntryList } from '../policy/cel-patterns.js';
 import { compilePolicies, type PolicyPrograms } from '../policy/cel-policies.js';
 import type { CharterDocument, RolloutMode, Stage } from './charter-document.js';
 import { compileClassifications, type Classifications, type GovernedSystem } from './systems.js';
@@ -56,6 +58,8 @@ export interface Charter {
   /** IANA zone of the local time that policies speak of. */
   readonly timezone: string;
   readonly policies: PolicyPrograms;
+  /** Whether a text is an entry of a list, letter case aside. A list that cannot be read has no entries. */
+  readonly inList: ListLookUp;
   boundariesOf(agentId: string): readonly BoundaryRule[];
   /** Boundaries and the other immutable rules have no mode: nobody asks for it. */
   modeOf(rule: string): RolloutMode;
@@ -140,6 +144,18 @@ function compileCheckedPolicies({ policies, lists }: CharterDocument): PolicyPro
   return compiled.programs;
 }
 
+/** Compiles a list when it is first asked for. */
+function compileLists({ lists }: CharterDocument): Charter['inList'] {
+  const entriesOf = boundedMemo(Object.keys(lists).length + 1, (name: string): EntryList | undefined => {
+    try {
+      return Object.hasOwn(lists, name) ? readEntryList(lists[name] ?? []) : undefined;
+    } catch {
+      return undefined;
+    }
+  });
+  return (list, text) => entriesOf(list)?.has(text) ?? false;
+}
+
 export function compileCharter(document: CharterDocument, digest: string): Charter {
   const classifications = compileClassifications(document.classifications);
   const systems = compileSystems(document, classifications);
@@ -162,6 +178,7 @@ export function compileCharter(document: CharterDocument, digest: string): Chart
     scopeExtensions: compileScopeExtensions(document),
     timezone: document.timezone,
     policies: compileCheckedPolicies(document),
+    inList: compileLists(document),
     boundariesOf: boundedMemo(REMEMBERED_AGENTS, (agentId: string) =>
       boundaries.filter(({ agents }) => agents(agentId)).map(({ rule }) => rule),
     ),

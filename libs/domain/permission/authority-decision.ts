@@ -14,7 +14,7 @@ import {
 } from './authority.js';
 import type { PermissionCommand, PermissionTerms, PlacedCommand } from './permission-commands.js';
 import type { PermissionEvent, RefusalCode } from './permission-events.js';
-import { namesNothing, openBindings, samePerson, type Constraints } from './permission-grants.js';
+import { namesNothing, openBindings, problemOfConstraints, samePerson, type Constraints } from './permission-grants.js';
 
 /** The longest a request may stay open: as long as the held intent can still be read. */
 export const LONGEST_REQUEST_WAIT_MS = 7 * 24 * 60 * 60 * 1000;
@@ -466,6 +466,8 @@ function problemOfAsking(asked: Asked, terms: PermissionTerms): Problem | undefi
       'a constraint is given that binds nothing: name something, or leave it out',
     ];
   }
+  const wrong = constraints && problemOfConstraints(constraints, terms.lists);
+  if (wrong !== undefined) return ['REMIT_PERMISSION_CONSTRAINT_WRONG', wrong];
   const open = openBindings(term.bind, asked.bound);
   if (open.length > 0) {
     return ['REMIT_PERMISSION_BINDING_MISSING', `every grant of ${permission} must be bound to ${open.join(' and ')}`];

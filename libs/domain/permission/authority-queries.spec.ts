@@ -17,6 +17,7 @@ function charterNamed(digest: string) {
     charter: bank
     stage: enforce
     systems: { ledger: { classification: internal } }
+    lists: { trustedContacts: ['*@bank.example'] }
     agents: { clerk: { scope: { actions: ["*"], systems: [ledger] } } }
     permissions:
       admin_access: { max_duration: 15m, approvals: { count: 1, role: security } }
@@ -72,6 +73,7 @@ describe('what the charter says of temporary authority', () => {
         ['admin_access', { maxDurationMs: 15 * MINUTE, approvals: { count: 1, role: 'security' }, bind: [] }],
         ['send_report', { maxDurationMs: 60 * MINUTE, approvals: undefined, bind: ['destination'] }],
       ]),
+      lists: new Set(['trustedContacts']),
     });
   });
 

@@ -11,7 +11,8 @@ import {
 } from './authority.js';
 import { dueCommandId, type PermissionCommand } from './permission-commands.js';
 import type { PermissionEvent } from './permission-events.js';
-import { brokenConstraint, samePerson, type Constraints } from './permission-grants.js';
+import { brokenConstraint, samePerson, type BrokenConstraint } from './permission-grants.js';
+import type { ListLookUp } from './value-constraints.js';
 
 /** May this agent do this, by a grant? */
 export interface AuthorityQuestion {
@@ -22,6 +23,8 @@ export interface AuthorityQuestion {
   readonly judgedAt: number;
   /** Of the charter the intent is judged by. */
   readonly charterDigest: string | null;
+  /** Whether a text is an entry of a list of that charter; left out: it has no lists. */
+  readonly inList?: ListLookUp | undefined;
   /** Grants a use of which could not be reserved for this intent, and why. */
   readonly unavailable?: ReadonlyMap<string, WhyNot> | undefined;
 }
@@ -45,10 +48,9 @@ export type WhyNot =
   | 'uses not counted here';
 
 /** A grant that was looked at and why it did not do. */
-export interface GrantConsidered {
+export interface GrantConsidered extends Partial<BrokenConstraint> {
   readonly grantId: string;
   readonly why: WhyNot;
-  readonly constraint?: keyof Constraints;
 }
 
 export type Authorisation =
@@ -109,12 +111,12 @@ export function authorises(authority: AgentAuthority | undefined, question: Auth
 }
 
 function missOf(grant: Grant, question: AuthorityQuestion): Omit<GrantConsidered, 'grantId'> | undefined {
-  const { intent, actionDigest, judgedAt, charterDigest } = question;
+  const { intent, judgedAt } = question;
   if (grant.status === 'revoked') return { why: 'revoked' };
   if (judgedAt >= grant.expiresAt) return { why: 'expired' };
   if (judgedAt < grant.grantedAt) return { why: 'not granted yet' };
-  const constraint = brokenConstraint(grant.constraints, intent, actionDigest, charterDigest);
-  if (constraint !== undefined) return { why: 'constraint broken', constraint };
+  const broken = brokenConstraint(grant.constraints, question);
+  if (broken !== undefined) return { why: 'constraint broken', ...broken };
   const person = intent.onBehalfOf ?? undefined;
   if (person !== undefined && grant.approvedBy.some((by) => samePerson(by, person))) return { why: 'self-approved' };
   const unavailable = question.unavailable?.get(grant.grantId);

@@ -12,7 +12,8 @@ export type PermissionHolding =
 /** By a grant that is valid for this intent, whatever the agent may always do. */
 export function holdingByGrant(input: JudgingInput, permission: string): PermissionHolding {
   const { intent, actionDigest, judgedAt, charter, authority, unavailable } = input;
-  const question = { permission, intent, actionDigest, judgedAt, charterDigest: charter.digest, unavailable };
+  const { digest: charterDigest, inList } = charter;
+  const question = { permission, intent, actionDigest, judgedAt, charterDigest, inList, unavailable };
   const answer = authorises(authority, question);
   if (!answer.authorised) return { permission, by: 'nothing', considered: answer.considered };
   return { permission, by: 'grant', grantId: answer.grantId, mustReserve: answer.mustReserve };

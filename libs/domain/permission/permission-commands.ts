@@ -184,6 +184,8 @@ export interface PermissionTerms {
   readonly charterDigest: string;
   readonly agentKnown: boolean;
   readonly permissions: ReadonlyMap<string, PermissionTerm>;
+  /** The lists that constraints may speak of; left out: none. */
+  readonly lists?: ReadonlySet<string> | undefined;
   /** Who may grant past the approvals, and for how long at most. Undefined: nobody. */
   readonly breakGlass?: { readonly role: string; readonly maxDurationMs: number } | undefined;
 }

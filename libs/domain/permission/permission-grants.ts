@@ -1,25 +1,49 @@
 import { z } from 'zod';
-import { chainIdOf, type Intent, type JsonValue } from '../intent/intent.js';
-import { compileGlob } from '../matching/glob.js';
+import { chainIdOf, type Intent } from '../intent/intent.js';
+import { boundedMemo } from '../matching/bounded-memo.js';
 import { parameterAt } from '../matching/parameter-path.js';
+import { isGlob, readValueGlob } from '../matching/value-glob.js';
 import { digestSchema } from './permission-fields.js';
+import {
+  expectedAndGot,
+  keepsConstraint,
+  namesEverything,
+  problemOfConstraint,
+  valueConstraintSchema,
+  type ListLookUp,
+  type ValueConstraint,
+} from './value-constraints.js';
 
-const globSchema = z.string().min(1).max(1024);
+/** So many parameters one grant may name. */
+export const MAX_NAMED_PARAMETERS = 32;
 
 /**
- * What binds a grant. Every constraint given must hold. All comparisons are case-sensitive: a grant that is spelt
- * otherwise than the action authorises nothing. In a glob `*` stands for any run of characters.
+ * What binds a grant. Every constraint given must hold. A grant that is spelt otherwise than the action authorises
+ * nothing, except where letter case means nothing: in hosts and mail addresses.
  */
 export const constraintsSchema = z.strictObject({
-  destination: globSchema.optional().describe('A glob over the action’s destination.'),
-  target: globSchema.optional().describe('A glob over the action’s target.'),
+  destination: valueConstraintSchema
+    .optional()
+    .describe('Where it may go. Of several destinations, all must be named.'),
+  target: z
+    .string()
+    .min(1)
+    .max(256)
+    .optional()
+    .describe('The system acted on; `*` stands for one or more characters of one part of its name.'),
   parameters: z
     .record(
-      z.string().regex(/^[^.\s]+(\.[^.\s]+)*$/, 'must be the dotted path of a parameter, such as payment.amount'),
-      z.union([z.string().max(1024), z.number(), z.boolean()]),
+      z
+        .string()
+        .max(256)
+        .regex(/^[^.\s]+(\.[^.\s]+)*$/, 'must be the dotted path of a parameter, such as payment.amount'),
+      valueConstraintSchema,
     )
+    .refine((parameters) => Object.keys(parameters).length <= MAX_NAMED_PARAMETERS, {
+      error: `names more than ${MAX_NAMED_PARAMETERS} parameters`,
+    })
     .optional()
-    .describe('By dotted path: a glob over a text, or the exact number or boolean. Of a list, every item must match.'),
+    .describe('By dotted path: the value it may have. Of a list, every item must be named.'),
   chainId: z.string().min(1).max(256).optional().describe('Only intents of this chain.'),
   actionDigest: digestSchema.optional().describe('Only this exact action.'),
   charterDigest: digestSchema.optional().describe('Only while this charter is in force.'),
@@ -43,35 +67,70 @@ export type HeldIntent = z.infer<typeof heldIntentSchema>;
 export const approvalsSchema = z.strictObject({ count: z.int().min(1).max(16), role: z.string().min(1).max(128) });
 export type Approvals = z.infer<typeof approvalsSchema>;
 
-function parameterMatches(value: JsonValue | undefined, wanted: string | number | boolean): boolean {
-  if (Array.isArray(value)) return value.length > 0 && value.every((item) => parameterMatches(item, wanted));
-  if (typeof wanted === 'string') return typeof value === 'string' && compileGlob(wanted)(value);
-  return value === wanted;
-}
-
 export type ConstraintName = keyof Constraints;
 
+/** The first constraint that an intent does not keep, told without a value of the action. */
+export interface BrokenConstraint {
+  readonly constraint: ConstraintName;
+  /** Of `parameters`: the dotted path. */
+  readonly parameter?: string;
+  /** Of a value: the kind of it that the grant names … */
+  readonly expected?: string;
+  /** … and the kind that there was. */
+  readonly got?: string;
+}
+
+const REMEMBERED_TARGETS = 256;
+
+const targetGlob = boundedMemo(REMEMBERED_TARGETS, (source: string) => readValueGlob(source, { letters: 'exact' }));
+
+function isTarget(wanted: string, target: string): boolean {
+  if (!isGlob(wanted)) return wanted === target;
+  const reading = targetGlob(wanted);
+  return reading.ok && reading.pattern.test(target);
+}
+
+/** What a grant is held against. */
+export interface ConstraintSubject {
+  readonly intent: Intent;
+  readonly actionDigest: string;
+  /** Of the charter the intent is judged by. */
+  readonly charterDigest: string | null;
+  /** Whether a text is an entry of a list of that charter; left out: it has no lists. */
+  readonly inList?: ListLookUp | undefined;
+}
+
 /** The first constraint the intent does not keep; `undefined` when it keeps all. */
-export function brokenConstraint(
-  constraints: Constraints,
-  intent: Intent,
-  actionDigest: string,
-  charterDigest: string | null,
-): ConstraintName | undefined {
+export function brokenConstraint(constraints: Constraints, subject: ConstraintSubject): BrokenConstraint | undefined {
+  const { intent, actionDigest, charterDigest, inList } = subject;
   const { action } = intent;
   const { destination, target, parameters, chainId } = constraints;
-  if (constraints.actionDigest !== undefined && constraints.actionDigest !== actionDigest) return 'actionDigest';
-  if (constraints.charterDigest !== undefined && constraints.charterDigest !== charterDigest) return 'charterDigest';
-  if (chainId !== undefined && chainId !== chainIdOf(intent)) return 'chainId';
-  if (target !== undefined && !compileGlob(target)(action.target)) return 'target';
+  if (constraints.actionDigest !== undefined && constraints.actionDigest !== actionDigest) {
+    return { constraint: 'actionDigest' };
+  }
+  if (constraints.charterDigest !== undefined && constraints.charterDigest !== charterDigest) {
+    return { constraint: 'charterDigest' };
+  }
+  if (chainId !== undefined && chainId !== chainIdOf(intent)) return { constraint: 'chainId' };
+  if (target !== undefined && !isTarget(target, action.target)) return { constraint: 'target' };
   if (destination !== undefined) {
-    const going = action.destination;
-    if (going === undefined || going === null || !compileGlob(destination)(going)) return 'destination';
+    const going = action.destination ?? undefined;
+    if (!keepsConstraint(destination, going, inList)) {
+      return { constraint: 'destination', ...expectedAndGot(destination, going, inList) };
+    }
   }
   for (const [path, wanted] of Object.entries(parameters ?? {})) {
-    if (!parameterMatches(parameterAt(action.parameters, path.split('.')), wanted)) return 'parameters';
+    const value = parameterAt(action.parameters, path.split('.'));
+    if (keepsConstraint(wanted, value, inList)) continue;
+    return { constraint: 'parameters', parameter: path, ...expectedAndGot(wanted, value, inList) };
   }
   return undefined;
+}
+
+/** A broken constraint as a person reads it. */
+export function brokenInWords({ constraint, parameter, expected, got }: BrokenConstraint): string {
+  const what = parameter === undefined ? constraint : `parameter ${parameter}`;
+  return expected === undefined ? what : `${what}: expected ${expected}, got ${got ?? 'nothing'}`;
 }
 
 /** What a charter may demand that every grant of a permission is bound to. */
@@ -96,15 +155,39 @@ export function openBindings(bindings: readonly Binding[], constraints: Constrai
   });
 }
 
+/** Every value that constraints name, with the place it is named for. */
+function namedPlaces({ destination, parameters }: Constraints): [place: string, constraint: ValueConstraint][] {
+  const named = Object.entries(parameters ?? {}).map(([path, constraint]): [string, ValueConstraint] => [
+    `parameter ${path}`,
+    constraint,
+  ]);
+  return destination === undefined ? named : [['destination', destination], ...named];
+}
+
 /** Whether constraints are given that bind nothing: none at all, no parameter, or a glob that matches everything. */
 export function namesNothing(constraints: Constraints): boolean {
   const given = Object.values(constraints).filter((constraint) => constraint !== undefined);
-  const globs = [constraints.destination, constraints.target];
+  const { target, parameters } = constraints;
   return (
     given.length === 0 ||
-    (constraints.parameters !== undefined && Object.keys(constraints.parameters).length === 0) ||
-    globs.some((glob) => glob !== undefined && /^\*+$/.test(glob))
+    (parameters !== undefined && Object.keys(parameters).length === 0) ||
+    (target !== undefined && /^\*+$/.test(target)) ||
+    namedPlaces(constraints).some(([, constraint]) => namesEverything(constraint))
   );
+}
+
+const NO_LISTS: ReadonlySet<string> = new Set();
+
+/** Why constraints can never be kept under a charter with these lists, in words for who wrote them; undefined: they can. */
+export function problemOfConstraints(
+  constraints: Constraints,
+  lists: ReadonlySet<string> = NO_LISTS,
+): string | undefined {
+  for (const [place, constraint] of namedPlaces(constraints)) {
+    const problem = problemOfConstraint(constraint, lists);
+    if (problem !== undefined) return `${place}: ${problem}`;
+  }
+  return undefined;
 }
 
 /** Whether two names mean one person: `Ann@Example.com ` is `ann@example.com`, because the doubt must not help anyone. */

@@ -1,12 +1,17 @@
 import type { JudgingInput, LayerJudgement, RawFinding } from '../decision/layer.js';
 import { hasGap } from './authority.js';
 import { holdingOf, type PermissionHolding } from './holding.js';
+import { brokenInWords } from './permission-grants.js';
 import { approvalFinding, endOfApproval } from './second-round.js';
 
 /** Why the grants there are do not do: "expired" is never told as "never granted". */
 function nearestMiss({ considered }: Extract<PermissionHolding, { by: 'nothing' }>): string {
-  const reasons = new Set(considered.map(({ why }) => why));
-  return reasons.size === 0 ? '' : ` (its grants: ${[...reasons].join(', ')})`;
+  const reasons = new Set(
+    considered.map(({ why, constraint, ...how }) =>
+      constraint === undefined ? why : `${why}: ${brokenInWords({ constraint, ...how })}`,
+    ),
+  );
+  return reasons.size === 0 ? '' : ` (its grants: ${[...reasons].join('; ')})`;
 }
 
 /** Whether the agent may now do what needs elevation. */

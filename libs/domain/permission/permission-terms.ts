@@ -21,6 +21,7 @@ export function permissionTermsOf(charter: Charter | undefined, agentId: string)
     charterDigest: charter.digest,
     agentKnown: charter.agents.has(agentId),
     permissions,
+    lists: new Set(Object.keys(charter.document.lists)),
     breakGlass: glass && { role: glass.role, maxDurationMs: durationMs(glass.max_duration) ?? 0 },
   };
 }

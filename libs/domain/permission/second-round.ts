@@ -131,7 +131,8 @@ export function stillOpen(raw: RawFinding, input: JudgingInput): RawFinding {
 function whyNotCovered(permission: string | undefined, input: JudgingInput): string {
   const { intent, actionDigest, judgedAt, charter, authority, unavailable } = input;
   if (permission === undefined || hasGap(authority)) return 'its approval does not cover this';
-  const question = { permission, intent, actionDigest, judgedAt, charterDigest: charter.digest, unavailable };
+  const { digest: charterDigest, inList } = charter;
+  const question = { permission, intent, actionDigest, judgedAt, charterDigest, inList, unavailable };
   const answer = authorises(authority, question);
   return `it was approved, but that does not cover this: ${answer.authorised ? 'another rule holds it' : answer.why}`;
 }

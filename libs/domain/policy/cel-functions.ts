@@ -1,16 +1,8 @@
 import { boundedMemo } from '../matching/bounded-memo.js';
+import { LONGEST_FOREIGN_PATTERN, readPattern, type Pattern, type PatternReading } from '../matching/linear-pattern.js';
+import { readValueGlob } from '../matching/value-glob.js';
 import { AMBIGUOUS_HOST, domainOf, hostsInText } from './cel-addresses.js';
-import {
-  ExpressionRefusal,
-  LONGEST_FOREIGN_PATTERN,
-  readEntryList,
-  readGlob,
-  readPattern,
-  type EntryList,
-  type Pattern,
-  type PatternReading,
-  type WorkBudget,
-} from './cel-patterns.js';
+import { ExpressionRefusal, readEntryList, type EntryList, type WorkBudget } from './cel-patterns.js';
 
 /** A function of our own: how authors write it, what the library needs, and which argument is a pattern. */
 export interface PolicyFunction {
@@ -28,7 +20,10 @@ export interface PatternStore {
   declare(kind: 'regular expression' | 'glob', source: string): PatternReading;
 }
 
-const READERS = { 'regular expression': readPattern, glob: readGlob } as const;
+const READERS = {
+  'regular expression': readPattern,
+  glob: (source: string, longest?: number) => readValueGlob(source, longest === undefined ? {} : { longest }),
+} as const;
 
 /** Work that compiling a pattern of an expression stands for, in characters. */
 const COMPILING_COST = 20_000;

@@ -1,6 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { readEntryList, readGlob, readPattern, workBudget, type Pattern } from './cel-patterns.js';
+import { readPattern, type Pattern } from '../matching/linear-pattern.js';
+import { readValueGlob } from '../matching/value-glob.js';
+import { readEntryList, workBudget } from './cel-patterns.js';
 
 function patternOf(source: string): Pattern {
   const reading = readPattern(source);
@@ -9,7 +11,7 @@ function patternOf(source: string): Pattern {
 }
 
 function globOf(source: string): Pattern {
-  const reading = readGlob(source);
+  const reading = readValueGlob(source);
   if (!reading.ok) throw new Error(reading.message);
   return reading.pattern;
 }
@@ -92,6 +94,16 @@ describe('globs of lists', () => {
     ['*@bank.example', 'x@evil.example,a@bank.example', false],
     ['s3://exports/**', 's3://exports/a/b.csv', true],
     ['s3://exports/**', 's3://other/exports/a', false],
+    ['git *', 'git log', true],
+    ['git *', 'git log|sh', false],
+    ['git *', 'git log&&sh', false],
+    ['git *', 'git $(sh)', false],
+    ['git *', 'git `sh`', false],
+    ['git *', 'git log\u00a0sh', false],
+    ['*.bank.example', 'evil.example／.bank.example', false],
+    ['*.bank.example', 'evil.example℅.bank.example', false],
+    ['*.bank.example', 'a\u200b.bank.example', false],
+    ['*.bank.example', 'zürich.bank.example', true],
     ['*', 'warehouse', true],
     ['*', 'https://evil.example', false],
     ['a.c', 'abc', false],

@@ -17,10 +17,11 @@ describe.each(loadPermissionCases(import.meta.dirname))('$about ($file)', ({ cas
       expect(came.state.version).toBe(given.length + came.events.length);
     }
     if (ask !== undefined) {
-      const { granted_by: grantId, why, constraint } = ask.answer;
+      const { granted_by: grantId, why, constraint, ...how } = ask.answer;
       const answer = authorises(before.state, ask.question);
       expect(answer).toMatchObject(grantId === undefined ? { authorised: false, why } : { authorised: true, grantId });
-      if (constraint !== undefined) expect(answer.considered).toEqual([expect.objectContaining({ constraint })]);
+      if (constraint !== undefined)
+        expect(answer.considered).toEqual([expect.objectContaining({ constraint, ...how })]);
     }
   });
 });

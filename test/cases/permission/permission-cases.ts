@@ -33,6 +33,7 @@ const termsSchema = z.strictObject({
   agents: z.array(z.string()).default(['clerk']),
   permissions: z.record(z.string(), permissionSchema),
   break_glass: z.strictObject({ role: z.string(), max_duration: durationSchema }).optional(),
+  lists: z.record(z.string(), z.array(z.string())).default({}),
 });
 
 const fieldsSchema = z.record(z.string(), z.unknown());
@@ -63,6 +64,9 @@ const caseSchema = z
         granted_by: z.string().optional(),
         why: z.string().optional(),
         constraint: z.string().optional(),
+        parameter: z.string().optional(),
+        expected: z.string().optional(),
+        got: z.string().optional(),
       })
       .optional(),
   })
@@ -81,15 +85,15 @@ const fileSchema = z.strictObject({
   cases: z.array(caseSchema).min(1),
 });
 
+/** `constraint` and what follows: how the one grant that was considered is not kept. */
+type Answer = NonNullable<z.infer<typeof caseSchema>['answer']>;
+
 /** One case, ready to be played. */
 export interface PermissionCase {
   readonly name: string;
   readonly given: readonly PermissionEvent[];
   readonly when?: { readonly command: PlacedCommand; readonly then: readonly object[] };
-  readonly ask?: {
-    readonly question: AuthorityQuestion;
-    readonly answer: { granted_by?: string | undefined; why?: string | undefined; constraint?: string | undefined };
-  };
+  readonly ask?: { readonly question: AuthorityQuestion; readonly answer: Answer };
 }
 
 export interface PermissionCaseFile {
@@ -129,12 +133,13 @@ function termsOf(charter: z.infer<typeof termsSchema> | 'none', agentId: string)
         { maxDurationMs: durationMs(longest) ?? 0, approvals, bind },
       ]),
     ),
+    lists: new Set(Object.keys(charter.lists)),
     breakGlass: glass && { role: glass.role, maxDurationMs: durationMs(glass.max_duration) ?? 0 },
   };
 }
 
 function loadFile(file: string, text: string): PermissionCaseFile {
-  const checked = fileSchema.safeParse(parse(text, { merge: true }));
+  const checked = fileSchema.safeParse(parse(text, { merge: true, maxAliasCount: -1 }));
   if (!checked.success) throw new Error(`${file}: ${z.prettifyError(checked.error)}`);
   const { about, charter, cases } = checked.data;
   return { file, about, cases: cases.map((one) => permissionCase(one, charter)) };
@@ -187,6 +192,7 @@ function questionOf(
     actionDigest: String(meant(ask.digest)),
     judgedAt: timeOf(ask.at),
     charterDigest: charter === 'none' ? null : String(meant(charter.digest)),
+    inList: (list, text) => charter !== 'none' && (charter.lists[list] ?? []).includes(text),
     intent: intentSchema.parse({
       agentId: 'clerk',
       intentId: meant(ask.intent),
