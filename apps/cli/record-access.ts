@@ -66,10 +66,15 @@ async function accessorOf(config: Config): Promise<Accessor> {
 
 /** Asks for the topic only where it is missing: a command should not wait for what is nearly always there. */
 async function publish(
-  { kafkaBrokers, replicationFactor }: Config,
+  { kafkaBrokers, kafkaSecurity, replicationFactor }: Config,
   message: Parameters<KafkaBus['publish']>[0][number],
 ): Promise<void> {
-  const bus = new KafkaBus({ brokers: kafkaBrokers, topics: [TOPICS.auditAccess], replicationFactor });
+  const bus = new KafkaBus({
+    brokers: kafkaBrokers,
+    security: kafkaSecurity,
+    topics: [TOPICS.auditAccess],
+    replicationFactor,
+  });
   try {
     await bus.publish([message]).catch(async (error: unknown) => {
       if (codeOf(error) !== 'REMIT_BUS_TOPIC_MISSING') throw error;

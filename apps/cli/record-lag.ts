@@ -28,8 +28,8 @@ export async function messagesNotRecorded(
   history: Pick<History, 'positions'>,
   { topics }: MadeOf = CHAINS,
 ): Promise<number> {
-  const { kafkaBrokers, replicationFactor } = loadConfig();
-  const bus = new KafkaBus({ brokers: kafkaBrokers, topics, replicationFactor });
+  const { kafkaBrokers, kafkaSecurity, replicationFactor } = loadConfig();
+  const bus = new KafkaBus({ brokers: kafkaBrokers, security: kafkaSecurity, topics, replicationFactor });
   try {
     const ends = await bus.ends(topics.map(({ name }) => name));
     return [...notStored(ends, await history.positions()).values()].flat().reduce((sum, missing) => sum + missing, 0);

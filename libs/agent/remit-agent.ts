@@ -1,5 +1,6 @@
 import { v7 as uuidv7 } from 'uuid';
 import { type Bus, type Following, KafkaBus, type ReceivedMessage } from '#bus';
+import type { KafkaSecurity } from '#config';
 import { EVENTS, TOPICS, partitionOfAgent, readEvent, sha256 } from '#contracts';
 import {
   type Action,
@@ -21,7 +22,15 @@ export type ConnectOptions = {
   readonly agentId: string;
   /** How long a proposal waits unless it says otherwise, ms. Default 30,000. */
   readonly timeoutMs?: number;
-} & ({ readonly brokers: readonly string[]; readonly clientId?: string } | { readonly bus: Bus });
+} & (
+  | {
+      readonly brokers: readonly string[];
+      readonly clientId?: string;
+      /** TLS and SASL of the connections to the brokers; default: neither. */
+      readonly security?: KafkaSecurity;
+    }
+  | { readonly bus: Bus }
+);
 
 export interface ProposeOptions extends IntentOptions {
   /** How long to wait for a final decision, approvals included, ms. */
@@ -106,6 +115,7 @@ export class RemitAgent {
       ? new KafkaBus({
           brokers: options.brokers,
           clientId: options.clientId ?? `agent-${id.data}`,
+          security: options.security,
           topics: [TOPICS.agentActions, TOPICS.agentDecisions, TOPICS.agentOutcomes],
         })
       : options.bus;

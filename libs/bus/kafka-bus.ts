@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { TOPICS, type TopicDeclaration } from '#contracts';
+import type { KafkaSecurity } from '#config';
+import { TOPICS, type AccessRule, type TopicDeclaration } from '#contracts';
 import type {
   BatchHandler,
   Bus,
@@ -36,6 +37,9 @@ export interface KafkaBusOptions {
   readonly deadLetterTopic?: string;
   /** Copies of each topic that {@link KafkaBus.ensureTopics} creates; 1 by default. */
   readonly replicationFactor?: number;
+  /** TLS and SASL; default: neither. */
+  readonly security?: KafkaSecurity | undefined;
+  /** For tests that stand between client and broker. */
   readonly connection?: Connection;
   /** Nothing is reported by default. */
   readonly log?: BusLog;
@@ -64,6 +68,7 @@ export class KafkaBus implements Bus {
       clientId = 'remit',
       topics = [],
       replicationFactor = 1,
+      security,
       connection,
       log = () => undefined,
       reportsClient = false,
@@ -71,7 +76,14 @@ export class KafkaBus implements Bus {
     this.#clientId = clientId;
     this.#log = log;
     this.#watch = options.watch;
-    this.#client = clientFactory({ brokers, clientId, log, reportsClient, ...(connection ? { connection } : {}) });
+    this.#client = clientFactory({
+      brokers,
+      clientId,
+      log,
+      reportsClient,
+      ...(security ? { security } : {}),
+      ...(connection ? { connection } : {}),
+    });
     this.#topics = new KafkaTopics(this.#client, topics, replicationFactor);
     this.#producer = new KafkaProducer(this.#client, this.#topics, log);
     this.#ends = new KafkaEnds(this.#client);
@@ -83,6 +95,12 @@ export class KafkaBus implements Bus {
     await this.#topics.ensure(declarations);
     // new partitions have no leader for a moment; whoever is told that the topics are there can use them at once
     await this.#ends.haveLeaders(declarations.map(({ name }) => name));
+  }
+
+  /** Gives rights to principals, where the brokers check them and this principal may. Rights that are there stay. */
+  async allow(rules: readonly AccessRule[]): Promise<void> {
+    this.#mustBeOpen();
+    await this.#topics.allow(rules);
   }
 
   async publish(messages: readonly OutgoingMessage[]): Promise<readonly PublishedMessage[]> {

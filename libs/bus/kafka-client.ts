@@ -1,11 +1,13 @@
 import './kafkajs-repairs.js';
 import net from 'node:net';
 import tls from 'node:tls';
+import type { KafkaSecurity } from '#config';
 import kafkajs, { type ISocketFactory, type Kafka, type KafkaConfig, type LogEntry, type RetryOptions } from 'kafkajs';
 import { BusError, messageOf, type BusLog } from './errors.js';
+import { securedConnection } from './kafka-security.js';
 
-/** How to reach the brokers: TLS, SASL and sockets, as kafkajs takes them. */
-export type Connection = Pick<KafkaConfig, 'ssl' | 'sasl' | 'socketFactory'>;
+/** How sockets to the brokers are opened, as kafkajs takes it. */
+export type Connection = Pick<KafkaConfig, 'socketFactory'>;
 
 /** Makes kafkajs clients that share nothing: two members of one group in one client would share their offsets. */
 export type ClientFactory = (overrides?: Partial<KafkaConfig>) => Kafka;
@@ -16,17 +18,22 @@ export const REQUEST_RETRY: RetryOptions = { initialRetryTime: 100, maxRetryTime
 export function clientFactory(options: {
   brokers: readonly string[];
   clientId: string;
+  security?: KafkaSecurity;
   connection?: Connection;
   log: BusLog;
   /** Whether what the client tells of its ordinary work is wanted. */
   reportsClient: boolean;
 }): ClientFactory {
+  const { tls: tlsOptions, sasl } = securedConnection(options.security ?? {});
   return (overrides) =>
     new kafkajs.Kafka({
       brokers: [...options.brokers],
       clientId: options.clientId,
       connectionTimeout: 3000,
-      socketFactory: openSocket,
+      socketFactory: socketFactory(tlsOptions),
+      // what a connection needs is read when it is opened; to kafkajs it only says that there is TLS
+      ...(tlsOptions === undefined ? {} : { ssl: true }),
+      ...(sasl === undefined ? {} : { sasl }),
       retry: REQUEST_RETRY,
       logLevel: options.reportsClient ? kafkajs.logLevel.INFO : kafkajs.logLevel.ERROR,
       logCreator: () => (entry) => report(entry, options.log),
@@ -38,15 +45,20 @@ export function clientFactory(options: {
 const KEEP_ALIVE_MS = 60_000;
 
 /** As kafkajs opens them, but small requests leave at once instead of waiting for the acknowledgement of the one before. */
-const openSocket: ISocketFactory = ({ host, port, ssl, onConnect }) => {
-  const name = net.isIP(host) === 0 ? { servername: host } : {};
-  const socket = ssl ? tls.connect({ host, port, ...name, ...ssl }, onConnect) : net.connect({ host, port }, onConnect);
-  socket.setKeepAlive(true, KEEP_ALIVE_MS);
-  socket.setNoDelay(true);
-  // during an outage kafkajs ends the same dead socket again and again, and each time Node adds a listener to it
-  socket.setMaxListeners(0);
-  return socket;
-};
+const socketFactory =
+  (tlsOptions: (() => tls.ConnectionOptions) | undefined): ISocketFactory =>
+  ({ host, port, onConnect }) => {
+    const name = net.isIP(host) === 0 ? { servername: host } : {};
+    const socket =
+      tlsOptions === undefined
+        ? net.connect({ host, port }, onConnect)
+        : tls.connect({ host, port, ...name, ...tlsOptions() }, onConnect);
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
+    socket.setNoDelay(true);
+    // during an outage kafkajs ends the same dead socket again and again, and each time Node adds a listener to it
+    socket.setMaxListeners(0);
+    return socket;
+  };
 
 /** Parts of kafkajs whose errors reach us as exceptions: we report them ourselves, once and not per attempt. */
 const REPORTED_BY_US: ReadonlySet<string> = new Set(['Connection', 'BrokerPool', 'Producer', 'Consumer', 'Runner']);
@@ -88,9 +100,31 @@ export function isMembershipLost(error: unknown): boolean {
 }
 
 export function unreachable(what: string, error: unknown): BusError {
-  return new BusError(
-    'REMIT_BUS_UNREACHABLE',
-    `${what}: ${messageOf(error)}; check that the brokers run and that their address is right`,
-    error,
+  return (
+    accessProblem(what, error) ??
+    new BusError(
+      'REMIT_BUS_UNREACHABLE',
+      `${what}: ${messageOf(error)}; check that the brokers run and that their address is right`,
+      error,
+    )
   );
+}
+
+/** The brokers do not know this client, or do not let it. Neither mends itself by trying again. */
+export function accessProblem(what: string, error: unknown): BusError | undefined {
+  if (isNotAuthenticated(error)) {
+    const message = `${what}: the brokers do not accept these credentials; check KAFKA_SASL_… (mechanism, name, password or token)`;
+    return new BusError('REMIT_BUS_NOT_AUTHENTICATED', message, error);
+  }
+  const kind = brokerErrorOf(error);
+  if (kind?.endsWith('_AUTHORIZATION_FAILED') !== true) return undefined;
+  const message = `${what}: the brokers do not let this principal (${kind}); deploy/kafka says which rights each process needs`;
+  return new BusError('REMIT_BUS_NOT_ALLOWED', message, error);
+}
+
+function isNotAuthenticated(error: unknown): boolean {
+  for (let inner: unknown = error; inner instanceof Error; inner = inner.cause) {
+    if (inner.name === 'KafkaJSSASLAuthenticationError') return true;
+  }
+  return false;
 }

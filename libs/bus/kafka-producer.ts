@@ -1,6 +1,6 @@
 import type { Message, Producer, RecordMetadata } from 'kafkajs';
 import { BusError, messageOf, type BusLog } from './errors.js';
-import { brokerErrorOf, REQUEST_RETRY, type ClientFactory } from './kafka-client.js';
+import { accessProblem, brokerErrorOf, REQUEST_RETRY, type ClientFactory } from './kafka-client.js';
 import { missingTopic, type KafkaTopics } from './kafka-topics.js';
 import type { OutgoingMessage, PublishedMessage } from './bus.js';
 import { recordSpaceOf, type PreparedMessage } from './topic-limits.js';
@@ -237,6 +237,8 @@ function publishFailed(shipment: Shipment, kind: string | undefined, error: unkn
   const { topic } = shipment.messages[shipment.sent] as PreparedMessage;
   if (kind === 'UNKNOWN_TOPIC_OR_PARTITION') return missingTopic(topic, error);
   const { length } = shipment.messages;
+  const forbidden = accessProblem(`nothing can be written to ${topic}`, error);
+  if (forbidden !== undefined) return forbidden;
   return new BusError(
     'REMIT_BUS_PUBLISH_FAILED',
     `the brokers acknowledged ${shipment.sent} of ${length} messages (next: ${topic}): ${messageOf(error)}; ` +

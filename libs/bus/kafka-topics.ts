@@ -1,6 +1,7 @@
 import kafkajs, { type Admin } from 'kafkajs';
-import { topicConfiguration, type TopicDeclaration } from '#contracts';
+import { topicConfiguration, type AccessRule, type TopicDeclaration } from '#contracts';
 import { BusError } from './errors.js';
+import { createAcls } from './kafka-acls.js';
 import { brokerErrorOf, unreachable, type ClientFactory } from './kafka-client.js';
 import { limitsOf, type TopicLimits } from './topic-limits.js';
 import { askAgain } from './waiting.js';
@@ -59,6 +60,11 @@ export class KafkaTopics {
         configEntries: Object.entries(settingsOf(declaration)).map(([name, value]) => ({ name, value })),
       })),
     });
+  }
+
+  /** Gives rights to principals. */
+  async allow(rules: readonly AccessRule[]): Promise<void> {
+    await this.#ask('the rights could not be given', ATTEMPTS, (admin) => createAcls(admin, rules));
   }
 
   /** What is known of a topic without asking: declared or asked before. */

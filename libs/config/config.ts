@@ -1,4 +1,11 @@
 import { z } from 'zod';
+import {
+  isLoopbackHost,
+  isSafeUrl,
+  kafkaSecurityOf,
+  kafkaSecurityVariables,
+  type KafkaSecurity,
+} from './kafka-security.js';
 
 /** What the environment may say. Names only: values never leave this file except as {@link Config}. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -10,6 +17,8 @@ export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
 export interface Config {
   /** `host:port` of each. Reading it throws `REMIT_CONFIG_MISSING` where KAFKA_BROKERS is not set. */
   readonly kafkaBrokers: readonly string[];
+  /** TLS and SASL of the connections to the brokers. */
+  readonly kafkaSecurity: KafkaSecurity;
   /** Reading it throws `REMIT_CONFIG_MISSING` where DATABASE_URL is not set: most processes need no database. */
   readonly databaseUrl: string;
   /** DATABASE_URL is set. */
@@ -130,14 +139,6 @@ function whole(smallest: number, largest: number, standard: number): z.ZodType<n
     .prefault(String(standard));
 }
 
-const LOOPBACK = new Set(['127.0.0.1', '[::1]', 'localhost']);
-
-/** https, or http on this machine: what is sent there must not be read on the way. */
-function isSafeUrl(text: string): boolean {
-  const url = URL.parse(text);
-  return url?.protocol === 'https:' || (url?.protocol === 'http:' && LOOPBACK.has(url.hostname));
-}
-
 const safeUrl = z.string().refine(isSafeUrl, 'must be https://…, or http://… on this machine');
 
 const LOCAL_RECORD_KEYS = '.remit/record-keys';
@@ -183,6 +184,7 @@ const variables = z.object({
     .transform((text) => text.split(',').map((broker) => broker.trim()))
     .refine((brokers) => brokers.every(isBroker), 'must be host:port, several with commas')
     .optional(),
+  ...kafkaSecurityVariables,
   DATABASE_URL: z.string().refine(isDatabaseUrl, 'must be postgres://user:password@host:port/database').optional(),
   HOST: z.string().min(1, 'must be an address to listen on').default('127.0.0.1'),
   PORT: whole(0, LARGEST_PORT, 8080),
@@ -290,6 +292,12 @@ export function readConfig(environment: Environment): Config {
         KAFKA_BROKERS ?? missing('KAFKA_BROKERS', 'is not set; it names the brokers as host:port, several with commas')
       );
     },
+    kafkaSecurity: kafkaSecurityOf(read.data, {
+      isLocal: (KAFKA_BROKERS ?? []).every((broker) => isLoopbackHost(broker.slice(0, broker.lastIndexOf(':')))),
+      invalid: (variable, message) => {
+        throw new ConfigError([{ code: 'REMIT_CONFIG_INVALID', variable, message }]);
+      },
+    }),
     hasDatabase: DATABASE_URL !== undefined,
     get databaseUrl() {
       return DATABASE_URL ?? missing('DATABASE_URL', 'is not set; it is postgres://user:password@host:port/database');
@@ -325,8 +333,7 @@ export function readConfig(environment: Environment): Config {
 
 /** Passwords as they are written and as they are meant. */
 function secretsOf(environment: Environment): string[] {
-  const { DATABASE_URL, REMIT_WEBHOOK_SECRET, OTEL_EXPORTER_OTLP_HEADERS, OTEL_EXPORTER_OTLP_TRACES_HEADERS } =
-    environment;
+  const { DATABASE_URL, OTEL_EXPORTER_OTLP_HEADERS, OTEL_EXPORTER_OTLP_TRACES_HEADERS } = environment;
   const password = DATABASE_URL === undefined ? '' : new URL(DATABASE_URL).password;
   // `name=value,name=value`, as OpenTelemetry's exporter reads it by itself
   const headers = [OTEL_EXPORTER_OTLP_HEADERS, OTEL_EXPORTER_OTLP_TRACES_HEADERS]
@@ -334,7 +341,9 @@ function secretsOf(environment: Environment): string[] {
     .map((pair) => pair.slice(pair.indexOf('=') + 1).trim());
   const secrets = [
     ...[password, ...headers].flatMap((secret) => [secret, unescaped(secret)]),
-    REMIT_WEBHOOK_SECRET ?? '',
+    environment.REMIT_WEBHOOK_SECRET ?? '',
+    environment.KAFKA_SASL_PASSWORD ?? '',
+    environment.KAFKA_SASL_CLIENT_SECRET ?? '',
   ];
   return [...new Set(secrets.filter((secret) => secret !== ''))];
 }
@@ -349,7 +358,7 @@ function unescaped(text: string): string {
 
 /** On one machine the keys of the record need no place of their own; elsewhere they must not be made in passing. */
 function localRecordKeys(databaseUrl: string | undefined): string {
-  if (databaseUrl !== undefined && !LOOPBACK.has(new URL(databaseUrl).hostname)) {
+  if (databaseUrl !== undefined && !isLoopbackHost(new URL(databaseUrl).hostname)) {
     missing('REMIT_RECORD_KEYS', 'is not set; it is the folder of the keys that all processes of the record share');
   }
   return LOCAL_RECORD_KEYS;

@@ -1,3 +1,4 @@
+export * from './access.js';
 export * from './topics.js';
 export * from './events.js';
 export * from './cloud-events.js';

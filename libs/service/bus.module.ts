@@ -32,6 +32,7 @@ class BusLifetime implements OnApplicationShutdown {
         const watch = metrics && new ConsumptionMetrics(metrics);
         const bus = new KafkaBus({
           brokers: config.kafkaBrokers,
+          security: config.kafkaSecurity,
           topics: Object.values(TOPICS),
           replicationFactor: config.replicationFactor,
           log: busLog(log),

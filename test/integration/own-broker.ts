@@ -28,10 +28,17 @@ interface ToolsRun {
 }
 
 interface KafkaTools {
-  startKafka(run: ToolsRun): Promise<string>;
+  startKafka(run: ToolsRun, extras: BrokerExtras): Promise<string>;
   startKafkaCluster(run: ToolsRun, size: number): Promise<string[]>;
   clusterIn(data: string): string | undefined;
   answersAsKafka(port: number, clusterId: string): Promise<boolean>;
+}
+
+/** What a broker has besides the plain listener on loopback; see tools/backends/kafka.mjs. */
+export interface BrokerExtras {
+  readonly listeners?: readonly string[];
+  readonly settings?: readonly string[];
+  readonly format?: readonly string[];
 }
 
 /** One Kafka node, which may be stopped and started again on the same port and data. */
@@ -63,8 +70,8 @@ export interface OwnCluster {
 const ROOT = join(import.meta.dirname, '../..').replace(/[/\\]dist$/, '');
 
 /** Starts a broker of its own. Throws what the start-up tools throw when Java or Maven is missing. */
-export async function startOwnBroker(): Promise<OwnBroker> {
-  const { nodes, remove } = await startOwn(async (tools, run) => [await tools.startKafka(run)]);
+export async function startOwnBroker(extras: BrokerExtras = {}): Promise<OwnBroker> {
+  const { nodes, remove } = await startOwn(async (tools, run) => [await tools.startKafka(run, extras)]);
   const [node] = nodes;
   if (node === undefined) throw new Error('no broker');
   return { ...node, remove };

@@ -47,8 +47,14 @@ export async function answersAsKafka(port, clusterId = '') {
   return (await ask(port, METADATA))?.includes(clusterId) === true;
 }
 
-/** Starts a single Kafka node in KRaft mode. Resolves with its broker list once it answers. */
-export async function startKafka(run) {
+/**
+ * Starts a single Kafka node in KRaft mode. Resolves with its broker list once it answers.
+ *
+ * @param {object} run
+ * @param {{ listeners?: string[], settings?: string[], format?: string[] }} [extras] listeners besides the plain one
+ *   (`NAME://host:port`), lines of server.properties that override ours, and arguments of `kafka-storage format`
+ */
+export async function startKafka(run, { listeners = [], settings = [], format = [] } = {}) {
   const java = findJava();
   const classpath = join(jars(), '*');
   for (let attempt = 1; ; attempt += 1) {
@@ -62,9 +68,11 @@ export async function startKafka(run) {
       name: 'kafka',
       clusterId,
       settings: [
-        `listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
+        `listeners=${[`PLAINTEXT://127.0.0.1:${port}`, `CONTROLLER://127.0.0.1:${controllerPort}`, ...listeners].join(',')}`,
         `controller.quorum.voters=1@127.0.0.1:${controllerPort}`,
+        ...settings,
       ],
+      format,
     });
     if (await isReady(kafka, port, clusterId)) {
       say(`Kafka: 127.0.0.1:${port} (${Math.round(performance.now() - started)} ms)`);
@@ -141,7 +149,7 @@ function replicationSettings(size) {
 
 const newClusterId = () => randomBytes(16).toString('base64url');
 
-function startNode(run, { java, classpath, name, clusterId, settings }) {
+function startNode(run, { java, classpath, name, clusterId, settings, format = [] }) {
   const data = join(run.folder, name);
   const properties = join(run.folder, `${name}.properties`);
   writeFileSync(
@@ -162,7 +170,7 @@ log.dirs=${data}
     const formatted = spawnSync(
       java,
       // as an option's value of its own, an id that begins with a dash would be an option
-      [...options, 'kafka.tools.StorageTool', 'format', `--cluster-id=${clusterId}`, '-c', properties],
+      [...options, 'kafka.tools.StorageTool', 'format', `--cluster-id=${clusterId}`, '-c', properties, ...format],
       { encoding: 'utf8' },
     );
     if (formatted.status !== 0) {

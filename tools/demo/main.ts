@@ -21,7 +21,12 @@ const TOKEN_LIFETIME_MS = 60_000;
 async function demo(json: boolean): Promise<boolean> {
   const config = loadConfig();
   const topics = Object.values(TOPICS);
-  const bus = new KafkaBus({ brokers: config.kafkaBrokers, topics, replicationFactor: config.replicationFactor });
+  const bus = new KafkaBus({
+    brokers: config.kafkaBrokers,
+    security: config.kafkaSecurity,
+    topics,
+    replicationFactor: config.replicationFactor,
+  });
   const history = await PostgresHistory.open(config.databaseUrl);
   const { stateFolder } = config;
   if (stateFolder === undefined)

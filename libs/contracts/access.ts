@@ -1,0 +1,165 @@
+import { TOPICS, type TopicDeclaration } from './topics.js';
+
+/** The processes of Remit, each with its own credentials. */
+export const SERVICES = ['boundary', 'permission', 'verifier', 'policy', 'audit', 'standalone'] as const;
+export type ServiceName = (typeof SERVICES)[number];
+
+/** What one process may do on Kafka, and for which topics its signature counts. */
+export interface ServiceAccess {
+  readonly reads: readonly TopicDeclaration[];
+  readonly writes: readonly TopicDeclaration[];
+  /** Consumer groups it joins. */
+  readonly groups: readonly string[];
+}
+
+/** Groups of private readers begin so; each is used by one reader once. */
+const SERVICE_VIEWS = 'remit.view.';
+const AGENT_VIEWS = 'agent-';
+
+/** What the layers after the first need for their views, and what they write when they reserve uses of grants. */
+const VIEWS = [TOPICS.charterEvents, TOPICS.permissionEvents, TOPICS.permissionState] as const;
+
+const BOUNDARY: ServiceAccess = {
+  reads: [...VIEWS, TOPICS.agentActions],
+  writes: [TOPICS.boundaryChecked, TOPICS.deadLetters],
+  groups: ['remit.boundary'],
+};
+
+const PERMISSION: ServiceAccess = {
+  reads: [
+    ...VIEWS,
+    TOPICS.boundaryChecked,
+    TOPICS.permissionCommands,
+    TOPICS.permissionRequests,
+    TOPICS.agentActions,
+    TOPICS.agentDecisions,
+    TOPICS.agentOutcomes,
+  ],
+  writes: [
+    TOPICS.permissionChecked,
+    TOPICS.permissionCommands,
+    TOPICS.permissionEvents,
+    TOPICS.permissionState,
+    TOPICS.charterEvents,
+    TOPICS.agentActions,
+    TOPICS.auditAccess,
+    TOPICS.deadLetters,
+  ],
+  groups: ['remit.permission', 'remit.permission-commands', 'remit.permission-uses', 'remit.permission-rounds'],
+};
+
+const VERIFIER: ServiceAccess = {
+  reads: [...VIEWS, TOPICS.permissionChecked],
+  writes: [TOPICS.scopeVerified, TOPICS.permissionEvents, TOPICS.deadLetters],
+  groups: ['remit.verification'],
+};
+
+const POLICY: ServiceAccess = {
+  reads: [...VIEWS, TOPICS.scopeVerified],
+  writes: [TOPICS.agentDecisions, TOPICS.permissionEvents, TOPICS.deadLetters],
+  groups: ['remit.policy'],
+};
+
+const AUDIT: ServiceAccess = {
+  reads: Object.values(TOPICS),
+  writes: [TOPICS.auditCheckpoints, TOPICS.auditAccess, TOPICS.deadLetters],
+  groups: ['remit.audit'],
+};
+
+function together(all: readonly ServiceAccess[]): ServiceAccess {
+  const union = <Item>(of: (access: ServiceAccess) => readonly Item[]): Item[] => [...new Set(all.flatMap(of))];
+  return {
+    reads: union(({ reads }) => reads),
+    writes: union(({ writes }) => writes),
+    groups: union(({ groups }) => groups),
+  };
+}
+
+/** The least that each process needs. `standalone` is all of them. */
+export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
+  boundary: BOUNDARY,
+  permission: PERMISSION,
+  verifier: VERIFIER,
+  policy: POLICY,
+  audit: AUDIT,
+  standalone: together([BOUNDARY, PERMISSION, VERIFIER, POLICY, AUDIT]),
+};
+
+/** What agents need: say what they intend, report and ask; read what was decided. */
+export const AGENT_ACCESS = {
+  reads: [TOPICS.agentDecisions],
+  writes: [TOPICS.agentActions, TOPICS.agentOutcomes, TOPICS.permissionRequests],
+} as const satisfies Omit<ServiceAccess, 'groups'>;
+
+/** One permission of Kafka's authorizer. */
+export interface AccessRule {
+  /** Without `User:`. */
+  readonly principal: string;
+  readonly resource: 'topic' | 'group';
+  readonly name: string;
+  readonly match: 'literal' | 'prefix';
+  readonly operations: readonly ('read' | 'write' | 'describe' | 'describe-configs' | 'create')[];
+}
+
+/** The rules of a service's principal. */
+export function rulesOfService(service: ServiceName, principal: string): AccessRule[] {
+  const { reads, writes, groups } = SERVICE_ACCESS[service];
+  return [
+    ...rulesOfTopics(principal, { reads, writes }),
+    // every process checks at its start that all topics are there and set as they must be
+    ...Object.values(TOPICS).map(({ name }): AccessRule => ({
+      principal,
+      resource: 'topic',
+      name,
+      match: 'literal',
+      operations: ['describe', 'describe-configs'],
+    })),
+    ...groups.map((name): AccessRule => ({
+      principal,
+      resource: 'group',
+      name,
+      match: 'literal',
+      operations: ['read'],
+    })),
+    { principal, resource: 'group', name: SERVICE_VIEWS, match: 'prefix', operations: ['read'] },
+  ];
+}
+
+/** The rules of a principal that one agent, or several, connect with. */
+export function rulesOfAgent(principal: string): AccessRule[] {
+  return [
+    ...rulesOfTopics(principal, AGENT_ACCESS),
+    { principal, resource: 'group', name: AGENT_VIEWS, match: 'prefix', operations: ['read'] },
+  ];
+}
+
+function rulesOfTopics(principal: string, { reads, writes }: Omit<ServiceAccess, 'groups'>): AccessRule[] {
+  const rule = (operation: 'read' | 'write', { name }: TopicDeclaration): AccessRule => ({
+    principal,
+    resource: 'topic',
+    name,
+    match: 'literal',
+    operations: [operation],
+  });
+  return [...reads.map((topic) => rule('read', topic)), ...writes.map((topic) => rule('write', topic))];
+}
+
+/** Rules as lines for `kafka-acls.sh`, after its address options. Adding one that is there changes nothing. */
+export function aclArguments({ principal, resource, name, match, operations }: AccessRule): string[] {
+  return [
+    '--add',
+    '--allow-principal',
+    `User:${principal}`,
+    ...operations.flatMap((operation) => [
+      '--operation',
+      operation
+        .split('-')
+        .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
+        .join(''),
+    ]),
+    resource === 'topic' ? '--topic' : '--group',
+    name,
+    '--resource-pattern-type',
+    match === 'literal' ? 'literal' : 'prefixed',
+  ];
+}
