@@ -1,4 +1,5 @@
-import { DataSource, MigrationExecutor, type DataSourceOptions } from 'typeorm';
+import { MigrationExecutor, type DataSource } from 'typeorm';
+import { openDatabase } from '#postgres';
 import { EVENT_STORE_MIGRATIONS, EVENT_STORE_SCHEMA } from './event-tables.js';
 
 export interface EventDatabaseOptions {
@@ -6,6 +7,8 @@ export interface EventDatabaseOptions {
   readonly databaseUrl: string;
   /** Most connections at once; 8 unless told. Each stream that is being published holds one. */
   readonly poolSize?: number | undefined;
+  /** How long one statement may take, ms; 15 s unless told. */
+  readonly statementMs?: number | undefined;
   /** Shown in `pg_stat_activity`. */
   readonly applicationName?: string | undefined;
   /** How long a replica may publish one turn of a stream before another may take over, ms; 30 s unless told. */
@@ -14,34 +17,29 @@ export interface EventDatabaseOptions {
   readonly onConnectionLost?: ((error: Error) => void) | undefined;
 }
 
-const CONNECT_MS = 5_000;
 const STATEMENT_MS = 15_000;
 /** Any number will do as long as every replica uses the same: replicas that start together migrate one by one. */
 const MIGRATION_LOCK = 7_236_412;
 
-function sourceOptions(options: EventDatabaseOptions) {
+function databaseOptions(options: EventDatabaseOptions) {
   return {
-    type: 'postgres',
-    url: options.databaseUrl,
+    databaseUrl: options.databaseUrl,
     schema: EVENT_STORE_SCHEMA,
     applicationName: options.applicationName ?? 'remit-event-store',
-    connectTimeoutMS: CONNECT_MS,
-    logging: false,
-    installExtensions: false,
-    // Without a handler, a server that stops takes this process with it.
-    poolErrorHandler: (error: Error) => options.onConnectionLost?.(error),
-  } as const satisfies DataSourceOptions;
+    statementMs: options.statementMs ?? STATEMENT_MS,
+    onConnectionLost: options.onConnectionLost,
+  };
 }
 
 /** Creates or updates the tables. Safe when many replicas do it at once. */
 async function migrate(options: EventDatabaseOptions): Promise<void> {
-  const source = new DataSource({
-    ...sourceOptions(options),
+  const source = await openDatabase({
+    ...databaseOptions(options),
     poolSize: 1,
     migrations: EVENT_STORE_MIGRATIONS,
-    migrationsTableName: 'migration',
+    // what creates or changes tables takes as long as they are large
+    isUnlimited: true,
   });
-  await source.initialize();
   try {
     const runner = source.createQueryRunner();
     try {
@@ -60,10 +58,5 @@ async function migrate(options: EventDatabaseOptions): Promise<void> {
 /** A connection pool to a store whose tables are up to date. */
 export async function openEventDatabase(options: EventDatabaseOptions): Promise<DataSource> {
   await migrate(options);
-  const source = new DataSource({
-    ...sourceOptions(options),
-    poolSize: options.poolSize ?? 8,
-    extra: { statement_timeout: STATEMENT_MS, query_timeout: STATEMENT_MS + CONNECT_MS, keepAlive: true },
-  });
-  return source.initialize();
+  return openDatabase({ ...databaseOptions(options), poolSize: options.poolSize ?? 8 });
 }

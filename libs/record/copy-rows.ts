@@ -1,6 +1,4 @@
-import { once } from 'node:events';
-import type { PoolClient } from 'pg';
-import { from as copyFrom } from 'pg-copy-streams';
+import type { Connection, PoolClient, Submittable } from 'pg';
 import type { QueryRunner } from 'typeorm';
 import type { ChainedEntry } from '#domain';
 
@@ -117,23 +115,63 @@ class Rows {
   }
 }
 
+/** What pg's connection offers for COPY; its types do not name it. */
+interface CopyConnection extends Connection {
+  sendCopyFromChunk(chunk: Buffer): void;
+  endCopyFrom(): void;
+}
+
+/**
+ * One COPY of rows that are in memory already, as pg's client drives it: it keeps no connection and waits for no
+ * stream, so an answer that comes late, or not at all, finds nothing to break.
+ */
+class Copy implements Submittable {
+  readonly done: Promise<void>;
+  #succeed: () => void = () => undefined;
+  #fail: (error: Error) => void = () => undefined;
+
+  constructor(private readonly chunks: readonly Buffer[]) {
+    this.done = new Promise((resolve, reject) => {
+      this.#succeed = resolve;
+      this.#fail = reject;
+    });
+    // awaited by the caller; a failure before that must not go unheard
+    this.done.catch(() => undefined);
+  }
+
+  submit(connection: Connection): void {
+    connection.query(COPY);
+  }
+
+  handleCopyInResponse(connection: CopyConnection): void {
+    for (const chunk of this.chunks) connection.sendCopyFromChunk(chunk);
+    connection.endCopyFrom();
+  }
+
+  handleCommandComplete(): void {
+    // the server is ready for more only after that
+  }
+
+  handleReadyForQuery(): void {
+    this.#succeed();
+  }
+
+  handleError(error: Error): void {
+    this.#fail(error);
+  }
+}
+
 /** Stores entries with PostgreSQL's COPY, in the transaction that is open: all of them, or it throws. */
 export async function copyRows(runner: QueryRunner, entries: readonly ChainedEntry[]): Promise<void> {
-  const client = (await runner.connect()) as PoolClient;
-  const stream = client.query(copyFrom(COPY));
-  const done = once(stream, 'finish');
-  // Awaited below; a failure in between must not go unheard.
-  done.catch(() => undefined);
   const rows = new Rows();
-  stream.write(SIGNATURE);
+  const chunks: Buffer[] = [SIGNATURE];
   for (const entry of entries) {
     rows.add(entry);
-    if (rows.length < BYTES_PER_CHUNK / 2) continue;
-    if (!stream.write(rows.take())) await Promise.race([once(stream, 'drain'), done]);
+    if (rows.length >= BYTES_PER_CHUNK / 2) chunks.push(rows.take());
   }
   const end = Buffer.alloc(2);
   end.writeInt16BE(END_OF_ROWS);
-  stream.write(rows.take());
-  stream.end(end);
-  await done;
+  chunks.push(rows.take(), end);
+  const client = (await runner.connect()) as PoolClient;
+  await client.query(new Copy(chunks)).done;
 }

@@ -1,5 +1,5 @@
-import { Socket } from 'node:net';
-import { DataSource, MigrationExecutor, type DataSourceOptions } from 'typeorm';
+import { MigrationExecutor, type DataSource } from 'typeorm';
+import { openDatabase } from '#postgres';
 import { NEWEST_MIGRATION, RECORD_MIGRATIONS, RECORD_ROLES, RECORD_SCHEMA, type RecordRole } from './history-table.js';
 
 export interface RecordDatabaseOptions {
@@ -17,25 +17,17 @@ export interface RecordDatabaseOptions {
   readonly onConnectionLost?: ((error: Error) => void) | undefined;
 }
 
-const CONNECT_MS = 5_000;
 const STATEMENT_MS = 15_000;
-/** Later than the server itself would have cut a statement: then it is silent. */
-const silentAfter = (statementMs: number): number => statementMs + Math.min(statementMs, CONNECT_MS);
 /** Any number will do as long as every replica uses the same: replicas that start together migrate one by one. */
 const MIGRATION_LOCK = 7_236_411;
 
-function sourceOptions(options: RecordDatabaseOptions) {
+function databaseOptions(options: RecordDatabaseOptions) {
   return {
-    type: 'postgres',
-    url: options.databaseUrl,
+    databaseUrl: options.databaseUrl,
     schema: RECORD_SCHEMA,
     applicationName: options.applicationName ?? 'remit-record',
-    connectTimeoutMS: CONNECT_MS,
-    logging: false,
-    installExtensions: false,
-    // Without a handler, a server that stops takes this process with it.
-    poolErrorHandler: (error: Error) => options.onConnectionLost?.(error),
-  } as const satisfies DataSourceOptions;
+    onConnectionLost: options.onConnectionLost,
+  };
 }
 
 /**
@@ -43,13 +35,14 @@ function sourceOptions(options: RecordDatabaseOptions) {
  * asks for no right to create anything where nothing is to be done. Returns whether the role may become `role`.
  */
 async function migrate(options: RecordDatabaseOptions, role: RecordRole): Promise<boolean> {
-  const source = await initialized((stream) => ({
-    ...sourceOptions(options),
+  const source = await openDatabase({
+    ...databaseOptions(options),
     poolSize: 1,
     migrations: RECORD_MIGRATIONS,
-    migrationsTableName: 'migration',
-    extra: { stream, query_timeout: silentAfter(options.statementMs ?? STATEMENT_MS), keepAlive: true },
-  }));
+    statementMs: options.statementMs ?? STATEMENT_MS,
+    // what creates or changes tables takes as long as they are large
+    isUnlimited: true,
+  });
   try {
     const runner = source.createQueryRunner();
     try {
@@ -90,37 +83,10 @@ async function isUpToDate(source: DataSource): Promise<boolean> {
  */
 export async function openRecordDatabase(options: RecordDatabaseOptions, role: RecordRole): Promise<DataSource> {
   const mayBecome = await migrate(options, role);
-  const { statementMs = STATEMENT_MS } = options;
-  const settings = [
-    `-c statement_timeout=${String(statementMs ?? 0)}`,
-    ...(mayBecome ? [`-c role=${RECORD_ROLES[role]}`] : []),
-  ];
-  return initialized((stream) => ({
-    ...sourceOptions(options),
+  return openDatabase({
+    ...databaseOptions(options),
     poolSize: options.poolSize ?? 4,
-    extra: {
-      stream,
-      ...(statementMs === null ? {} : { query_timeout: silentAfter(statementMs) }),
-      keepAlive: true,
-      options: settings.join(' '),
-    },
-  }));
-}
-
-/** Of one that cannot be opened nothing is left behind: a connection that waits for an answer would never go by itself. */
-async function initialized(optionsWith: (stream: () => Socket) => DataSourceOptions): Promise<DataSource> {
-  const sockets: Socket[] = [];
-  const source = new DataSource(
-    optionsWith(() => {
-      const socket = new Socket();
-      sockets.push(socket);
-      return socket;
-    }),
-  );
-  try {
-    return await source.initialize();
-  } catch (error) {
-    for (const socket of sockets) socket.destroy();
-    throw error;
-  }
+    statementMs: options.statementMs === undefined ? STATEMENT_MS : options.statementMs,
+    role: mayBecome ? RECORD_ROLES[role] : undefined,
+  });
 }

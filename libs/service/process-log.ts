@@ -8,12 +8,12 @@ export interface WatchedProcess {
 }
 
 /**
- * From now on what nobody has caught is the log's last line, and the process ends with 1: whatever supervises it starts
- * it anew, and it goes on at its last commit. Node's warnings come through the log as well.
+ * From now on what nobody has caught is the log's last line, with its stack, and the process ends with 1: whatever
+ * supervises it starts it anew, and it goes on at its last commit. Node's warnings come through the log as well.
  */
 export function logUncaught(log: Log, watched: WatchedProcess = process): void {
   const end = (code: string, message: string) => (error: unknown) => {
-    log.write('fatal', { code, message, scope: 'process', error });
+    log.write('fatal', { code, message, scope: 'process', error, showsStack: true });
     watched.exit(1);
   };
   watched.on('uncaughtException', end('REMIT_PROCESS_EXCEPTION', 'an error that nobody caught ends this process'));

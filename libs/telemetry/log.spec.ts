@@ -55,13 +55,14 @@ describe('a line of the log', () => {
     });
   });
 
-  it('tells an error by type, code and message; its stack only while debugging', () => {
+  it('tells an error by type, code and message; its stack only while debugging, or where it is asked for', () => {
     const error = Object.assign(new TypeError('no such topic'), { code: 'REMIT_BUS_TOPIC_MISSING' });
     const told = { type: 'TypeError', code: 'REMIT_BUS_TOPIC_MISSING', message: 'no such topic' };
     expect(lineOf({ message: 'failed', error }).error).toEqual(told);
     const debugged = lineOf({ message: 'failed', error }, { level: 'debug' }).error;
     expect(debugged).toMatchObject(told);
     expect(debugged?.['stack']).toContain('log.spec.ts');
+    expect(lineOf({ message: 'failed', error, showsStack: true }).error?.['stack']).toContain('log.spec.ts');
   });
 
   it('keeps the stack out of the message when somebody logs one as a text', () => {

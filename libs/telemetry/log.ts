@@ -13,6 +13,8 @@ export interface LogEntry {
   /** `REMIT_…`; without one, the code of the error, or the one that the message begins with. */
   readonly code?: string | undefined;
   readonly error?: unknown;
+  /** The error's stack is shown at every level of logging; only while debugging by default. */
+  readonly showsStack?: boolean | undefined;
   /** Only what `LOG_FIELDS` names is shown. */
   readonly details?: Readonly<Record<string, unknown>> | undefined;
 }
@@ -63,7 +65,7 @@ export class Log {
     }
   }
 
-  #write(level: LogLevel, { message, scope, code, error, details }: LogEntry): void {
+  #write(level: LogLevel, { message, scope, code, error, showsStack = false, details }: LogEntry): void {
     const [text, frames] = splitStack(message);
     const found = code ?? codeOf(error) ?? CODE_FIRST.exec(text)?.[0];
     this.#pino[level](
@@ -71,17 +73,17 @@ export class Log {
         ...(scope === undefined ? {} : { scope: this.#clean(scope) }),
         ...(found !== undefined && CODE.test(found) ? { code: found } : {}),
         ...(details === undefined ? {} : shownFields(details, this.#clean)),
-        ...(error === undefined ? {} : { error: this.#errorFields(error) }),
+        ...(error === undefined ? {} : { error: this.#errorFields(error, showsStack || this.isOn('debug')) }),
         ...(frames !== '' && error === undefined && this.isOn('debug') ? { stack: this.#framesIn(frames) } : {}),
       },
       this.#clean(text),
     );
   }
 
-  #errorFields(error: unknown): Record<string, string> {
+  #errorFields(error: unknown, showsStack: boolean): Record<string, string> {
     const code = codeOf(error);
     const message = messageOf(error);
-    const stack = error instanceof Error && this.isOn('debug') ? this.#framesIn(stackOf(error)) : '';
+    const stack = error instanceof Error && showsStack ? this.#framesIn(stackOf(error)) : '';
     return {
       type: typeOf(error),
       ...(code !== undefined && CODE.test(code) ? { code } : {}),
