@@ -1,7 +1,18 @@
-import { handleAndPublish, type Handled, type PublishEvents } from '#event-store';
+import { Aggregates, type Handled, type PublishEvents } from '#event-store';
 import type { Bus, ReceivedMessage } from '#bus';
 import { EVENTS, sha256, TOPICS, writeEvent } from '#contracts';
-import { authorityDecider, commandDigestOf, type Decision, type PermissionEvent, type PlacedCommand } from '#domain';
+import {
+  AUTHORITY_SNAPSHOT_FORMAT,
+  authorityDecider,
+  authorityFromSnapshot,
+  authoritySnapshotSchema,
+  authorityToSnapshot,
+  commandDigestOf,
+  type AgentAuthority,
+  type Decision,
+  type PermissionEvent,
+  type PlacedCommand,
+} from '#domain';
 import type { Views } from '#segment';
 import type { Tracing } from '#telemetry';
 import type { PermissionStore } from './permission-store.js';
@@ -49,6 +60,29 @@ export function permissionPublisher(bus: Bus): PublishEvents<PermissionEvent> {
   };
 }
 
+type AuthorityAggregates = Aggregates<PlacedCommand, AgentAuthority, PermissionEvent>;
+
+const KNOWN = new WeakMap<PermissionStore, AuthorityAggregates>();
+
+/** The authorities in a store. Whoever uses the same store object shares what is known of them. */
+export function authoritiesIn(store: PermissionStore): AuthorityAggregates {
+  let authorities = KNOWN.get(store);
+  if (authorities === undefined) {
+    authorities = new Aggregates(store, authorityDecider, {
+      snapshots: {
+        name: AUTHORITY_SNAPSHOT_FORMAT,
+        write: authorityToSnapshot,
+        read: (json) => {
+          const snapshot = authoritySnapshotSchema.safeParse(json);
+          return snapshot.success ? authorityFromSnapshot(snapshot.data) : undefined;
+        },
+      },
+    });
+    KNOWN.set(store, authorities);
+  }
+  return authorities;
+}
+
 /**
  * Decides a command, stores what comes of it and publishes it. The same command again changes nothing. Rejects with the
  * store's or the bus's coded error while either is away: then send it again.
@@ -58,10 +92,10 @@ export function order(
   placed: PlacedCommand,
 ): Promise<Handled<PermissionEvent>> {
   const { command } = placed;
-  return handleAndPublish(store, authorityDecider, permissionPublisher(bus), {
-    stream: command.agentId,
-    commandId: command.commandId,
-    commandDigest: commandDigestOf(command, sha256),
-    command: placed,
-  });
+  const { agentId, commandId } = command;
+  const commandDigest = commandDigestOf(command, sha256);
+  return authoritiesIn(store).handleAndPublish(
+    { stream: agentId, commandId, commandDigest, command: placed },
+    permissionPublisher(bus),
+  );
 }

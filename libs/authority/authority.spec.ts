@@ -3,9 +3,8 @@ import { v7 as uuidv7 } from 'uuid';
 import { EVENTS, sha256, TOPICS } from '#contracts';
 import { actionDigestOf, canonicalJson, LAYERS, type Decision, type Intent, type PermissionEvent } from '#domain';
 import { EventStoreError } from '#event-store';
-import { AuthorityWorld, enforcedReasons, eventually } from '#testing';
+import { AuthorityWorld, enforcedReasons, eventually, storeWith } from '#testing';
 import { standingOfCommand } from './command-handler.js';
-import type { PermissionStore } from './permission-store.js';
 
 const AGENT = 'clerk';
 const MINUTE = 60_000;
@@ -410,11 +409,11 @@ describe('temporary authority', () => {
       let away = false;
       await world.start({
         store: (store) =>
-          Object.assign(Object.create(store) as PermissionStore, {
-            append: ((stream, append) =>
+          storeWith(store, {
+            append: (stream, append) =>
               away
                 ? Promise.reject(new EventStoreError('REMIT_EVENT_STORE_UNAVAILABLE', 'PostgreSQL does not answer'))
-                : store.append(stream, append)) satisfies PermissionStore['append'],
+                : store.append(stream, append),
           }),
       });
       await world.order({ ...grantUnlock, uses: 1 });

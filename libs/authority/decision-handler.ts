@@ -1,7 +1,6 @@
 import type { BatchHandler, ReceivedMessage, Unreadable } from '#bus';
 import { EVENTS, readEvent, sha256 } from '#contracts';
 import {
-  authorityDecider,
   grantNamed,
   heldRequestId,
   holdMsOf,
@@ -12,14 +11,13 @@ import {
   requestNamed,
   reservationKey,
   useCommandId,
-  type AgentAuthority,
   type Charter,
   type Decision,
   type PermissionCommand,
 } from '#domain';
 import { CHARTER_KEY } from '#segment';
 import { traceHold } from './approval-trace.js';
-import { AuthorityError, order, type AuthorityRuntime } from './authority-runtime.js';
+import { AuthorityError, authoritiesIn, order, type AuthorityRuntime } from './authority-runtime.js';
 
 /** So many permissions a request may name; needs beyond it stay open and deny in the second round. */
 const MOST_NEEDS = 16;
@@ -88,16 +86,11 @@ export function createDecisionHandler(runtime: AuthorityRuntime): BatchHandler {
     await order(runtime, { command, at, terms: permissionTermsOf(charter, decision.agentId) });
   }
 
-  async function authorityNow(agentId: string): Promise<AgentAuthority> {
-    const { events } = await store.readStream(agentId);
-    return events.reduce((state, { event }) => authorityDecider.evolve(state, event), authorityDecider.initialState());
-  }
-
   async function settleUses(decision: Decision, tooLate: boolean, at: number): Promise<void> {
     const limited = limitedGrantsOf(decision.verdicts);
     if (limited.length === 0 || (decision.outcome === 'hold' && !tooLate)) return;
     const { agentId, intentId, decisionId, action } = decision;
-    const authority = await authorityNow(agentId);
+    const { state: authority } = await authoritiesIn(store).current(agentId);
     // A hold that was appended again too late: the first one was in time, and its use waits for the approval.
     if (decision.outcome === 'hold' && requestNamed(authority, heldRequestId(decisionId)) !== undefined) return;
     for (const grantId of limited) {

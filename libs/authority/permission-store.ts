@@ -8,6 +8,7 @@ import {
   type PublishEvents,
   type PublishTurn,
   type PublishTurnResult,
+  type Snapshot,
   type StoredEvent,
   type StreamReading,
 } from '#event-store';
@@ -53,6 +54,14 @@ export class PermissionDatabase implements PermissionStore {
 
   async resultOf(stream: string, command: CommandIdentity): Promise<CommandResult<PermissionEvent> | undefined> {
     return (await this.#open()).resultOf(stream, command);
+  }
+
+  async readSnapshot(stream: string, format: string): Promise<Snapshot | undefined> {
+    return (await this.#open()).readSnapshot(stream, format);
+  }
+
+  async saveSnapshot(stream: string, format: string, snapshot: Snapshot): Promise<void> {
+    await (await this.#open()).saveSnapshot(stream, format, snapshot);
   }
 
   async streams(page: { readonly after?: string; readonly limit: number }): Promise<readonly string[]> {

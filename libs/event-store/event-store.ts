@@ -44,6 +44,12 @@ export type AppendResult<Event> =
   | { readonly status: 'conflict'; readonly version: number }
   | { readonly status: 'refused'; readonly code: 'REMIT_EVENT_STORE_COMMAND_ID_REUSED'; readonly reason: string };
 
+/** The state of a stream after its first `version` events, as JSON. */
+export interface Snapshot {
+  readonly version: number;
+  readonly state: unknown;
+}
+
 /** Resolves once the events, in the order given, are safe wherever they are published. May be handed an event twice. */
 export type PublishEvents<Event> = (events: readonly StoredEvent<Event>[]) => Promise<void>;
 
@@ -70,6 +76,10 @@ export interface EventStore<Event> {
   append(stream: string, append: Append<Event>): Promise<AppendResult<Event>>;
   /** What came of a command; `undefined`: it has never made an event here. Changes nothing and waits for nobody. */
   resultOf(stream: string, command: CommandIdentity): Promise<CommandResult<Event> | undefined>;
+  /** The newest snapshot of this format. It only saves reading: whoever cannot use it reads the stream. */
+  readSnapshot(stream: string, format: string): Promise<Snapshot | undefined>;
+  /** One is kept for each stream and format; one older than that changes nothing. */
+  saveSnapshot(stream: string, format: string, snapshot: Snapshot): Promise<void>;
   /** Names in the order of their code points, after `after`. */
   streams(page: { readonly after?: string; readonly limit: number }): Promise<readonly string[]>;
   /** Events not yet marked as published, by stream and version: what an operator wants to see at 0. */

@@ -45,4 +45,24 @@ class CreateEventStore1764100000000 implements MigrationInterface {
   }
 }
 
-export const EVENT_STORE_MIGRATIONS = [CreateEventStore1764100000000];
+/** One state per stream and format, so that two versions of Remit do not overwrite each other's. */
+class CreateSnapshots1764300000000 implements MigrationInterface {
+  readonly name = 'CreateSnapshots1764300000000';
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      CREATE TABLE event_store.snapshot (
+        stream  text COLLATE "C" NOT NULL REFERENCES event_store.stream,
+        format  text COLLATE "C" NOT NULL,
+        version integer NOT NULL CHECK (version > 0),
+        state   text COLLATE "C" NOT NULL,
+        PRIMARY KEY (stream, format)
+      )`);
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query('DROP TABLE event_store.snapshot');
+  }
+}
+
+export const EVENT_STORE_MIGRATIONS = [CreateEventStore1764100000000, CreateSnapshots1764300000000];

@@ -4,4 +4,4 @@ export { MemoryEventStorage, MemoryEventStore } from './memory-event-store.js';
 export { PostgresEventStore } from './postgres-event-store.js';
 export type { EventDatabaseOptions } from './event-database.js';
 export * from './publishing.js';
-export * from './handle-command.js';
+export * from './aggregates.js';

@@ -8,6 +8,7 @@ import type {
   PublishEvents,
   PublishTurn,
   PublishTurnResult,
+  Snapshot,
   StoredEvent,
   StreamReading,
 } from './event-store.js';
@@ -16,6 +17,7 @@ import { eventOfRow, textOfEvent, type EventRow } from './event-text.js';
 
 interface MemoryStream {
   readonly rows: EventRow[];
+  readonly snapshots: Map<string, { readonly version: number; readonly text: string }>;
   readonly commands: Map<string, { readonly digest: string; readonly from: number; readonly to: number }>;
   published: number;
   /** Settles when the replica that is publishing has finished. */
@@ -73,6 +75,22 @@ export class MemoryEventStore<Event> implements EventStore<Event> {
     if (stream === undefined || before === undefined) return undefined;
     if (before.digest !== commandDigest) return commandIdReused(name, commandId);
     return { status: 'duplicate', events: this.read(stream.rows.slice(before.from, before.to)) };
+  }
+
+  readSnapshot(name: string, format: string): Promise<Snapshot | undefined> {
+    return settle(() => {
+      const saved = this.storage.streams.get(name)?.snapshots.get(format);
+      return saved && { version: saved.version, state: JSON.parse(saved.text) as unknown };
+    });
+  }
+
+  saveSnapshot(name: string, format: string, { version, state }: Snapshot): Promise<void> {
+    return settle(() => {
+      const snapshots = this.storage.streams.get(name)?.snapshots;
+      if ((snapshots?.get(format)?.version ?? 0) < version) {
+        snapshots?.set(format, { version, text: JSON.stringify(state) });
+      }
+    });
   }
 
   streams(page: { after?: string; limit: number }): Promise<readonly string[]> {
@@ -135,7 +153,7 @@ export class MemoryEventStore<Event> implements EventStore<Event> {
 }
 
 function newStream(): MemoryStream {
-  return { rows: [], commands: new Map(), published: 0, publishing: undefined };
+  return { rows: [], snapshots: new Map(), commands: new Map(), published: 0, publishing: undefined };
 }
 
 function unpublishedOf(stream: MemoryStream | undefined): readonly EventRow[] {

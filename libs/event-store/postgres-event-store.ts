@@ -9,6 +9,7 @@ import type {
   PublishEvents,
   PublishTurn,
   PublishTurnResult,
+  Snapshot,
   StoredEvent,
   StreamReading,
 } from './event-store.js';
@@ -76,6 +77,24 @@ export class PostgresEventStore<Event> implements EventStore<Event> {
 
   resultOf(stream: string, command: CommandIdentity): Promise<CommandResult<Event> | undefined> {
     return coded(() => this.resultOfCommand(this.source.manager, stream, command));
+  }
+
+  readSnapshot(stream: string, format: string): Promise<Snapshot | undefined> {
+    return coded(async () => {
+      const sql = 'SELECT version, state FROM event_store.snapshot WHERE stream = $1 AND format = $2';
+      const [saved] = await rowsOf<{ version: number; state: string }>(this.source.manager, sql, [stream, format]);
+      return saved && { version: saved.version, state: JSON.parse(saved.state) as unknown };
+    });
+  }
+
+  saveSnapshot(stream: string, format: string, { version, state }: Snapshot): Promise<void> {
+    return coded(async () => {
+      const sql = `
+        INSERT INTO event_store.snapshot AS kept (stream, format, version, state) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (stream, format) DO UPDATE SET version = excluded.version, state = excluded.state
+        WHERE kept.version < excluded.version`;
+      await this.source.query(sql, [stream, format, version, JSON.stringify(state)]);
+    });
   }
 
   streams(page: { after?: string; limit: number }): Promise<readonly string[]> {

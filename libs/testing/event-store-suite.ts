@@ -1,16 +1,17 @@
 import { deepStrictEqual, ok, rejects, strictEqual } from 'node:assert/strict';
 import { z } from 'zod';
 import {
-  handleAndPublish,
-  handleCommand,
+  Aggregates,
   publishLeftovers,
   publishStream,
   type Append,
   type Decider,
   type EventStore,
   type PublishEvents,
+  type SnapshotFormat,
   type StoredEvent,
 } from '#event-store';
+import { storeWith } from './store-with.js';
 
 /** The events the suite stores. */
 export const noteSchema = z.strictObject({ note: z.string() });
@@ -42,6 +43,32 @@ const notebook: Decider<string, number, Note> = {
   evolve: (count) => count + 1,
   initialState: () => 0,
 };
+
+const counts: SnapshotFormat<number> = {
+  name: 'count/1',
+  write: (count) => ({ count }),
+  read: (json) => z.object({ count: z.int() }).safeParse(json).data?.count,
+};
+
+/** As a process that has just started handles commands: it remembers nothing. */
+function notes(store: EventStore<Note>, snapshots?: SnapshotFormat<number>): Aggregates<string, number, Note> {
+  return new Aggregates(store, notebook, { snapshots, snapshotEvery: 10 });
+}
+
+/** The same store, and how many events have been read of it. */
+function counting(store: EventStore<Note>): { readonly store: EventStore<Note>; eventsRead: number } {
+  const counted = {
+    eventsRead: 0,
+    store: storeWith(store, {
+      readStream: async (stream, after) => {
+        const reading = await store.readStream(stream, after);
+        counted.eventsRead += reading.events.length;
+        return reading;
+      },
+    }),
+  };
+  return counted;
+}
 
 function order(commandId: string, note = commandId, commandDigest = digestA) {
   return { stream: 'clerk', commandId, commandDigest, command: note };
@@ -172,7 +199,7 @@ export const EVENT_STORE_PROMISES: readonly EventStorePromise[] = [
     keptBy: async (open) => {
       const store = await open();
       deepStrictEqual(await store.append('clerk', append(0, 'early')), { status: 'appended', events: [] });
-      strictEqual((await handleCommand(store, notebook, order('early'))).status, 'appended');
+      strictEqual((await notes(store).handle(order('early'))).status, 'appended');
       deepStrictEqual(told((await store.readStream('clerk')).events), ['clerk/1 early, after 0']);
     },
   },
@@ -208,9 +235,7 @@ export const EVENT_STORE_PROMISES: readonly EventStorePromise[] = [
     keptBy: async (open) => {
       const [store, other] = [await open(), await open()];
       await Promise.all(
-        Array.from({ length: 20 }, (_, i) =>
-          handleCommand(i % 2 === 0 ? store : other, notebook, order(`command-${String(i)}`)),
-        ),
+        Array.from({ length: 20 }, (_, i) => notes(i % 2 === 0 ? store : other).handle(order(`command-${String(i)}`))),
       );
       const reading = await store.readStream('clerk');
       deepStrictEqual(
@@ -223,12 +248,60 @@ export const EVENT_STORE_PROMISES: readonly EventStorePromise[] = [
     promise: 'one command delivered to two replicas at once counts once',
     keptBy: async (open) => {
       const [store, other] = [await open(), await open()];
-      const handled = await Promise.all([
-        handleCommand(store, notebook, order('first')),
-        handleCommand(other, notebook, order('first')),
-      ]);
+      const handled = await Promise.all([notes(store).handle(order('first')), notes(other).handle(order('first'))]);
       deepStrictEqual(handled.map(({ status }) => status).sort(), ['appended', 'duplicate']);
       strictEqual((await store.readStream('clerk')).version, 1);
+    },
+  },
+  {
+    promise:
+      'a command on a long stream reads what came after the newest snapshot, and in a process that knows it nothing',
+    keptBy: async (open) => {
+      const { store } = { store: await open() };
+      const writer = notes(store, counts);
+      for (let n = 0; n < 95; n += 1) await writer.handle(order(`command-${String(n)}`));
+      const restarted = counting(await open());
+      const reader = notes(restarted.store, counts);
+      await reader.handle(order('after a restart'));
+      ok(restarted.eventsRead < 10, `${String(restarted.eventsRead)} events were read`);
+      const before = restarted.eventsRead;
+      await reader.handle(order('once more'));
+      strictEqual(restarted.eventsRead, before);
+      deepStrictEqual(told((await store.readStream('clerk', 95)).events), [
+        'clerk/96 after a restart, after 95',
+        'clerk/97 once more, after 96',
+      ]);
+    },
+  },
+  {
+    promise: 'a snapshot that cannot be read, or that another version has written, is as if it were not there',
+    keptBy: async (open) => {
+      const store = await open();
+      for (let n = 0; n < 20; n += 1) await notes(store).handle(order(`command-${String(n)}`));
+      await store.saveSnapshot('clerk', 'count/1', { version: 20, state: 'a rumour' });
+      await store.saveSnapshot('clerk', 'count/2', { version: 20, state: { count: 7 } });
+      strictEqual((await notes(store, counts).current('clerk')).state, 20);
+    },
+  },
+  {
+    promise: 'of several snapshots the newest stays, whoever saves last',
+    keptBy: async (open) => {
+      const [store, other] = [await open(), await open()];
+      await store.append('clerk', append(0, 'first', 'one', 'two'));
+      await store.saveSnapshot('clerk', 'count/1', { version: 2, state: { count: 2 } });
+      await other.saveSnapshot('clerk', 'count/1', { version: 1, state: { count: 1 } });
+      deepStrictEqual(await store.readSnapshot('clerk', 'count/1'), { version: 2, state: { count: 2 } });
+      strictEqual(await store.readSnapshot('clerk', 'count/9'), undefined);
+      strictEqual(await store.readSnapshot('teller', 'count/1'), undefined);
+    },
+  },
+  {
+    promise: 'a command of which nothing comes leaves nothing behind, not even the name of its stream',
+    keptBy: async (open) => {
+      const store = await open();
+      deepStrictEqual(await notes(store).handle(order('nothing', '')), { status: 'appended', events: [] });
+      deepStrictEqual(await store.streams({ limit: 10 }), []);
+      deepStrictEqual(await store.unpublishedStreams({ limit: 10 }), []);
     },
   },
   {
@@ -236,8 +309,8 @@ export const EVENT_STORE_PROMISES: readonly EventStorePromise[] = [
     keptBy: async (open) => {
       const store = await open();
       const { seen, publish } = publication();
-      await handleAndPublish(store, notebook, publish, order('first'));
-      await handleAndPublish(store, notebook, publish, order('second'));
+      await notes(store).handleAndPublish(order('first'), publish);
+      await notes(store).handleAndPublish(order('second'), publish);
       deepStrictEqual(seen, ['clerk/1 first, after 0', 'clerk/2 second, after 1']);
       deepStrictEqual(await store.unpublished(10), []);
     },
@@ -262,10 +335,10 @@ export const EVENT_STORE_PROMISES: readonly EventStorePromise[] = [
     promise: 'while the bus is down nobody hears that a command counts, and afterwards its redelivery publishes it',
     keptBy: async (open) => {
       const store = await open();
-      await rejects(handleAndPublish(store, notebook, brokenBus, order('first')), /the bus is down/);
+      await rejects(notes(store).handleAndPublish(order('first'), brokenBus), /the bus is down/);
       deepStrictEqual(told(await store.unpublished(10)), ['clerk/1 first, after 0']);
       const { seen, publish } = publication();
-      strictEqual((await handleAndPublish(store, notebook, publish, order('first'))).status, 'duplicate');
+      strictEqual((await notes(store).handleAndPublish(order('first'), publish)).status, 'duplicate');
       deepStrictEqual(seen, ['clerk/1 first, after 0']);
     },
   },
@@ -274,8 +347,8 @@ export const EVENT_STORE_PROMISES: readonly EventStorePromise[] = [
     keptBy: async (open) => {
       const store = await open();
       const { seen, publish } = publication();
-      await handleCommand(store, notebook, order('first'));
-      const refused = await handleAndPublish(store, notebook, publish, order('first', 'another', digestB));
+      await notes(store).handle(order('first'));
+      const refused = await notes(store).handleAndPublish(order('first', 'another', digestB), publish);
       strictEqual(refused.status, 'refused');
       deepStrictEqual(seen, []);
     },
@@ -345,8 +418,8 @@ export const EVENT_STORE_PROMISES: readonly EventStorePromise[] = [
         ok(store);
         for (let n = 0; n < 12; n += 1) {
           const written = { ...order(`command-${String(n)}`), stream };
-          if (n % 3 === 0) await handleAndPublish(store, notebook, publish, written);
-          else await handleCommand(store, notebook, written);
+          if (n % 3 === 0) await notes(store).handleAndPublish(written, publish);
+          else await notes(store).handle(written);
         }
       });
       const sweepers = replicas.map(async (store) => {

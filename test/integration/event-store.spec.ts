@@ -27,7 +27,7 @@ beforeAll(async () => {
 
 afterEach(async () => {
   await Promise.all(opened.splice(0).map((store) => store.close()));
-  await database.query('TRUNCATE event_store.event, event_store.command, event_store.stream');
+  await database.query('TRUNCATE event_store.event, event_store.command, event_store.snapshot, event_store.stream');
 });
 
 afterAll(() => database.drop());
@@ -39,7 +39,7 @@ describe('the event store in PostgreSQL', () => {
     const fresh = await createOwnDatabase();
     const replicas = await Promise.all(Array.from({ length: 4 }, () => open({ databaseUrl: fresh.url })));
     expect(await fresh.query('SELECT count(*)::int AS migrations FROM event_store.migration')).toEqual([
-      { migrations: 1 },
+      { migrations: 2 },
     ]);
     const results = await Promise.all(
       replicas.map((replica, i) => replica.append('clerk', append(0, `command-${String(i)}`, 'one'))),

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { PermissionDatabase, type PermissionStore } from '#authority';
 import type { PermissionEvent } from '#domain';
-import { AuthorityWorld, eventually } from '#testing';
+import { AuthorityWorld, eventually, storeWith } from '#testing';
 import { createOwnDatabase, openLine, type Line, type OwnDatabase } from './own-database.js';
 
 const AGENT = 'clerk';
@@ -126,7 +126,7 @@ describe('temporary authority with its store in PostgreSQL', () => {
     const dying = await world.start({
       store: (): PermissionStore => {
         const store = postgres();
-        return Object.assign(Object.create(store) as PermissionStore, {
+        return storeWith(store, {
           publishTurn: () => {
             dying.crash();
             return Promise.reject(new Error('the process has died'));

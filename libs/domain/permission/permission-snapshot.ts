@@ -89,6 +89,12 @@ export const authoritySnapshotSchema = z.discriminatedUnion('status', [
 ]);
 export type AuthoritySnapshot = z.infer<typeof authoritySnapshotSchema>;
 
+/**
+ * Names what {@link authorityToSnapshot} writes. It changes whenever the state or what an event makes of it does: what
+ * was written under another name is not read.
+ */
+export const AUTHORITY_SNAPSHOT_FORMAT = 'authority/1';
+
 /** The same state has the same snapshot, whichever way it has come about. */
 export function authorityToSnapshot(authority: AgentAuthority): AuthoritySnapshot {
   const { grants, requests, endedGrants, endedRequests, early } = authority;
