@@ -641,21 +641,4 @@ describe('temporary authority', () => {
       expect((await world.deadLetters(1)).map(({ code }) => code)).toEqual(['REMIT_COMMAND_KEY_MISMATCH']);
     });
   });
-
-  it('leaves a snapshot of every agent to start from', async () => {
-    const { store } = await world.start();
-    await world.order(grantUnlock);
-    await world.order({ command: 'SuspendAgent', agentId: AGENT, by: 'sam' });
-    await eventually(async () => (await world.snapshots()).at(-1)?.authority.version === 2);
-    expect((await world.snapshots()).at(-1)).toMatchObject({ agentId: AGENT, authority: { status: 'suspended' } });
-    await world.order({ command: 'ReinstateAgent', agentId: AGENT, by: 'sam' });
-    const intent = await holdIntent(CHANGE, { onBehalfOf: 'paula' });
-    const request = await held(intent);
-    await approve('olga', request);
-    await approve('otto', request);
-    await lastRound(intent);
-    await world.eventsNamed('PermissionUsed');
-    const { version } = await store.readStream(AGENT);
-    await eventually(async () => (await world.snapshots()).at(-1)?.authority.version === version);
-  });
 });

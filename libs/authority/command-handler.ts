@@ -105,7 +105,7 @@ export function createCommandHandler(runtime: AuthorityRuntime): BatchHandler {
         continue;
       }
       const { command } = reading;
-      const charter = views.charter.asOf(CHARTER_KEY, message.logTime).state?.charter;
+      const charter = views.charter.asOf(CHARTER_KEY, message.logTime)?.state?.charter;
       const placed: PlacedCommand = {
         command,
         at: message.logTime,

@@ -75,7 +75,7 @@ export function createDecisionHandler(runtime: AuthorityRuntime): BatchHandler {
         'the charter that held an intent has not been read yet: its approval waits for it',
       );
     }
-    return views.charter.at(CHARTER_KEY, stamp.charter.position)?.charter;
+    return views.charter.at(CHARTER_KEY, stamp.charter.position)?.state?.charter;
   }
 
   async function openRequest(decision: Decision, at: number): Promise<void> {

@@ -1,15 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type BatchHandler, type Bus, type ReceivedMessage, type ResultMessage, type Unreadable } from '#bus';
+import { type BatchHandler, type Bus, type ReceivedMessage, type Unreadable } from '#bus';
 import { EVENTS, readEvent, sha256, TOPICS, writeEvent } from '#contracts';
 import {
   actionDigestOf,
-  authorityToSnapshot,
   endedHolds,
   INITIAL_AUTHORITY,
-  type AgentAuthority,
   type HeldIntent,
   type HeldRequest,
   type Intent,
+  type PermissionEvent,
 } from '#domain';
 import { traceSecondRound } from './approval-trace.js';
 import { AuthorityError, type AuthorityRuntime } from './authority-runtime.js';
@@ -44,7 +43,7 @@ async function readBack(bus: Bus, agentId: string, held: HeldIntent): Promise<Re
 /**
  * Follows `permission.events`: when the request of a held intent has ended, one way or another, the same intent is
  * appended to `agent.actions` again, for its second round. May happen more than once; the second rounds are alike and
- * the first decision counts. Also keeps `permission.state`, a snapshot per agent.
+ * the first decision counts.
  */
 export function createSecondRoundHandler({
   bus,
@@ -87,20 +86,20 @@ export function createSecondRoundHandler({
     return [];
   }
 
-  function snapshot(source: ReceivedMessage, agentId: string, authority: AgentAuthority): ResultMessage {
-    const position = source.offset + 1;
-    const event = writeEvent(EVENTS.permissionSnapshot, {
-      id: `${agentId}/${String(position)}`,
-      source: '/remit/permission',
-      subject: agentId,
-      data: { agentId, position, authority: authorityToSnapshot(authority) },
-    });
-    return { source, topic: TOPICS.permissionState.name, key: agentId, ...event };
+  /** The requests of held intents that this event has brought to their end. */
+  function endedBy(message: ReceivedMessage, event: PermissionEvent): HeldRequest[] {
+    const { agentId } = event;
+    const before = views.permissions.at(agentId, message.offset);
+    const after = views.permissions.at(agentId, message.offset + 1);
+    if (before !== undefined && after !== undefined) {
+      return endedHolds(before.state ?? INITIAL_AUTHORITY, after.state ?? INITIAL_AUTHORITY, event);
+    }
+    // handled so late that the states around it are gone: a re-evaluation too many is harmless, one too few is not
+    return endedHolds(INITIAL_AUTHORITY, views.permissions.latest(agentId) ?? INITIAL_AUTHORITY, event);
   }
 
   return async (batch) => {
     const unreadable: Unreadable[] = [];
-    const snapshots = new Map<string, ResultMessage>();
     const end = (batch.messages.at(-1)?.offset ?? -1) + 1;
     const ends = new Array<number>(TOPICS.permissionEvents.partitions).fill(0);
     ends[batch.partition] = end;
@@ -115,14 +114,11 @@ export function createSecondRoundHandler({
         continue;
       }
       const { agentId } = reading.event.data;
-      const before = views.permissions.at(agentId, message.offset) ?? INITIAL_AUTHORITY;
-      const after = views.permissions.at(agentId, message.offset + 1) ?? INITIAL_AUTHORITY;
-      for (const request of endedHolds(before, after, reading.event.data)) {
+      for (const request of endedBy(message, reading.event.data)) {
         unreadable.push(...(await startSecondRound(message, agentId, request)));
         await batch.heartbeat();
       }
-      snapshots.set(agentId, snapshot(message, agentId, after));
     }
-    return { publish: [...snapshots.values()], unreadable };
+    return { publish: [], unreadable };
   };
 }

@@ -108,10 +108,19 @@ export interface ConsumptionWatch {
   worked(report: BatchReport): void;
 }
 
+/** Where to read on: the next offset, and the running maximum of append times before it, ms since the epoch. */
+export interface StartPosition {
+  readonly nextOffset: number;
+  readonly logTime: number;
+}
+
 export interface FollowOptions {
   readonly topics: readonly string[];
-  /** `start`: everything ever kept. `end`: what comes after the call has returned. */
-  readonly from: 'start' | 'end';
+  /**
+   * `start`: everything ever kept. `end`: what comes after the call has returned. Positions by partition, for one topic:
+   * from there; partitions without one from the start.
+   */
+  readonly from: 'start' | 'end' | ReadonlyMap<number, StartPosition>;
   /** Only these partitions; else all. */
   readonly partitions?: readonly number[];
 }

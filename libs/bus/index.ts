@@ -4,4 +4,5 @@ export * from './partition-of.js';
 export * from './kafka-bus.js';
 export * from './memory-bus.js';
 export * from './as-of-view.js';
+export * from './read-whole.js';
 export * from './batch-transport.js';

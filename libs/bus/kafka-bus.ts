@@ -156,7 +156,7 @@ export class KafkaBus implements Bus {
   async follow(options: FollowOptions, onMessages: MessageReader): Promise<Following> {
     this.#mustBeOpen();
     const { topics, from } = options;
-    const start = await (from === 'start' ? this.#ends.starts(topics) : this.#ends.ends(topics));
+    const start = await (from === 'end' ? this.#ends.ends(topics) : this.#ends.starts(topics));
     const following = new KafkaFollowing(this.#followingDependencies(), options, start, onMessages);
     this.#readers.add(following);
     await following.inPlace();

@@ -39,8 +39,10 @@ export class KafkaFollowing implements Following {
     for (const [topic, offsets] of start) {
       offsets.forEach((offset, partition) => {
         if (options.partitions?.includes(partition) === false) return;
-        this.#cursors.set(`${topic}/${partition}`, { next: offset, logTime: 0, backOff: new BackOff() });
-        onMessages([], { topic, partition, nextOffset: offset });
+        const at = typeof options.from === 'string' ? undefined : options.from.get(partition);
+        const next = Math.max(offset, at?.nextOffset ?? 0);
+        this.#cursors.set(`${topic}/${partition}`, { next, logTime: at?.logTime ?? 0, backOff: new BackOff() });
+        onMessages([], { topic, partition, nextOffset: next });
       });
     }
     this.#reader = startReader({

@@ -366,8 +366,9 @@ class MemoryFollowing implements Following {
     for (const topic of options.topics) {
       for (const [partition, end] of client.log.end(topic).entries()) {
         if (options.partitions?.includes(partition) === false) continue;
-        const next = options.from === 'start' ? 0 : end;
-        this.#cursors.push({ topic, partition, next, logTime: 0 });
+        const at = typeof options.from === 'string' ? undefined : options.from.get(partition);
+        const next = at?.nextOffset ?? (options.from === 'end' ? end : 0);
+        this.#cursors.push({ topic, partition, next, logTime: at?.logTime ?? 0 });
         onMessages([], { topic, partition, nextOffset: next });
       }
     }

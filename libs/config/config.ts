@@ -29,7 +29,7 @@ export interface Config {
   readonly logLevel: LogLevel;
   /** Values of this configuration that no log line may contain. */
   readonly secrets: readonly string[];
-  /** How long a batch waits at most for the views to read as far as the log had come, ms; then it is denied. */
+  /** How long a batch waits at once for the views to read as far as the log had come, ms; then it comes again later. */
   readonly viewWaitMs: number;
   /** Copies of each topic that Remit creates. */
   readonly replicationFactor: number;

@@ -7,7 +7,7 @@ import {
   checkCharter,
   INITIAL_AUTHORITY,
   judge,
-  judgeBehindViews,
+  judgeWithoutFacts,
   judgeWithoutCharter,
   LAYERS,
   type Charter,
@@ -52,18 +52,22 @@ function judgedBy(
   intent: Intent,
   how: {
     charter?: Charter | undefined;
-    behind?: boolean;
+    withoutFacts?: boolean;
     before?: JudgedIntent['verdicts'];
     /** What its agent says of traces: `none` where it says nothing. */
     trace?: 'sampled' | 'not sampled' | 'none';
   } = {},
 ): Judged {
-  const { charter: inForce, behind = false, before = [], trace = 'not sampled' } = how;
+  const { charter: inForce, withoutFacts = false, before = [], trace = 'not sampled' } = how;
   const judgedAt = Date.UTC(2026, 10, 3, 12);
   const actionDigest = actionDigestOf(intent.action, sha256);
   const input = inForce && { intent, actionDigest, judgedAt, charter: inForce, authority: INITIAL_AUTHORITY };
   const judged = layers.map((layer, index): JudgedLayer => {
-    const verdict = behind ? judgeBehindViews(layer) : input ? judge(layer, input) : judgeWithoutCharter(layer);
+    const verdict = withoutFacts
+      ? judgeWithoutFacts(layer, 'not-kept')
+      : input
+        ? judge(layer, input)
+        : judgeWithoutCharter(layer);
     return { layer, verdict, ms: (index + 1) / 1000 };
   });
   const event = writeEvent(EVENTS.intent, {
@@ -169,10 +173,10 @@ describe('the metrics of judging', () => {
 
   it('count an intent that failed closed once for its reason, however many layers and processes say so', async () => {
     const intent = intentOf('reporter', 'read');
-    const all = await exposedAfter([judgedBy(LAYERS, intent, { behind: true })]);
-    expect(failClosedBy(all('remit_fail_closed'))).toEqual({ 'views-behind': 1 });
+    const all = await exposedAfter([judgedBy(LAYERS, intent, { withoutFacts: true })]);
+    expect(failClosedBy(all('remit_fail_closed'))).toEqual({ 'not-kept': 1 });
     const later = await exposedAfter([
-      judgedBy(['policy'], intent, { behind: true, before: [judgeBehindViews('verification')] }),
+      judgedBy(['policy'], intent, { withoutFacts: true, before: [judgeWithoutFacts('verification', 'not-kept')] }),
     ]);
     expect(failClosedBy(later('remit_fail_closed'))).toEqual({});
     const without = await exposedAfter([judgedBy(LAYERS, intent)]);
@@ -183,7 +187,7 @@ describe('the metrics of judging', () => {
 
   it('show every reason for failing closed before the first one does, so that the first is seen as a rise', async () => {
     const exposed = await exposedAfter([]);
-    expect(exposed('remit_fail_closed').map(({ value }) => value)).toEqual([0, 0, 0, 0, 0]);
+    expect(exposed('remit_fail_closed').map(({ value }) => value)).toEqual([0, 0, 0, 0, 0, 0, 0]);
   });
 
   it('time each layer of a few intents of a batch, with the trace where there is one', async () => {

@@ -4,8 +4,8 @@ import {
   decisionIdOf,
   foldVerdicts,
   judge,
-  judgeBehindViews,
   judgeWithoutCharter,
+  judgeWithoutFacts,
   LAYERS,
   limitedGrantsOf,
   INITIAL_AUTHORITY,
@@ -18,10 +18,10 @@ import {
   type Layer,
   type Stamp,
   type WhyNot,
+  type WithoutFacts,
 } from '#domain';
 import { EVENTS, readEvent, sha256, TOPICS, traceHeadersOf, writeEvent } from '#contracts';
 import {
-  partitionOf,
   type Batch,
   type BatchHandler,
   type BatchResult,
@@ -40,7 +40,7 @@ export interface SegmentOptions {
   readonly layers: readonly Layer[];
   /** Name and version of the engine, recorded in every decision. */
   readonly engine: string;
-  /** How long judging may wait for its views before it fails closed, ms. */
+  /** How long a batch waits for the views at once, ms; then it gives way to other partitions and comes again. */
   readonly viewWaitMs: number;
   /** Without it, grants with counted uses authorise nothing here. */
   readonly reserve?: ReserveUse | undefined;
@@ -112,11 +112,21 @@ export class SegmentError extends Error {
   }
 }
 
+/** What an intent is judged by, all of it fixed by the stamp. */
+interface Facts {
+  /** `undefined`: none was active. */
+  readonly charter: Charter | undefined;
+  readonly authority: AgentAuthority;
+  /** Present: one of the two is not known. */
+  readonly without?: WithoutFacts | undefined;
+}
+
 /** An intent whose verdicts rest on counted uses waits for them; its place among the results is kept. */
 interface Waiting {
   readonly place: number;
   readonly message: ReceivedMessage;
   readonly subject: JudgedIntent;
+  readonly facts: Facts;
   readonly charter: Charter;
 }
 
@@ -134,8 +144,7 @@ export function createSegment(options: SegmentOptions, views: Views): BatchHandl
 
   function judgeLayers(
     subject: JudgedIntent,
-    charter: Charter | undefined,
-    behind: boolean,
+    { charter, authority, without }: Facts,
     unavailable?: ReadonlyMap<string, WhyNot>,
   ): JudgedLayer[] {
     const { intent, actionDigest, stamp, secondRound } = subject;
@@ -144,13 +153,15 @@ export function createSegment(options: SegmentOptions, views: Views): BatchHandl
       actionDigest,
       judgedAt: Date.parse(stamp.judgedAt),
       charter,
-      authority: views.permissions.at(intent.agentId, stamp.permissions.position) ?? INITIAL_AUTHORITY,
+      authority,
       unavailable,
       secondRound,
     };
     let began = performance.now();
     return options.layers.map((layer) => {
-      const verdict = behind ? judgeBehindViews(layer) : input ? judge(layer, input) : judgeWithoutCharter(layer);
+      let verdict;
+      if (without !== undefined) verdict = judgeWithoutFacts(layer, without);
+      else verdict = input === undefined ? judgeWithoutCharter(layer) : judge(layer, input);
       const ended = performance.now();
       const ms = ended - began;
       began = ended;
@@ -169,12 +180,12 @@ export function createSegment(options: SegmentOptions, views: Views): BatchHandl
   }
 
   /** A grant that gives no use counts as if it were not there, and another may take its place, until nothing is open. */
-  async function judgeWithUses({ subject, charter }: Waiting): Promise<JudgedLayer[]> {
+  async function judgeWithUses({ subject, facts, charter }: Waiting): Promise<JudgedLayer[]> {
     const { intent, actionDigest, stamp } = subject;
     const reserved = new Set<string>();
     const unavailable = new Map<string, WhyNot>();
     for (;;) {
-      const layers = judgeLayers(subject, charter, false, unavailable);
+      const layers = judgeLayers(subject, facts, unavailable);
       const open = usesToReserve(subject, layers, charter).filter((grantId) => !reserved.has(grantId));
       if (open.length === 0) return layers;
       for (const grantId of open) {
@@ -204,12 +215,13 @@ export function createSegment(options: SegmentOptions, views: Views): BatchHandl
 
     constructor(private readonly batch: Batch) {}
 
-    add(message: ReceivedMessage, subject: JudgedIntent, charter: Charter | undefined, behind: boolean): void {
+    add(message: ReceivedMessage, subject: JudgedIntent, facts: Facts): void {
       const began = this.#now();
-      const layers = judgeLayers(subject, charter, behind);
+      const { charter, without } = facts;
+      const layers = judgeLayers(subject, facts);
       const place = this.#results.length;
-      if (!behind && charter !== undefined && usesToReserve(subject, layers, charter).length > 0) {
-        this.#waiting.push({ place, message, subject, charter });
+      if (without === undefined && charter !== undefined && usesToReserve(subject, layers, charter).length > 0) {
+        this.#waiting.push({ place, message, subject, facts, charter });
         this.#results.push(undefined);
       } else this.#results.push(this.#resultOf(message, subject, layers, charter, began));
     }
@@ -295,27 +307,24 @@ export function createSegment(options: SegmentOptions, views: Views): BatchHandl
     return writeEvent(EVENTS.decision, { id: decisionId, source, subject: agentId, time: stamp.judgedAt, data });
   }
 
-  /** What makes an intent's second round none. While the views are behind it cannot be known: the batch waits. */
+  /** What makes an intent's second round none. `authority`: `undefined` when it is no longer kept. */
   function problemOfArrival(
-    subject: JudgedIntent,
-    authority: AgentAuthority | undefined,
-    behind: boolean,
+    { intent, actionDigest, secondRound }: JudgedIntent,
+    authority: { readonly state: AgentAuthority | undefined } | undefined,
   ): Refusal | undefined {
-    const { intent, actionDigest, secondRound } = subject;
     if (secondRound === undefined) return undefined;
     const { agentId, intentId } = intent;
     const claim = { agentId, intentId, actionDigest, requestId: secondRound.requestId };
-    const reason = problemOfSecondRound(claim, authority, sha256);
-    if (reason === undefined) return undefined;
-    if (behind) {
-      const problem = `the approval of intent ${intentId} is not known yet: the views are behind, the batch waits`;
-      throw new SegmentError('REMIT_SEGMENT_VIEWS_BEHIND', problem);
-    }
-    return { code: 'REMIT_INTENT_NO_SECOND_ROUND', reason: `only Remit starts a second round: ${reason}` };
+    const problem =
+      authority === undefined
+        ? 'it is read so late that the end of its approval is no longer kept'
+        : problemOfSecondRound(claim, authority.state, sha256);
+    if (problem === undefined) return undefined;
+    return { code: 'REMIT_INTENT_NO_SECOND_ROUND', reason: `only Remit starts a second round: ${problem}` };
   }
 
   async function judgeIntents(batch: Batch): Promise<BatchResult> {
-    const behind = !(await views.catchUp(options.viewWaitMs));
+    if (!(await views.catchUp(options.viewWaitMs, () => batch.heartbeat()))) throw viewsBehind(batch);
     const results = new Results(batch);
     const unreadable: Unreadable[] = [];
     for (const message of batch.messages) {
@@ -326,14 +335,15 @@ export function createSegment(options: SegmentOptions, views: Views): BatchHandl
       }
       const { intent, secondRound } = arrival;
       const inForce = views.charter.asOf(CHARTER_KEY, message.logTime);
-      const charter = inForce.state?.charter;
+      const charter = inForce?.state?.charter;
       const known = views.permissions.asOf(intent.agentId, message.logTime);
+      const without = inForce === undefined || known === undefined ? 'not-kept' : undefined;
       const stamp: Stamp = {
         judgedAt: new Date(message.logTime).toISOString(),
         source: { topic: message.topic, partition: message.partition, offset: message.offset },
-        charter: { digest: charter?.digest ?? null, position: inForce.position },
-        permissions: { position: known.position },
-        ...(behind ? { viewsBehind: true as const } : {}),
+        charter: { digest: charter?.digest ?? null, position: inForce?.position ?? 0 },
+        permissions: { position: known?.position ?? 0 },
+        ...(without === undefined ? {} : { notKept: true as const }),
       };
       const subject: JudgedIntent = {
         intent,
@@ -342,9 +352,9 @@ export function createSegment(options: SegmentOptions, views: Views): BatchHandl
         verdicts: [],
         ...(secondRound === undefined ? {} : { secondRound }),
       };
-      const problem = problemOfArrival(subject, known.state, behind);
-      if (problem === undefined) results.add(message, subject, charter, behind);
-      else unreadable.push({ message, ...problem });
+      const problem = problemOfArrival(subject, known);
+      if (problem !== undefined) unreadable.push({ message, ...problem });
+      else results.add(message, subject, { charter, authority: known?.state ?? INITIAL_AUTHORITY, without });
     }
     return { publish: await results.settle(), unreadable };
   }
@@ -357,38 +367,36 @@ export function createSegment(options: SegmentOptions, views: Views): BatchHandl
       if (reading.ok) arrived.push({ message, subject: reading.event.data });
       else unreadable.push({ message, code: reading.code, reason: reading.reason });
     }
-    await waitForStamps(arrived.map(({ subject }) => subject));
+    const positions = arrived.map(({ subject: { intent, stamp } }) => ({
+      agentId: intent.agentId,
+      charter: stamp.charter.position,
+      permissions: stamp.permissions.position,
+    }));
+    if (!(await views.reach(positions, options.viewWaitMs, () => batch.heartbeat()))) throw viewsBehind(batch);
     const results = new Results(batch);
-    for (const { message, subject } of arrived) {
-      const { stamp, intent } = subject;
-      const charter = views.charter.at(CHARTER_KEY, stamp.charter.position)?.charter;
-      const behind =
-        stamp.viewsBehind === true ||
-        !views.charter.reached(0, stamp.charter.position) ||
-        !views.permissions.reached(agentPartition(intent.agentId), stamp.permissions.position) ||
-        (charter?.digest ?? null) !== stamp.charter.digest;
-      results.add(message, subject, charter, behind);
-    }
+    for (const { message, subject } of arrived) results.add(message, subject, factsOf(subject));
     return { publish: await results.settle(), unreadable };
   }
 
-  async function waitForStamps(subjects: readonly JudgedIntent[]): Promise<void> {
-    let charterEnd = 0;
-    const permissionEnds = new Array<number>(TOPICS.permissionEvents.partitions).fill(0);
-    for (const { stamp, intent } of subjects) {
-      charterEnd = Math.max(charterEnd, stamp.charter.position);
-      const partition = agentPartition(intent.agentId);
-      permissionEnds[partition] = Math.max(permissionEnds[partition] ?? 0, stamp.permissions.position);
-    }
-    await Promise.all([
-      views.charter.waitUntil([charterEnd], options.viewWaitMs),
-      views.permissions.waitUntil(permissionEnds, options.viewWaitMs),
-    ]);
+  /** What the stamp says, and never what this process happens to have read. */
+  function factsOf({ intent, stamp }: JudgedIntent): Facts {
+    const inForce = views.charter.at(CHARTER_KEY, stamp.charter.position);
+    const known = views.permissions.at(intent.agentId, stamp.permissions.position);
+    const charter = inForce?.state?.charter;
+    const facts = { charter, authority: known?.state ?? INITIAL_AUTHORITY };
+    if (stamp.notKept === true || inForce === undefined || known === undefined)
+      return { ...facts, without: 'not-kept' };
+    return (charter?.digest ?? null) === stamp.charter.digest ? facts : { ...facts, without: 'charter-differs' };
   }
 
   return stamps ? judgeIntents : judgeStamped;
 }
 
-function agentPartition(agentId: string): number {
-  return partitionOf(agentId, TOPICS.permissionEvents.partitions);
+/**
+ * How far this process has read is no fact of the log, so nothing is decided by it: the same messages come again once
+ * it has read further. A decision that comes too late for its intent is void for every reader alike.
+ */
+function viewsBehind({ topic, partition }: Batch): SegmentError {
+  const problem = `${topic}/${String(partition)} waits: the charter and permissions have not been read far enough`;
+  return new SegmentError('REMIT_SEGMENT_VIEWS_BEHIND', problem);
 }

@@ -79,7 +79,9 @@ const BATCH_BUCKETS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000] as const;
 /** Why an intent was denied for want of something to judge it by, and by which rule. */
 export const FAIL_CLOSED_REASONS = [
   'no-active-charter',
-  'views-behind',
+  'authority-unknown',
+  'not-kept',
+  'charter-differs',
   'layer-error',
   'unknown-agent',
   'unknown-system',

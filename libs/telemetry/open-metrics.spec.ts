@@ -9,7 +9,7 @@ const TRACE = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169
 
 function someMetrics(service = 'remit-spec'): Metrics {
   const metrics = new Metrics({ service, version: '1.2.3' });
-  metrics.counter(METRICS.failClosed).add(3, { 'remit.reason': 'views-behind' });
+  metrics.counter(METRICS.failClosed).add(3, { 'remit.reason': 'not-kept' });
   for (const seconds of [0.001, 0.004, 0.004, 60]) {
     metrics.histogram(METRICS.decisionDuration).record(seconds, { 'remit.outcome': 'allow' });
   }
@@ -37,7 +37,7 @@ describe('what Prometheus scrapes', () => {
     const lines = text.split('\n');
     expect(lines[2]).toBe('target_info{service_name="remit-spec",service_version="1.2.3"} 1');
     expect(lines).toContain('# TYPE remit_fail_closed counter');
-    expect(lines).toContain('remit_fail_closed_total{remit_reason="views-behind"} 3');
+    expect(lines).toContain('remit_fail_closed_total{remit_reason="not-kept"} 3');
     expect(lines).toContain('# UNIT remit_decision_duration_seconds seconds');
     expect(lines).toContain('remit_decision_duration_seconds_bucket{remit_outcome="allow",le="0.002"} 1');
     expect(lines).toContain('remit_decision_duration_seconds_bucket{remit_outcome="allow",le="1.0"} 3');

@@ -105,8 +105,14 @@ export class DoorService {
     await this.#upToDate();
     const { views, now } = this.options;
     // as an intent judged at that moment would have found it
-    const authority = at === undefined ? views.permissions.latest(agentId) : views.permissions.asOf(agentId, at).state;
-    return authorityView(agentId, authority, this.#charter(), at ?? now());
+    const authority =
+      at === undefined ? { state: views.permissions.latest(agentId) } : views.permissions.asOf(agentId, at);
+    if (authority === undefined) {
+      const detail =
+        'what was in force then is no longer kept here: ask the audit log with `remit at TIME permissions`';
+      throw new DoorRefusal(410, 'REMIT_DOOR_NOT_KEPT', detail);
+    }
+    return authorityView(agentId, authority.state, this.#charter(), at ?? now());
   }
 
   async grant(person: Person, order: Omit<OrderOf<'GrantPermission'>, 'roles'>): Promise<OrderAnswer> {

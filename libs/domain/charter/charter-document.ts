@@ -136,6 +136,9 @@ export const agentSchema = z.strictObject({
 });
 
 /** As long as an intent can still be read. */
+/** The longest a decision may be acted on. Views keep what was in force for a little longer than that. */
+export const MAX_DECISION_TTL_MS = 10 * 60 * 1000;
+
 const LONGEST_HOLD_MS = 7 * 24 * 60 * 60 * 1000;
 
 const selectionSchema = z
@@ -205,7 +208,13 @@ export type Stage = z.infer<typeof stageSchema>;
 export const charterDocumentSchema = z.strictObject({
   charter: nameSchema.describe('Its name.'),
   stage: stageSchema.describe('observe: judge everything, block nothing.'),
-  decision_ttl: durationSchema.optional().describe('How long a decision may be acted on; 30s when left out.'),
+  decision_ttl: durationSchema
+    .refine((text) => (durationMs(text) ?? 0) <= MAX_DECISION_TTL_MS, {
+      error: 'must be at most 10m: an action that waits longer is judged anew',
+      ...refined('REMIT_CHARTER_DURATION'),
+    })
+    .optional()
+    .describe('How long a decision may be acted on, at most 10m; 30s when left out.'),
   classifications: z
     .array(nameSchema)
     .min(1)

@@ -48,7 +48,10 @@ export const stampSchema = z.strictObject({
   source: z.strictObject({ topic: z.string(), partition: z.int().min(0), offset: z.int().min(0) }),
   charter: z.strictObject({ digest: digestSchema.nullable(), position: z.int().min(0) }),
   permissions: z.strictObject({ position: z.int().min(0) }),
-  viewsBehind: z.literal(true).optional().describe('The views did not catch up in time: the intent is denied.'),
+  notKept: z
+    .literal(true)
+    .optional()
+    .describe('What was in force then is no longer kept: the intent is denied, and the decision is void.'),
 });
 export type Stamp = z.infer<typeof stampSchema>;
 

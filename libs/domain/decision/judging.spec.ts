@@ -9,7 +9,7 @@ import type { Action, Intent } from '../intent/intent.js';
 import { INITIAL_AUTHORITY } from '../permission/authority.js';
 import { LAYERS, verdictSchema, type Verdict } from './decision.js';
 import { foldVerdicts } from './fold.js';
-import { judge, judgeBehindViews, judgeWithoutCharter } from './judging.js';
+import { judge, judgeWithoutCharter, judgeWithoutFacts, WITHOUT_FACTS } from './judging.js';
 
 const severity = { allow: 0, hold: 1, deny: 2 } as const;
 
@@ -155,7 +155,7 @@ describe('judging', () => {
     expect(foldVerdicts(verdicts).outcome).toBe('deny');
   });
 
-  it.each(LAYERS)('denies when the views of the %s layer are behind, whatever other layers said', (layer) => {
-    expect(foldVerdicts([judgeBehindViews(layer)]).outcome).toBe('deny');
+  it.each(LAYERS)('denies when the %s layer does not know what was in force, whatever other layers said', (layer) => {
+    for (const why of WITHOUT_FACTS) expect(foldVerdicts([judgeWithoutFacts(layer, why)]).outcome).toBe('deny');
   });
 });

@@ -62,8 +62,21 @@ export function judgeWithoutCharter(layer: Layer): Verdict {
   return { layer, findings, passed: [], facts: {} };
 }
 
-/** A layer whose views have not read as far as the stamp denies, whatever the layers before it said. */
-export function judgeBehindViews(layer: Layer): Verdict {
-  const reason = 'the charter and permissions of that moment could not be read in time';
-  return { layer, findings: [denial('views-behind', reason)], passed: [], facts: {} };
+/**
+ * Why a layer has nothing to judge an intent by. `not-kept`: it comes so long after it was appended that what was in
+ * force then is no longer kept. `charter-differs`: at the position of the stamp lies another charter than it names.
+ */
+export const WITHOUT_FACTS = ['not-kept', 'charter-differs'] as const;
+export type WithoutFacts = (typeof WITHOUT_FACTS)[number];
+
+const WITHOUT_FACTS_REASONS: Readonly<Record<WithoutFacts, string>> = {
+  'not-kept':
+    'it is judged so late that the charter and permissions of that moment are no longer kept, and a decision would be ' +
+    'void: send it again',
+  'charter-differs': 'this engine does not find the charter that the first layer has judged by',
+};
+
+/** A layer that does not know what was in force denies, whatever the layers before it said. */
+export function judgeWithoutFacts(layer: Layer, why: WithoutFacts): Verdict {
+  return { layer, findings: [denial(why, WITHOUT_FACTS_REASONS[why])], passed: [], facts: {} };
 }

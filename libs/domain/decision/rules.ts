@@ -9,7 +9,9 @@ export const IMMUTABLE_RULES = [
   'not-approved',
   'layer-error',
   'no-active-charter',
-  'views-behind',
+  'authority-unknown',
+  'not-kept',
+  'charter-differs',
 ] as const;
 
 /** Rules that come with Remit and may be introduced step by step, each under its own name. */

@@ -29,7 +29,7 @@ describe('the permission layer', () => {
       action: { type: 'read', target: 'desk' },
     };
     const input = { intent, actionDigest: 'a'.repeat(64), judgedAt: Date.UTC(2026, 10, 3, 13), charter, authority };
-    expect(judge('permission', input).findings).toMatchObject([{ rule: 'views-behind', enforced: true }]);
+    expect(judge('permission', input).findings).toMatchObject([{ rule: 'authority-unknown', enforced: true }]);
   });
 
   it('denies everything after an event that nobody can read, until the next one in order comes', () => {
@@ -49,7 +49,7 @@ describe('the permission layer', () => {
     expect(rulesWith(unknown)).toEqual(['suspended']);
     expect(rulesWith(evolveAuthority(unknown, suspension))).toEqual(['suspended']);
     expect(rulesWith(evolveAuthority(unknown, reinstatement))).toEqual([]);
-    expect(rulesWith(evolveUnreadable(undefined))).toEqual(['views-behind']);
-    expect(rulesWith(evolveAuthority(evolveUnreadable(undefined), reinstatement))).toEqual(['views-behind']);
+    expect(rulesWith(evolveUnreadable(undefined))).toEqual(['authority-unknown']);
+    expect(rulesWith(evolveAuthority(evolveUnreadable(undefined), reinstatement))).toEqual(['authority-unknown']);
   });
 });

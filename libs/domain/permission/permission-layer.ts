@@ -25,7 +25,7 @@ export function judgePermissions(input: JudgingInput): LayerJudgement {
     findings.push({ rule: 'suspended', effect: 'violation', severity: 'critical', reason, immutable: true });
   } else if (hasGap(authority)) {
     const reason = `events of ${agentId} after version ${authority.version} are missing, so its authority is not known`;
-    findings.push({ rule: 'views-behind', effect: 'violation', severity: 'critical', reason, immutable: true });
+    findings.push({ rule: 'authority-unknown', effect: 'violation', severity: 'critical', reason, immutable: true });
   } else {
     passed.push('suspended');
   }

@@ -9,7 +9,13 @@ import {
   type Verdict,
 } from '../decision/decision.js';
 import { decide, roundOf } from '../decision/fold.js';
-import { judge, judgeBehindViews, judgeWithoutCharter } from '../decision/judging.js';
+import {
+  judge,
+  judgeWithoutCharter,
+  judgeWithoutFacts,
+  WITHOUT_FACTS,
+  type WithoutFacts,
+} from '../decision/judging.js';
 import type { JudgingInput } from '../decision/layer.js';
 import type { Intent } from '../intent/intent.js';
 import { grantNamed, hasGap, type AgentAuthority } from '../permission/authority.js';
@@ -32,8 +38,8 @@ export interface RecordedDecision {
 
 /**
  * Which facts of a decision the record has not kept. `erased`: its key was destroyed. `intent-unreadable`: no intent
- * that this version can read. `views-behind`: a layer judged without the charter of that moment, and what it had read
- * instead is on no record.
+ * that this version can read. `not-kept`: a layer judged without what was in force at that moment, and which charter
+ * its decision took the time to live from is on no record.
  */
 export const missingFactsSchema = z.enum([
   'erased',
@@ -41,7 +47,7 @@ export const missingFactsSchema = z.enum([
   'intent-unreadable',
   'charter-events-missing',
   'permission-events-missing',
-  'views-behind',
+  'not-kept',
   'decision-unreadable',
 ]);
 export type MissingFacts = z.infer<typeof missingFactsSchema>;
@@ -128,12 +134,14 @@ function judgeAgain(layer: Layer, input: JudgingInput, recorded: Verdict | undef
   }
 }
 
-/** The layers that had not read as far as the stamp, and said so. */
-function layersBehind({ verdicts }: Decision): ReadonlySet<Layer> {
-  const behind = verdicts.filter(
-    (verdict) => verdict.findings[0]?.rule === 'views-behind' && sameJson(verdict, judgeBehindViews(verdict.layer)),
-  );
-  return new Set(behind.map(({ layer }) => layer));
+/** The layers that did not know what was in force, and said so. */
+function layersWithoutFacts({ verdicts }: Decision): ReadonlyMap<Layer, WithoutFacts> {
+  const found = new Map<Layer, WithoutFacts>();
+  for (const verdict of verdicts) {
+    const why = WITHOUT_FACTS.find((rule) => rule === verdict.findings[0]?.rule);
+    if (why !== undefined && sameJson(verdict, judgeWithoutFacts(verdict.layer, why))) found.set(verdict.layer, why);
+  }
+  return found;
 }
 
 /**
@@ -141,13 +149,13 @@ function layersBehind({ verdicts }: Decision): ReadonlySet<Layer> {
  * form as the recorded decision.
  */
 export function decideAgain(recorded: RecordedDecision, engine: string, sha256: Sha256): Decision {
-  return decideBy(recorded, recorded.charter, layersBehind(recorded.decision), engine, sha256);
+  return decideBy(recorded, recorded.charter, layersWithoutFacts(recorded.decision), engine, sha256);
 }
 
 function decideBy(
   recorded: RecordedDecision,
   charter: Charter | undefined,
-  behind: ReadonlySet<Layer>,
+  withoutFacts: ReadonlyMap<Layer, WithoutFacts>,
   engine: string,
   sha256: Sha256,
 ): Decision {
@@ -163,7 +171,8 @@ function decideBy(
     secondRound,
   };
   const judgeLayer = (layer: Layer): Verdict => {
-    if (stamp.viewsBehind === true || behind.has(layer)) return judgeBehindViews(layer);
+    const why = stamp.notKept === true ? 'not-kept' : withoutFacts.get(layer);
+    if (why !== undefined) return judgeWithoutFacts(layer, why);
     if (input === undefined) return judgeWithoutCharter(layer);
     const then = decision.verdicts.find((verdict) => verdict.layer === layer);
     return judgeAgain(layer, input, then);
@@ -220,8 +229,8 @@ function authorityMayBeIncomplete({ decision, authority }: RecordedDecision): bo
 }
 
 /**
- * Where a decision of a layer without its views may differ although everything is right: which stage and time to live
- * it took from what it had read instead.
+ * Where a decision without facts may differ although everything is right: which stage and time to live it took from the
+ * charter that was read instead.
  */
 const OF_THE_CHARTER_READ: ReadonlySet<string> = new Set(['stage', 'validUntil']);
 
@@ -229,32 +238,32 @@ const OF_THE_CHARTER_READ: ReadonlySet<string> = new Set(['stage', 'validUntil']
 export function replayDecision(recorded: RecordedDecision, options: ReplayOptions): Replay {
   const { decision, charter } = recorded;
   const { engine, candidate, sha256 } = options;
-  const behind = layersBehind(decision);
-  if (candidate === undefined && decision.engine === engine) return replayIdentically(recorded, behind, options);
+  const withoutFacts = layersWithoutFacts(decision);
+  if (candidate === undefined && decision.engine === engine) return replayIdentically(recorded, withoutFacts, options);
 
-  if (behind.size > 0) return { standing: 'not-replayable', why: 'views-behind' };
+  if (withoutFacts.size > 0) return { standing: 'not-replayable', why: 'not-kept' };
   if (authorityMayBeIncomplete(recorded)) {
-    const asRecorded = decideBy(recorded, charter, behind, decision.engine, sha256);
+    const asRecorded = decideBy(recorded, charter, withoutFacts, decision.engine, sha256);
     if (!sameJson(decision, asRecorded)) return { standing: 'not-replayable', why: 'permission-events-missing' };
   }
   // What was granted while the recorded charter was in force counts as granted under the candidate.
   const instead = candidate && { ...candidate, digest: charter?.digest ?? candidate.digest };
-  const again = decideBy(recorded, instead ?? charter, behind, engine, sha256);
+  const again = decideBy(recorded, instead ?? charter, withoutFacts, engine, sha256);
   return { standing: 'compared', change: changeBetween(decision, again) };
 }
 
 function replayIdentically(
   recorded: RecordedDecision,
-  behind: ReadonlySet<Layer>,
+  withoutFacts: ReadonlyMap<Layer, WithoutFacts>,
   { engine, sha256 }: ReplayOptions,
 ): Replay {
   const { decision, charter } = recorded;
-  const again = decideBy(recorded, charter, behind, engine, sha256);
+  const again = decideBy(recorded, charter, withoutFacts, engine, sha256);
   if (sameJson(decision, again)) return { standing: 'identical' };
   const paths = jsonDifferences(decision, again);
   if (authorityMayBeIncomplete(recorded)) return { standing: 'not-replayable', why: 'permission-events-missing' };
-  if (behind.size > 0 && paths.every((path) => OF_THE_CHARTER_READ.has(path))) {
-    return { standing: 'not-replayable', why: 'views-behind' };
+  if (withoutFacts.size > 0 && paths.every((path) => OF_THE_CHARTER_READ.has(path))) {
+    return { standing: 'not-replayable', why: 'not-kept' };
   }
   return { standing: 'differs', paths, again };
 }
