@@ -1,10 +1,10 @@
 import { Module } from '@nestjs/common';
-import { HealthController, READINESS_CHECKS, runService } from '#service';
+import { BusModule, HealthController, READINESS_CHECKS, runService } from '#service';
 import { AUDIT_CHECKS, AUDITING, AuditModule } from './audit.module.js';
 import { ReconciliationModule } from './reconciliation.module.js';
 
 @Module({
-  imports: [AuditModule, ReconciliationModule],
+  imports: [BusModule, AuditModule, ReconciliationModule],
   controllers: [HealthController],
   providers: [{ provide: READINESS_CHECKS, useExisting: AUDIT_CHECKS }],
 })

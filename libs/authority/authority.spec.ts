@@ -575,6 +575,7 @@ describe('temporary authority', () => {
           follow: (options, onMessages) => bus.follow(options, onMessages),
           ends: (topics) => bus.ends(topics),
           readAt: (topic, partition, offset) => bus.readAt(topic, partition, offset),
+          standstills: () => bus.standstills(),
           close: () => bus.close(),
           publish: () => {
             dying.crash();

@@ -102,10 +102,24 @@ export interface BatchReport {
   readonly parked: readonly Unreadable[];
 }
 
+/** A reader of this bus: its consumer group, or `view` for a private one, and what it reads. */
+export interface ReaderName {
+  readonly group: string;
+  readonly topics: readonly string[];
+}
+
+/** For how long a reader has not read although the brokers answered, ms; 0 while it reads. */
+export interface Standstill {
+  readonly reader: ReaderName;
+  readonly ms: number;
+}
+
 /** Is told of what the consumer groups of a bus do, and changes nothing of it. It must not throw. */
 export interface ConsumptionWatch {
   joined(options: ConsumeOptions, consumption: Consumption): void;
   worked(report: BatchReport): void;
+  /** A reader stood still, and was made anew. */
+  renewed(reader: ReaderName): void;
 }
 
 /** Where to read on: the next offset, and the running maximum of append times before it, ms since the epoch. */
@@ -179,5 +193,7 @@ export interface Bus {
    * append time: of the messages before it nothing is known.
    */
   readAt(topic: string, partition: number, offset: number): Promise<ReceivedMessage | undefined>;
+  /** Every reader that is open now. */
+  standstills(): readonly Standstill[];
   close(): Promise<void>;
 }

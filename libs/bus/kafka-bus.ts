@@ -14,6 +14,7 @@ import type {
   OutgoingMessage,
   PublishedMessage,
   ReceivedMessage,
+  Standstill,
 } from './bus.js';
 import type { DeadLetterOffice } from './dead-letter.js';
 import { BusError, type BusLog } from './errors.js';
@@ -22,6 +23,7 @@ import { KafkaConsumption } from './kafka-consumption.js';
 import { KafkaEnds } from './kafka-ends.js';
 import { KafkaFollowing, type FollowingDependencies } from './kafka-following.js';
 import { KafkaProducer, type Shipment } from './kafka-producer.js';
+import { DEFAULT_RENEW_AFTER_MS, type OpenReader } from './kafka-reader.js';
 import { KafkaTopics } from './kafka-topics.js';
 import { Partitioner, recordBytes, recordSpaceOf, tooLarge, type PreparedMessage } from './topic-limits.js';
 import { Signal } from './waiting.js';
@@ -44,6 +46,8 @@ export interface KafkaBusOptions {
   /** Nothing is reported by default. */
   readonly log?: BusLog;
   readonly watch?: ConsumptionWatch | undefined;
+  /** A reader that has not read for so long is made anew, ms; 25,000 by default: longer than a rebalance may take. */
+  readonly renewAfterMs?: number;
   /** Reports what the Kafka client tells of its ordinary work too, at level `debug`. Not by default. */
   readonly reportsClient?: boolean;
 }
@@ -59,7 +63,8 @@ export class KafkaBus implements Bus {
   readonly #ends: KafkaEnds;
   readonly #office: DeadLetterOffice;
   readonly #partitioner = new Partitioner();
-  readonly #readers = new Set<{ stop(): Promise<void> }>();
+  readonly #renewAfterMs: number;
+  readonly #readers = new Set<OpenReader>();
   #closed = false;
 
   constructor(options: KafkaBusOptions) {
@@ -76,6 +81,7 @@ export class KafkaBus implements Bus {
     this.#clientId = clientId;
     this.#log = log;
     this.#watch = options.watch;
+    this.#renewAfterMs = options.renewAfterMs ?? DEFAULT_RENEW_AFTER_MS;
     this.#client = clientFactory({
       brokers,
       clientId,
@@ -142,6 +148,7 @@ export class KafkaBus implements Bus {
         office: this.#office,
         log: this.#log,
         watch: this.#watch,
+        renewAfterMs: this.#renewAfterMs,
         stopped: (reader) => this.#readers.delete(reader),
       },
       options,
@@ -176,7 +183,7 @@ export class KafkaBus implements Bus {
     if (offset < start || offset >= end) return undefined;
     const found = new Signal<ReceivedMessage | undefined>();
     const dependencies = this.#followingDependencies();
-    const stopped = (reader: Following): void => {
+    const stopped = (reader: OpenReader): void => {
       dependencies.stopped(reader);
       found.give(undefined);
     };
@@ -200,9 +207,15 @@ export class KafkaBus implements Bus {
     return {
       client: this.#client,
       log: this.#log,
+      watch: this.#watch,
+      renewAfterMs: this.#renewAfterMs,
       groupOf: () => `${this.#clientId}.view.${randomUUID()}`,
       stopped: (reader) => this.#readers.delete(reader),
     };
+  }
+
+  standstills(): readonly Standstill[] {
+    return [...this.#readers].map((reader) => reader.standstill());
   }
 
   #mustBeOpen(): void {

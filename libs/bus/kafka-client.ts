@@ -10,7 +10,30 @@ import { securedConnection } from './kafka-security.js';
 export type Connection = Pick<KafkaConfig, 'socketFactory'>;
 
 /** Makes kafkajs clients that share nothing: two members of one group in one client would share their offsets. */
-export type ClientFactory = (overrides?: Partial<KafkaConfig>) => Kafka;
+export type ClientFactory = (overrides?: Partial<KafkaConfig>, line?: Line) => Kafka;
+
+/** The connections of one client, which can be cut all at once: kafkajs itself waits for what is in flight first. */
+export class Line {
+  readonly #sockets = new Set<net.Socket>();
+  #isCut = false;
+
+  /** Breaks every connection, and each that is opened later. */
+  cut(): void {
+    this.#isCut = true;
+    for (const socket of this.#sockets) socket.destroy(new Error('given up'));
+  }
+
+  /** Opens sockets as `open` does, on this line. */
+  through(open: ISocketFactory): ISocketFactory {
+    return (to) => {
+      const socket = open(to);
+      this.#sockets.add(socket);
+      socket.on('close', () => this.#sockets.delete(socket));
+      if (this.#isCut) socket.destroy(new Error('given up'));
+      return socket;
+    };
+  }
+}
 
 /** Within one request: long enough for a change of leader, short enough to hand an outage to our own back-off. */
 export const REQUEST_RETRY: RetryOptions = { initialRetryTime: 100, maxRetryTime: 1000, retries: 5 };
@@ -25,12 +48,12 @@ export function clientFactory(options: {
   reportsClient: boolean;
 }): ClientFactory {
   const { tls: tlsOptions, sasl } = securedConnection(options.security ?? {});
-  return (overrides) =>
+  const factory = options.connection?.socketFactory ?? socketFactory(tlsOptions);
+  return (overrides, line) =>
     new kafkajs.Kafka({
       brokers: [...options.brokers],
       clientId: options.clientId,
       connectionTimeout: 3000,
-      socketFactory: socketFactory(tlsOptions),
       // what a connection needs is read when it is opened; to kafkajs it only says that there is TLS
       ...(tlsOptions === undefined ? {} : { ssl: true }),
       ...(sasl === undefined ? {} : { sasl }),
@@ -38,6 +61,7 @@ export function clientFactory(options: {
       logLevel: options.reportsClient ? kafkajs.logLevel.INFO : kafkajs.logLevel.ERROR,
       logCreator: () => (entry) => report(entry, options.log),
       ...options.connection,
+      socketFactory: line === undefined ? factory : line.through(factory),
       ...overrides,
     });
 }

@@ -1,4 +1,5 @@
 import type { EachBatchPayload } from 'kafkajs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type {
   Batch,
   BatchHandler,
@@ -8,6 +9,7 @@ import type {
   Consumption,
   ConsumptionWatch,
   ReceivedMessage,
+  Standstill,
   Unreadable,
 } from './bus.js';
 import { prepareResult, type DeadLetterOffice, type PreparedResult } from './dead-letter.js';
@@ -15,7 +17,7 @@ import { BusError, codeOf, messageOf, type BusLog } from './errors.js';
 import { reportOfFailure } from './failed-batch.js';
 import { brokerErrorOf, isMembershipLost, type ClientFactory } from './kafka-client.js';
 import type { KafkaProducer, Shipment } from './kafka-producer.js';
-import { hasAppendTime, receivedMessage, startReader, type Reader } from './kafka-reader.js';
+import { hasAppendTime, receivedMessage, startReader, type OpenReader, type Reader } from './kafka-reader.js';
 import type { KafkaTopics } from './kafka-topics.js';
 import type { Partitioner, TopicLimits } from './topic-limits.js';
 import { BackOff } from './waiting.js';
@@ -25,6 +27,7 @@ export const SESSION_TIMEOUT_MS = 10_000;
 const HEARTBEAT_MS = 1000;
 /** How long a stopping member tries to finish the batch in hand; what is left uncommitted is read again by others. */
 const STOP_PATIENCE_MS = 5000;
+const NOT_OURS_PAUSE_MS = 200;
 
 export interface ConsumptionDependencies {
   readonly client: ClientFactory;
@@ -34,7 +37,9 @@ export interface ConsumptionDependencies {
   readonly office: DeadLetterOffice;
   readonly log: BusLog;
   readonly watch: ConsumptionWatch | undefined;
-  readonly stopped: (consumption: Consumption) => void;
+  /** {@link ReaderOptions.renewAfterMs} */
+  readonly renewAfterMs: number;
+  readonly stopped: (reader: OpenReader) => void;
 }
 
 interface Assignment {
@@ -46,7 +51,7 @@ interface Assignment {
 }
 
 /** A member of a consumer group: batch in, results acknowledged, offset committed. */
-export class KafkaConsumption implements Consumption {
+export class KafkaConsumption implements Consumption, OpenReader {
   readonly #reader: Reader;
   readonly #resumptions = new Set<NodeJS.Timeout>();
   readonly #failures = new Map<string, BackOff>();
@@ -62,8 +67,10 @@ export class KafkaConsumption implements Consumption {
     this.#reader = startReader({
       client: on.client,
       log: on.log,
-      topics: options.topics,
+      name: options,
       concurrency,
+      renewAfterMs: on.renewAfterMs,
+      onRenewed: () => on.watch?.renewed(options),
       config: () => ({
         groupId: options.group,
         sessionTimeout: SESSION_TIMEOUT_MS,
@@ -84,6 +91,10 @@ export class KafkaConsumption implements Consumption {
 
   positions(): ReadonlyMap<string, ReadonlyMap<number, number>> {
     return this.#assignment?.positions ?? new Map();
+  }
+
+  standstill(): Standstill {
+    return { reader: this.options, ms: this.#reader.standstillMs() };
   }
 
   settled(): boolean {
@@ -129,7 +140,11 @@ export class KafkaConsumption implements Consumption {
     const { topic, partition } = payload.batch;
     const where = `${topic}/${partition}`;
     const assignment = this.#assignment;
-    if (!this.#isOurs(topic, partition) || assignment === undefined) return;
+    if (!this.#isOurs(topic, partition) || assignment === undefined) {
+      // comes again at once if kafkajs believes otherwise: that must not become a loop without rest
+      await sleep(NOT_OURS_PAUSE_MS);
+      return;
+    }
     const began = performance.now();
     const membership = new Membership(payload);
     const times = await membership.during(assignment.times);

@@ -1,8 +1,17 @@
 import kafkajs, { type EachBatchPayload, type PartitionAssigner } from 'kafkajs';
-import type { Following, FollowOptions, LogEnds, MessageReader, ReceivedMessage } from './bus.js';
+import type {
+  ConsumptionWatch,
+  Following,
+  FollowOptions,
+  LogEnds,
+  MessageReader,
+  ReaderName,
+  ReceivedMessage,
+  Standstill,
+} from './bus.js';
 import { BusError, codeOf, messageOf, type BusLog } from './errors.js';
 import type { ClientFactory } from './kafka-client.js';
-import { hasAppendTime, receivedMessage, startReader, type Reader } from './kafka-reader.js';
+import { hasAppendTime, receivedMessage, startReader, type OpenReader, type Reader } from './kafka-reader.js';
 import { BackOff, Signal } from './waiting.js';
 
 export interface FollowingDependencies {
@@ -10,7 +19,10 @@ export interface FollowingDependencies {
   readonly log: BusLog;
   /** A group name that nobody has had. */
   readonly groupOf: () => string;
-  readonly stopped: (following: Following) => void;
+  readonly watch: ConsumptionWatch | undefined;
+  /** {@link ReaderOptions.renewAfterMs} */
+  readonly renewAfterMs: number;
+  readonly stopped: (reader: OpenReader) => void;
 }
 
 /** One partition as far as it has been handed out. */
@@ -24,10 +36,11 @@ interface Cursor {
  * A private reader. Each kafkajs consumer it uses is the only member of a group of its own, which never commits and
  * vanishes with it; the position is kept here, so that nothing is skipped or handed out twice when one is replaced.
  */
-export class KafkaFollowing implements Following {
+export class KafkaFollowing implements Following, OpenReader {
   readonly #cursors = new Map<string, Cursor>();
   readonly #resumptions = new Set<NodeJS.Timeout>();
   readonly #inPlace = new Signal<undefined>();
+  readonly #name: ReaderName;
   readonly #reader: Reader;
 
   constructor(
@@ -45,11 +58,14 @@ export class KafkaFollowing implements Following {
         onMessages([], { topic, partition, nextOffset: next });
       });
     }
+    this.#name = { group: 'view', topics: options.topics };
     this.#reader = startReader({
       client: on.client,
       log: on.log,
-      topics: options.topics,
+      name: this.#name,
       concurrency: 1,
+      renewAfterMs: on.renewAfterMs,
+      onRenewed: () => on.watch?.renewed(this.#name),
       config: () => ({ groupId: on.groupOf(), partitionAssigners: [assignAll(options.partitions)] }),
       onAssignment: (assignment) => this.#position(assignment),
       onNothing: (topic, partition, lastOffset) => this.#advance(topic, partition, lastOffset + 1),
@@ -60,6 +76,10 @@ export class KafkaFollowing implements Following {
   /** Resolves when the brokers have given us our partitions for the first time. */
   async inPlace(): Promise<void> {
     await this.#inPlace.promise;
+  }
+
+  standstill(): Standstill {
+    return { reader: this.#name, ms: this.#reader.standstillMs() };
   }
 
   async stop(): Promise<void> {

@@ -1,24 +1,36 @@
 import type { Consumer, ConsumerConfig, EachBatchPayload, KafkaMessage } from 'kafkajs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { MessageHeaders, ReceivedMessage } from './bus.js';
-import { messageOf, type BusLog } from './errors.js';
-import type { ClientFactory } from './kafka-client.js';
+import type { MessageHeaders, ReaderName, ReceivedMessage, Standstill } from './bus.js';
+import { BusError, codeOf, messageOf, type BusLog } from './errors.js';
+import { Line, type ClientFactory } from './kafka-client.js';
+import { ReadingClock } from './reading-clock.js';
 import { BackOff, Signal } from './waiting.js';
 
-/** A group member that is made again, with growing pauses, whenever kafkajs gives one up. */
+/** A group member that is made anew, with growing pauses, whenever kafkajs gives one up or one stands still. */
 export interface Reader {
   /** The kafkajs consumer at work, if any. */
   readonly consumer: Consumer | undefined;
+  /** For how long it has not read although the brokers answered, ms; 0 while it reads. */
+  standstillMs(): number;
   stop(): Promise<void>;
+}
+
+/** What a bus knows of everything in it that reads. */
+export interface OpenReader {
+  stop(): Promise<void>;
+  standstill(): Standstill;
 }
 
 export interface ReaderOptions {
   readonly client: ClientFactory;
   readonly log: BusLog;
-  readonly topics: readonly string[];
+  readonly name: ReaderName;
   /** Called for each consumer that is made. */
   readonly config: () => ConsumerConfig;
   readonly concurrency: number;
+  /** A consumer that has not read for so long is made anew, ms; the next one later. Longer than a rebalance may take. */
+  readonly renewAfterMs: number;
+  readonly onRenewed: () => void;
   /** The partitions this member has got, whenever the group has settled; and `undefined` when it has lost them. */
   readonly onAssignment: (assignment: Readonly<Record<string, readonly number[]>> | undefined) => void;
   /** An answer without a message for us (transaction markers only) that ends at this offset. */
@@ -26,10 +38,14 @@ export interface ReaderOptions {
   readonly onBatch: (payload: EachBatchPayload) => Promise<void>;
 }
 
+/** How long the members of a group wait for one that does not come back to a rebalance, ms. */
+const REBALANCE_TIMEOUT_MS = 15_000;
+/** kafkajs waits 5 s longer than that for the answer to a join: only then is it clear that none comes. */
+export const DEFAULT_RENEW_AFTER_MS = 25_000;
+
 /**
  * Settings that every reader shares. `readUncommitted`: somebody's open transaction must not stop a partition.
- * Small answers per partition: what is in hand at once stays small. A record batch that is larger comes whole and alone,
- * so an answer takes no more than these bytes from each partition and one largest batch.
+ * Small answers per partition: what follows from a batch is larger than the batch and has to fit into one send.
  */
 const READING = {
   readUncommitted: true,
@@ -37,46 +53,80 @@ const READING = {
   minBytes: 1,
   maxWaitTimeInMs: 100,
   maxBytesPerPartition: 256 * 1024,
+  rebalanceTimeout: REBALANCE_TIMEOUT_MS,
 } as const;
 
 /** Patience within one consumer, about 5 s: a member that comes back within its session goes on where it was. */
 const READER_RETRY = { initialRetryTime: 100, maxRetryTime: 1000, retries: 8 };
+/** No request of a reader takes long; one that gets no answer must not hold up the others for half a minute. */
+const REQUEST_TIMEOUT_MS = 10_000;
+/** How long a consumer may take its leave: to end the batch in hand, commit it and leave its group. */
+const FAREWELL_MS = 15_000;
+const TICK_MS = 1000;
+/** Each renewal that did not help makes the next one wait twice as long, up to so many times the first. */
+const MAX_PATIENCE = 8;
 
 export function startReader(options: ReaderOptions): Reader {
+  const { name } = options;
   let stopping = false;
   let consumer: Consumer | undefined;
   const stopped = new Signal<undefined>();
   const backOff = new BackOff();
+  const clock = new ReadingClock();
+  let patienceMs = options.renewAfterMs;
 
   async function readOnce(): Promise<void> {
-    const current = options.client({ retry: READER_RETRY }).consumer({
+    const line = new Line();
+    const client = options.client({ retry: READER_RETRY, requestTimeout: REQUEST_TIMEOUT_MS }, line);
+    const current = client.consumer({
       ...READING,
       ...options.config(),
       // kafkajs restarts some crashes by itself and others never: we make a new consumer after each
       retry: { ...READER_RETRY, restartOnFailure: () => Promise.resolve(false) },
     });
+    // one that was given up may still come to life for a moment: its news are of no interest then
+    let counts = true;
     const crashed = new Signal<unknown>();
     const { events } = current;
+    clock.restart();
     current.on(events.CRASH, ({ payload }) => crashed.give(payload.error));
-    current.on(events.REBALANCING, () => options.onAssignment(undefined));
+    current.on(events.REQUEST, () => clock.answered());
+    current.on(events.FETCH, () => clock.fetched());
+    current.on(events.REBALANCING, () => {
+      if (!counts) return;
+      clock.lost();
+      options.onAssignment(undefined);
+    });
     current.on(events.GROUP_JOIN, ({ payload }) => {
+      if (!counts) return;
       backOff.reset();
+      patienceMs = options.renewAfterMs;
+      clock.joined();
       options.onAssignment(payload.memberAssignment);
     });
     if (options.onNothing) {
       const onNothing = options.onNothing;
       current.on(events.START_BATCH_PROCESS, ({ payload }) => {
-        if (payload.batchSize === 0) onNothing(payload.topic, payload.partition, Number(payload.lastOffset));
+        if (counts && payload.batchSize === 0) onNothing(payload.topic, payload.partition, Number(payload.lastOffset));
       });
     }
+    const onBatch = async (payload: EachBatchPayload): Promise<void> => {
+      if (!counts) return;
+      const done = clock.inHand();
+      try {
+        await options.onBatch(payload);
+      } finally {
+        done();
+      }
+    };
     const begin = async (): Promise<void> => {
       await current.connect();
-      await current.subscribe({ topics: [...options.topics], fromBeginning: true });
+      await current.subscribe({ topics: [...name.topics], fromBeginning: true });
       await current.run({
         autoCommit: false,
         eachBatchAutoResolve: false,
         partitionsConsumedConcurrently: options.concurrency,
-        eachBatch: options.onBatch,
+        eachBatch: onBatch,
       });
     };
     consumer = current;
@@ -84,8 +134,15 @@ export function startReader(options: ReaderOptions): Reader {
       // stopped while it was still connecting: kafkajs does not notice by itself
       .then(() => (stopping ? current.disconnect() : undefined))
       .catch((error: unknown) => crashed.give(error));
+    const watchdog = setInterval(() => {
+      if (clock.tick() >= patienceMs) crashed.give(standsStill(name, patienceMs));
+    }, TICK_MS);
     const crash = await Promise.race([crashed.promise, stopped.promise]);
-    await current.disconnect().catch(() => undefined);
+    clearInterval(watchdog);
+    if (codeOf(crash) !== 'REMIT_BUS_STANDSTILL') await leave(current);
+    counts = false;
+    line.cut();
+    void current.disconnect().catch(() => undefined);
     consumer = undefined;
     options.onAssignment(undefined);
     if (crash !== undefined) throw crash as Error;
@@ -96,10 +153,17 @@ export function startReader(options: ReaderOptions): Reader {
       try {
         await readOnce();
       } catch (error) {
+        const standstill = codeOf(error) === 'REMIT_BUS_STANDSTILL';
+        if (standstill) {
+          options.onRenewed();
+          // the group waits for the member that was given up, until its session ends: the next one has to outlast that
+          patienceMs = Math.min(2 * patienceMs, MAX_PATIENCE * options.renewAfterMs);
+        }
         options.log({
           level: 'warn',
-          code: 'REMIT_BUS_UNREACHABLE',
-          message: `reading ${options.topics.join(', ')} was interrupted and starts again: ${messageOf(error)}`,
+          code: standstill ? 'REMIT_BUS_STANDSTILL' : 'REMIT_BUS_UNREACHABLE',
+          message: `reading ${name.topics.join(', ')} was interrupted and starts again: ${messageOf(error)}`,
+          details: { group: name.group },
         });
         await Promise.race([sleep(backOff.next()), stopped.promise]);
       }
@@ -111,12 +175,27 @@ export function startReader(options: ReaderOptions): Reader {
     get consumer() {
       return consumer;
     },
+    standstillMs: () => clock.standstillMs,
     async stop() {
       stopping = true;
       stopped.give(undefined);
       await ended;
     },
   };
+}
+
+function standsStill({ group }: ReaderName, forMs: number): BusError {
+  return new BusError(
+    'REMIT_BUS_STANDSTILL',
+    `${group} has not read for ${forMs / 1000} s; if this comes again while the brokers are up, restart the process`,
+  );
+}
+
+async function leave(consumer: Consumer): Promise<void> {
+  const abort = new AbortController();
+  const patience = sleep(FAREWELL_MS, undefined, { signal: abort.signal }).catch(() => undefined);
+  await Promise.race([consumer.disconnect().catch(() => undefined), patience]);
+  abort.abort();
 }
 
 const LOG_APPEND_TIME = 1;

@@ -41,6 +41,26 @@ declare module 'kafkajs/src/network/requestQueue/index.js' {
   export default RequestQueue;
 }
 
+declare module 'kafkajs/src/consumer/consumerGroup.js' {
+  class ConsumerGroup {
+    readonly retrier: (attempt: (bail: (error: unknown) => void) => Promise<void>) => Promise<void>;
+    /** Joins the group and takes over its part of the partitions; tells of it with GROUP_JOIN. */
+    joinAndSync: (this: ConsumerGroup) => Promise<void>;
+  }
+  export default ConsumerGroup;
+}
+
+declare module 'kafkajs/src/errors.js' {
+  class KafkaJSError extends Error {
+    readonly retriable: boolean;
+  }
+  const errors: {
+    readonly KafkaJSError: typeof KafkaJSError;
+    readonly KafkaJSNonRetriableError: new (error: unknown, options: { readonly cause: unknown }) => KafkaJSError;
+  };
+  export default errors;
+}
+
 declare module 'kafkajs/src/protocol/recordBatch/crc32C/index.js' {
   function crc32C(bytes: Buffer): number;
   export default crc32C;

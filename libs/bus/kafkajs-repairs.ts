@@ -1,3 +1,5 @@
+import ConsumerGroup from 'kafkajs/src/consumer/consumerGroup.js';
+import errors from 'kafkajs/src/errors.js';
 import Decoder from 'kafkajs/src/protocol/decoder.js';
 import Encoder from 'kafkajs/src/protocol/encoder.js';
 import readHeader from 'kafkajs/src/protocol/recordBatch/header/v0/decoder.js';
@@ -6,7 +8,7 @@ import produce from 'kafkajs/src/protocol/requests/produce/index.js';
 import { encodeProduceRequest, isPlainProduce } from './produce-request.js';
 
 /*
- * Four defects of kafkajs 2.2.4 (its newest release) that an agent could use against us, or that cost every process.
+ * Five defects of kafkajs 2.2.4 (its newest release) that an agent could use against us, or that cost every process.
  * Importing this file repairs them for the whole process. The version is pinned; the specs beside this file and the
  * specs on a real broker tell when a repair no longer fits.
  */
@@ -99,4 +101,26 @@ Encoder.prototype.ensureAvailable = function ensureAvailable(this: Encoder, leng
   const larger = Buffer.allocUnsafe(Math.max(needed, 2 * this.buf.length));
   this.buf.copy(larger, 0, 0, this.offset);
   this.buf = larger;
+};
+
+const joinOnce = ConsumerGroup.prototype.joinAndSync;
+
+/**
+ * A join that fails for a passing reason, such as a coordinator that still loads its groups, leaves kafkajs fetching
+ * with the generation and the partitions it had before, and nobody is told that it has not joined. Here it is tried
+ * again as a join; when that does not help in time, the consumer crashes, which is told.
+ */
+ConsumerGroup.prototype.joinAndSync = async function joinAndSync(this: ConsumerGroup): Promise<void> {
+  try {
+    await this.retrier(async (bail) => {
+      try {
+        await joinOnce.call(this);
+      } catch (error) {
+        if (error instanceof errors.KafkaJSError && error.retriable) throw error;
+        bail(error);
+      }
+    });
+  } catch (error) {
+    throw new errors.KafkaJSNonRetriableError(error, { cause: error });
+  }
 };

@@ -16,6 +16,7 @@ import type {
   OutgoingMessage,
   PublishedMessage,
   ReceivedMessage,
+  Standstill,
   Unreadable,
 } from './bus.js';
 import { prepareResult, type DeadLetterOffice } from './dead-letter.js';
@@ -474,6 +475,10 @@ export class MemoryBus implements Bus {
   async ends(topics: readonly string[]): Promise<LogEnds> {
     await this.#enter();
     return new Map(topics.map((topic) => [topic, this.#client.log.end(topic)]));
+  }
+
+  standstills(): readonly Standstill[] {
+    return [];
   }
 
   async readAt(topic: string, partition: number, offset: number): Promise<ReceivedMessage | undefined> {

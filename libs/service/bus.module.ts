@@ -5,6 +5,7 @@ import { TOPICS } from '#contracts';
 import type { Metrics } from '#telemetry';
 import { busLog } from './bus-log.js';
 import { CONFIG, ConfigModule } from './config.module.js';
+import { LIVENESS_CHECKS, readersCheck, type LivenessCheck } from './health.js';
 import { ConsumptionMetrics } from './metrics-of-consumption.js';
 import { MetricsModule, PROCESS_METRICS } from './metrics.module.js';
 
@@ -41,11 +42,17 @@ class BusLifetime implements OnApplicationShutdown {
         });
         await bus.ensureTopics(Object.values(TOPICS));
         watch?.observeLag(bus);
+        watch?.observeStandstill(bus);
         return bus;
       },
     },
+    {
+      provide: LIVENESS_CHECKS,
+      inject: [BUS],
+      useFactory: (bus: Bus): readonly LivenessCheck[] => [readersCheck(bus)],
+    },
     BusLifetime,
   ],
-  exports: [ConfigModule, MetricsModule, BUS],
+  exports: [ConfigModule, MetricsModule, BUS, LIVENESS_CHECKS],
 })
 export class BusModule {}

@@ -54,6 +54,19 @@ describe('the metrics of consumption', () => {
     await eventually(async () => (await lag()) === 0);
   });
 
+  it('show for how long each reader has stood still, the longest of a name, and how often one was made anew', async () => {
+    const watch = new ConsumptionMetrics(metrics);
+    const view = (ms: number) => ({ reader: { group: 'view', topics: [topics.in.name] }, ms });
+    const group = { reader: { group: 'g', topics: [topics.in.name] }, ms: 0 };
+    watch.observeStandstill({ standstills: () => [view(0), view(31_000), view(2000), group] });
+    watch.renewed(view(0).reader);
+    watch.renewed(view(0).reader);
+    const byReader = async (family: string): Promise<Record<string, number>> =>
+      Object.fromEntries((await samples(family)).map(({ labels, value }) => [String(labels['remit_reader']), value]));
+    expect(await byReader('remit_reader_standstill_seconds')).toEqual({ view: 31, g: 0 });
+    expect(await byReader('remit_readers_renewed')).toEqual({ view: 2 });
+  });
+
   it('show that a group gets on, and that it does not, whatever waits', async () => {
     const stuck = Promise.withResolvers<undefined>();
     await bus.consume({ group: 'g', topics: [topics.in.name] }, async () => {

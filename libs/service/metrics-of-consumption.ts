@@ -1,4 +1,4 @@
-import type { BatchReport, Bus, ConsumeOptions, Consumption, ConsumptionWatch } from '#bus';
+import type { BatchReport, Bus, ConsumeOptions, Consumption, ConsumptionWatch, ReaderName } from '#bus';
 import { METRICS, reading, type Metrics, type Reading } from '#telemetry';
 
 const PROCESSING = { 'messaging.system': 'kafka', 'messaging.operation.name': 'process' };
@@ -32,6 +32,19 @@ export class ConsumptionMetrics implements ConsumptionWatch {
     metrics.counter(METRICS.consumedMessages).add(messages, work);
     metrics.histogram(METRICS.processDuration).record(ms / 1000, work);
     metrics.histogram(METRICS.batchSize).record(messages, place);
+  }
+
+  renewed({ group }: ReaderName): void {
+    this.metrics.counter(METRICS.readersRenewed).add(1, { 'remit.reader': group });
+  }
+
+  observeStandstill(bus: Pick<Bus, 'standstills'>): void {
+    this.metrics.observe('reader standstill', () => {
+      const longest = new Map<string, number>();
+      for (const { reader, ms } of bus.standstills())
+        longest.set(reader.group, Math.max(ms, longest.get(reader.group) ?? 0));
+      return [...longest].map(([name, ms]) => reading(METRICS.readerStandstill, ms / 1000, { 'remit.reader': name }));
+    });
   }
 
   /** The lag is taken from where the brokers say the topics end: it rises also while a handler is stuck. */

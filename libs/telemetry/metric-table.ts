@@ -48,6 +48,11 @@ const GROUP = {
   from: 'OpenTelemetry messaging',
   values: "Remit's consumer groups",
 } as const satisfies MetricAttribute;
+const READER = {
+  name: 'remit.reader',
+  from: 'Remit',
+  values: "Remit's consumer groups, and `view` for what keeps a materialized view up to date",
+} as const satisfies MetricAttribute;
 const PARTITION = {
   name: 'messaging.destination.partition.id',
   from: 'OpenTelemetry messaging',
@@ -204,6 +209,24 @@ export const METRICS = {
       "The offset of the next message to be worked off, of each of this process's partitions: the group gets on as long " +
       'as it rises.',
     attributes: [GROUP, TOPIC, PARTITION],
+  },
+  readerStandstill: {
+    name: 'remit.reader.standstill',
+    instrument: 'gauge',
+    unit: 's',
+    by: 'every process',
+    means:
+      'For how long a reader has not read although the brokers answered: not in its group, or in it and not fetching. 0 ' +
+      'while it reads, and while it works on a batch. Of several readers with one name, the longest.',
+    attributes: [READER],
+  },
+  readersRenewed: {
+    name: 'remit.readers.renewed',
+    instrument: 'counter',
+    unit: '{reader}',
+    by: 'every process',
+    means: 'Readers that had not read for 25 s and were made anew.',
+    attributes: [READER],
   },
   deadLetters: {
     name: 'remit.dead_letters',

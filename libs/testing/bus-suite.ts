@@ -309,6 +309,7 @@ export function describeBus(name: string, makeWorld: () => Promise<BusWorld>): v
       const joined: string[] = [];
       const watch: ConsumptionWatch = {
         joined: ({ group: name }) => joined.push(name),
+        renewed: () => undefined,
         worked: (report) => reports.push(report),
       };
       const watched = world.connect({ deadLetterTopic: topics.dead.name, watch });
