@@ -12,6 +12,7 @@ export * from './decision/fold.js';
 export * from './decision/judging.js';
 export * from './decision/layer.js';
 export * from './decision/rules.js';
+export * from './intent/claims.js';
 export * from './intent/intent.js';
 export * from './permission/action-rendering.js';
 export * from './permission/authority-decision.js';

@@ -1,20 +1,17 @@
 import type { JudgingInput, LayerJudgement, RawFinding } from '../decision/layer.js';
-import { effectiveClassification } from './boundary-rules.js';
+import { claimedClassification } from './effective-classification.js';
 import { localTimeIn } from './local-time.js';
 
 /** What an agent can never do, whoever lets it. */
 export function judgeBoundaries({ intent, judgedAt, charter }: JudgingInput): LayerJudgement {
   const { action } = intent;
-  const classification = effectiveClassification(
-    charter.classifications,
-    charter.systems.get(action.target),
-    action.dataClassification,
-  );
-  const subject = { action, judgedAt, classification };
+  const target = charter.systems.get(action.target);
+  const entry = target?.classification ?? charter.classifications.strictest;
+  const claimed = claimedClassification(charter.classifications, entry, action.dataClassification);
+  const subject = { action, judgedAt, data: { entry, knownTarget: target !== undefined, claimed } };
   const findings: RawFinding[] = [];
   const passed: string[] = [];
-  const facts: Record<string, unknown> = {};
-  if (classification !== undefined) facts['classification'] = classification.name;
+  const facts: Record<string, unknown> = { classification: (claimed ?? entry).name };
   let localTime: Record<string, string> | undefined;
   for (const rule of charter.boundariesOf(intent.agentId)) {
     if (!rule.applies(action)) continue;
@@ -22,9 +19,14 @@ export function judgeBoundaries({ intent, judgedAt, charter }: JudgingInput): La
       localTime ??= facts['localTime'] = {} as Record<string, string>;
       localTime[rule.timezone] = localTimeIn(rule.timezone, judgedAt).text;
     }
-    const reason = rule.breach(subject);
-    if (reason === undefined) passed.push(rule.id);
-    else findings.push({ rule: rule.id, effect: 'violation', severity: 'critical', reason, immutable: true });
+    const breach = rule.breach(subject);
+    if (breach === undefined) {
+      passed.push(rule.id);
+      continue;
+    }
+    const { reason, claims } = breach;
+    const finding: RawFinding = { rule: rule.id, effect: 'violation', severity: 'critical', reason, immutable: true };
+    findings.push(claims === undefined ? finding : { ...finding, claims: [...claims] });
   }
   return { findings, passed, facts };
 }

@@ -1,19 +1,21 @@
 import { WEEKDAYS, hoursOf, weekdaysOf } from '../charter/time-notation.js';
 import type { Boundary } from '../charter/charter-document.js';
 import type { Action } from '../intent/intent.js';
-import { compileSelector } from '../matching/glob.js';
-import type { Classifications, GovernedSystem } from '../charter/systems.js';
+import type { Claim } from '../intent/claims.js';
+import { allowing, restrictingVerbs } from '../matching/selection.js';
+import type { Classification, Classifications, GovernedSystem } from '../charter/systems.js';
+import type { ClaimedClassification } from './effective-classification.js';
 import { localTimeIn } from './local-time.js';
 import { breachOfLimit } from './numeric-limit.js';
 import { compileRestrictedVerbs } from './restricted-verbs.js';
 import { isInWindow } from './time-window.js';
 
-/** How secret the data of an action are: the stricter of the charter's word for the target and the agent's claim. */
-export interface EffectiveClassification {
-  readonly name: string;
-  readonly rank: number;
-  /** The claim named no classification of the charter, so the strictest counts. */
-  readonly unknownClaim?: true;
+/** How secret the data of an action are: by the charter's word for the target, and by the agent's claim if it is stricter. */
+export interface DataClassification {
+  /** The strictest one where the charter does not know the target. */
+  readonly entry: Classification;
+  readonly knownTarget: boolean;
+  readonly claimed: ClaimedClassification | undefined;
 }
 
 /** What a boundary is held against. */
@@ -21,8 +23,14 @@ export interface BoundarySubject {
   readonly action: Action;
   /** ms since the epoch */
   readonly judgedAt: number;
-  /** Undefined when neither the charter nor the agent says anything. */
-  readonly classification: EffectiveClassification | undefined;
+  readonly data: DataClassification;
+}
+
+/** Why an action is outside a boundary. */
+export interface Breach {
+  readonly reason: string;
+  /** What the agent says has broken it; left out: the charter's own word has. */
+  readonly claims?: readonly Claim[];
 }
 
 /** One boundary, compiled. */
@@ -31,42 +39,76 @@ export interface BoundaryRule {
   readonly timezone?: string;
   applies(action: Action): boolean;
   /** Why the action is outside the boundary; undefined when it is inside. */
-  breach(subject: BoundarySubject): string | undefined;
+  breach(subject: BoundarySubject): Breach | undefined;
 }
-
-export function effectiveClassification(
-  classifications: Classifications,
-  target: GovernedSystem | undefined,
-  claim: string | null | undefined,
-): EffectiveClassification | undefined {
-  const entry = target?.classification;
-  if (claim === null || claim === undefined) return entry;
-  const claimed = classifications.byName.get(claim);
-  if (claimed === undefined) return { ...classifications.strictest, unknownClaim: true };
-  return entry === undefined || claimed.rank > entry.rank ? claimed : entry;
-}
-
-function unknownClaim(classification: EffectiveClassification | undefined): string | undefined {
-  return classification?.unknownClaim === true ? "the claimed classification is not one of the charter's" : undefined;
-}
-
-const always = (): boolean => true;
 
 /** Everything a boundary of a charter needs to know of the rest of it. */
 export interface BoundaryContext {
   readonly classifications: Classifications;
   readonly systems: ReadonlyMap<string, GovernedSystem>;
+  /** Every system that a destination may lead to, however it is spelt. */
+  readonly receivers: (destination: string) => readonly GovernedSystem[];
 }
 
-export function compileBoundary(boundary: Boundary, { classifications, systems }: BoundaryContext): BoundaryRule {
+function because(reason: string | undefined): Breach | undefined {
+  return reason === undefined ? undefined : { reason };
+}
+
+/** The first breach by the charter's word, else the one by the agent's claim. */
+function breachByData(
+  { entry, knownTarget, claimed }: DataClassification,
+  breach: (data: Classification) => string | undefined,
+): Breach | undefined {
+  const byEntry = breach(entry);
+  if (byEntry !== undefined) {
+    return {
+      reason: knownTarget ? byEntry : `${byEntry} (the charter does not know the system, so the strictest counts)`,
+    };
+  }
+  if (claimed === undefined) return undefined;
+  const claims = ['dataClassification'] as const;
+  if (claimed.unknown === true) return { reason: "the claimed classification is not one of the charter's", claims };
+  const byClaim = breach(claimed);
+  return byClaim === undefined
+    ? undefined
+    : { reason: `the agent says that the data are ${claimed.name}: ${byClaim}`, claims };
+}
+
+/** Why data may not go where the action takes them. Who is not named exactly as the charter names it counts as the mildest. */
+function writeDown(
+  { action }: BoundarySubject,
+  data: Classification,
+  { classifications, systems, receivers }: BoundaryContext,
+): string | undefined {
+  const [mildest] = classifications.byName.values();
+  const refusal = (name: string, receiver: Classification, isKnown: boolean): string | undefined => {
+    if (receiver.rank >= data.rank) return undefined;
+    const which = isKnown ? `${name}, which is` : `${name} that the charter does not name, which counts as`;
+    return `${data.name} data may not go to ${which} ${receiver.name}`;
+  };
+  const target = systems.get(action.target);
+  const byTarget = refusal(target?.name ?? 'a system', target?.classification ?? mildest ?? data, target !== undefined);
+  if (byTarget !== undefined) return byTarget;
+  const destination = action.destination ?? undefined;
+  if (destination === undefined) return undefined;
+  for (const { name, classification } of receivers(destination)) {
+    const byReceiver = refusal(name, classification, true);
+    if (byReceiver !== undefined) return byReceiver;
+  }
+  return systems.has(destination) ? undefined : refusal('a receiver', mildest ?? data, false);
+}
+
+const always = (): boolean => true;
+
+export function compileBoundary(boundary: Boundary, context: BoundaryContext): BoundaryRule {
   const { id } = boundary;
   if ('parameter' in boundary) {
     const limit = { path: boundary.parameter.split('.'), max: boundary.max, min: boundary.min };
-    const limited = compileSelector(boundary.actions);
+    const limited = restrictingVerbs(boundary.actions);
     return {
       id,
       applies: (action) => limited(action.type),
-      breach: ({ action }) => breachOfLimit(limit, action),
+      breach: ({ action }) => because(breachOfLimit(limit, action)),
     };
   }
   if ('never' in boundary) {
@@ -76,7 +118,7 @@ export function compileBoundary(boundary: Boundary, { classifications, systems }
       applies: always,
       breach: ({ action }) => {
         const verb = restrictedVerb(action.type);
-        return verb === undefined ? undefined : `${action.type} is a restricted action (${verb})`;
+        return because(verb === undefined ? undefined : `${action.type} is a restricted action (${verb})`);
       },
     };
   }
@@ -94,20 +136,21 @@ export function compileBoundary(boundary: Boundary, { classifications, systems }
       breach: ({ judgedAt }) => {
         const local = localTimeIn(timezone, judgedAt);
         if (isInWindow(window, local)) return undefined;
-        return `it is ${local.text} in ${timezone}, outside ${boundary.hours} ${daysText}`;
+        return because(`it is ${local.text} in ${timezone}, outside ${boundary.hours} ${daysText}`);
       },
     };
   }
   if ('systems' in boundary) {
-    const allowed = compileSelector(boundary.systems);
+    const allowed = allowing(boundary.systems);
     return {
       id,
       applies: always,
       breach: ({ action }) => {
-        if (!allowed(action.target)) return `system ${action.target} may not be touched`;
+        if (!allowed(action.target)) return because(`system ${action.target} may not be touched`);
         const { destination } = action;
-        const isSystem = destination !== null && destination !== undefined && systems.has(destination);
-        return isSystem && !allowed(destination) ? `system ${destination} may not be a destination` : undefined;
+        if (destination === null || destination === undefined) return undefined;
+        const foreign = context.receivers(destination).find(({ name }) => !allowed(name));
+        return because(foreign === undefined ? undefined : `system ${foreign.name} may not be a destination`);
       },
     };
   }
@@ -115,32 +158,17 @@ export function compileBoundary(boundary: Boundary, { classifications, systems }
     return {
       id,
       applies: always,
-      breach: ({ action, classification }) => {
-        if (classification === undefined) return undefined;
-        const unknown = unknownClaim(classification);
-        if (unknown !== undefined) return unknown;
-        const destination = action.destination ?? undefined;
-        for (const name of destination === undefined ? [action.target] : [action.target, destination]) {
-          const receiver = systems.get(name);
-          if (receiver === undefined || receiver.classification.rank >= classification.rank) continue;
-          return `${classification.name} data may not go to ${name}, which is ${receiver.classification.name}`;
-        }
-        return undefined;
-      },
+      breach: (subject) => breachByData(subject.data, (data) => writeDown(subject, data, context)),
     };
   }
-  const max = classifications.byName.get(boundary.max);
+  const max = context.classifications.byName.get(boundary.max);
   if (max === undefined) throw new TypeError(`boundary ${id} was not checked`);
   return {
     id,
     applies: always,
-    breach: ({ classification }) => {
-      if (classification === undefined) return undefined;
-      const unknown = unknownClaim(classification);
-      if (unknown !== undefined) return unknown;
-      return classification.rank > max.rank
-        ? `the data are ${classification.name}; at most ${max.name} is allowed`
-        : undefined;
-    },
+    breach: ({ data }) =>
+      breachByData(data, ({ name, rank }) =>
+        rank > max.rank ? `the data are ${name}; at most ${max.name} is allowed` : undefined,
+      ),
   };
 }

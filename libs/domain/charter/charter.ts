@@ -1,7 +1,10 @@
 import { compileBoundary, type BoundaryRule } from '../boundary/boundary-rules.js';
 import { requiredPermissionRule } from '../decision/rules.js';
 import { boundedMemo } from '../matching/bounded-memo.js';
-import { compileOptionalSelector, compileSelector, type Selector } from '../matching/glob.js';
+import { foldName } from '../matching/folding.js';
+import type { Selector } from '../matching/glob.js';
+import { receiverIndex } from '../matching/receivers.js';
+import { allowing, allowingIfGiven, restrictingNames, restrictingVerbs } from '../matching/selection.js';
 import type { ListLookUp } from '../permission/value-constraints.js';
 import { readEntryList, type EntryList } from '../policy/cel-patterns.js';
 import { compilePolicies, type PolicyPrograms } from '../policy/cel-policies.js';
@@ -51,6 +54,10 @@ export interface Charter {
   readonly document: CharterDocument;
   readonly classifications: Classifications;
   readonly systems: ReadonlyMap<string, GovernedSystem>;
+  /** Every system that a destination may lead to, however it is spelt. */
+  readonly receivers: (destination: string) => readonly GovernedSystem[];
+  /** Every environment of the charter, and production, by its folded name. */
+  readonly environments: ReadonlyMap<string, string>;
   readonly agents: ReadonlyMap<string, GovernedAgent>;
   readonly integrations: ReadonlySet<string>;
   readonly requirements: readonly PermissionRequirement[];
@@ -81,14 +88,22 @@ function compileSystems(
   return systems;
 }
 
+/** Known to every charter: claiming it tightens wherever a policy speaks of it. */
+const PRODUCTION = 'production';
+
+function compileEnvironments(systems: Iterable<GovernedSystem>): ReadonlyMap<string, string> {
+  const names = [...systems].map(({ environment }) => environment).filter((name) => name !== undefined);
+  return new Map([PRODUCTION, ...names].map((name) => [foldName(name), name]));
+}
+
 function compileAgents(document: CharterDocument): ReadonlyMap<string, GovernedAgent> {
   return new Map(
     Object.entries(document.agents).map(([id, agent]) => [
       id,
       {
         id,
-        actions: compileSelector(agent.scope.actions),
-        systems: compileSelector(agent.scope.systems),
+        actions: allowing(agent.scope.actions),
+        systems: allowing(agent.scope.systems),
         permissions: new Set(agent.permissions),
         integrations: agent.integrations === undefined ? undefined : new Set(agent.integrations),
         offHours: agent.off_hours === 'permitted',
@@ -105,8 +120,8 @@ function compileRequirements(document: CharterDocument): readonly PermissionRequ
           {
             permission,
             rule: requiredPermissionRule(permission),
-            actions: compileOptionalSelector(needed.actions),
-            systems: compileOptionalSelector(needed.systems),
+            actions: restrictingVerbs(needed.actions),
+            systems: restrictingNames(needed.systems),
           },
         ],
   );
@@ -116,7 +131,7 @@ function compileScopeExtensions(document: CharterDocument): readonly ScopeExtens
   return Object.entries(document.permissions).flatMap(([permission, { extends_scope: added }]) => {
     if (added === undefined) return [];
     const { actions, systems } = added;
-    return [{ permission, actions: compileOptionalSelector(actions), systems: compileOptionalSelector(systems) }];
+    return [{ permission, actions: allowingIfGiven(actions), systems: allowingIfGiven(systems) }];
   });
 }
 
@@ -159,9 +174,10 @@ function compileLists({ lists }: CharterDocument): Charter['inList'] {
 export function compileCharter(document: CharterDocument, digest: string): Charter {
   const classifications = compileClassifications(document.classifications);
   const systems = compileSystems(document, classifications);
+  const receivers = receiverIndex(systems);
   const boundaries = document.boundaries.map((boundary) => ({
-    rule: compileBoundary(boundary, { classifications, systems }),
-    agents: compileOptionalSelector(boundary.agents),
+    rule: compileBoundary(boundary, { classifications, systems, receivers }),
+    agents: restrictingNames(boundary.agents),
   }));
   const modes = compileModes(document);
   return {
@@ -172,6 +188,8 @@ export function compileCharter(document: CharterDocument, digest: string): Chart
     document,
     classifications,
     systems,
+    receivers,
+    environments: compileEnvironments(systems.values()),
     agents: compileAgents(document),
     integrations: new Set(document.integrations),
     requirements: compileRequirements(document),

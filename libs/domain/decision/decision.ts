@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { CLAIMS } from '../intent/claims.js';
 import { agentIdSchema, causeSchema, intentSchema, triggerSchema } from '../intent/intent.js';
 import { permissionIdSchema } from '../permission/permission-fields.js';
 
@@ -27,6 +28,13 @@ export const findingSchema = z.strictObject({
       'Why the finding does not count here: stage observe, rule in shadow, or agent outside the rollout share.',
     ),
   permission: z.string().optional().describe('The permission that would have satisfied the rule.'),
+  claims: z
+    .array(z.enum(CLAIMS))
+    .min(1)
+    .optional()
+    .describe(
+      'What the agent says of its own action and has broken the rule by; left out: the charter’s own word has.',
+    ),
 });
 export type Finding = z.infer<typeof findingSchema>;
 

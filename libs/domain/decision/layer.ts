@@ -19,7 +19,7 @@ export interface JudgingInput {
 }
 
 /** What a rule says, before stage and rollout say whether it counts. */
-export interface RawFinding extends Pick<Finding, 'rule' | 'effect' | 'severity' | 'reason' | 'permission'> {
+export interface RawFinding extends Pick<Finding, 'rule' | 'effect' | 'severity' | 'reason' | 'permission' | 'claims'> {
   /** Can be neither shadowed nor sampled. */
   readonly immutable?: true;
 }

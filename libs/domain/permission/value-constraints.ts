@@ -4,7 +4,7 @@ import { boundedMemo } from '../matching/bounded-memo.js';
 import { climbs, isBelow, plainPath } from '../matching/file-path.js';
 import { mailAddress } from '../matching/mail-address.js';
 import { isGlob, readValueGlob } from '../matching/value-glob.js';
-import { domainOf } from '../policy/cel-addresses.js';
+import { domainOf } from '../matching/addresses.js';
 
 /** So many values one constraint may name. */
 export const MAX_NAMED_VALUES = 64;
@@ -113,11 +113,7 @@ function matchesGlob(reading: ReturnType<typeof readValueGlob>, text: string): b
 function hostOf(text: string): string | undefined {
   const [beforePath = ''] = text.replace(/^[a-z][a-z0-9+.-]*:\/\//i, '').split(/[/?#]/, 1);
   if (beforePath.includes('@')) return undefined;
-  try {
-    return domainOf(text) || undefined;
-  } catch {
-    return undefined;
-  }
+  return domainOf(text) || undefined;
 }
 
 function namesText(typed: Exclude<Typed, { kind: 'equals' | 'range' }>, text: string, inList: ListLookUp): boolean {

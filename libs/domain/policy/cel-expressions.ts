@@ -1,7 +1,9 @@
 import { Environment, type ASTNode, type ParseResult } from '@marcbachmann/cel-js';
+import type { Claim } from '../intent/claims.js';
 import { nearestName } from '../matching/near-names.js';
 import { policyFunctions, type PatternStore, type PolicyFunction } from './cel-functions.js';
 import { ExpressionRefusal, workBudget, type WorkBudget } from './cel-patterns.js';
+import { claimBehind, claimsBehind } from './claim-readings.js';
 import { ROOTS, ROOT_CLASSES, VARIABLES, listsClass, type VariableRoot } from './cel-variables.js';
 
 /** What is wrong with an expression. */
@@ -36,11 +38,14 @@ export interface ExpressionSchema {
 export type Condition = (variables: object) => unknown;
 
 export type ExpressionReading =
-  | { readonly ok: true; readonly condition: Condition }
+  | { readonly ok: true; readonly condition: Condition; readonly claims: ReadonlySet<Claim> }
   | { readonly ok: false; readonly problems: readonly ExpressionProblem[] };
 
 /** Longest expression, in characters. */
 export const LONGEST_EXPRESSION = 2_000;
+
+/** Claims that one expression may read: it is evaluated for every choice of them, 64 times at most. */
+export const MAX_CLAIMS_READ = 6;
 
 /** Nodes, nesting and literals: with no loops in the language, these bound the work of one evaluation. */
 const LIMITS = { maxAstNodes: 250, maxDepth: 32, maxListElements: 64, maxMapEntries: 16, maxCallArguments: 4 };
@@ -98,6 +103,7 @@ interface Walk {
   readonly functions: ReadonlyMap<string, PolicyFunction>;
   readonly patterns: PatternStore;
   readonly problems: ExpressionProblem[];
+  readonly claims: Set<Claim>;
   usesVariables: boolean;
 }
 
@@ -109,6 +115,12 @@ function didYouMean(name: string, known: readonly string[], prefix = ''): string
   const near = nearestName(name, known);
   if (near !== undefined) return `did you mean \`${prefix}${near}\`?`;
   return known.length === 0 ? undefined : `there is ${known.map((one) => `\`${prefix}${one}\``).join(', ')}`;
+}
+
+/** Takes down the claims behind a field, or behind all fields of a root that is looked at whole. */
+function readClaims(walk: Walk, root: string, field?: string): void {
+  const claims = field === undefined ? claimsBehind(root) : [claimBehind(root, field)];
+  for (const claim of claims) if (claim !== undefined) walk.claims.add(claim);
 }
 
 function checkVariable(walk: Walk, node: ASTNode, name: string): void {
@@ -182,18 +194,27 @@ function visit(walk: Walk, node: ASTNode): void {
       }
       return;
     case 'id':
+      readClaims(walk, node.args);
       checkVariable(walk, node, node.args);
       return;
     case '.': {
       const [object, field] = node.args;
-      if (object.op === 'id') checkField(walk, node, object.args, field);
-      visit(walk, object);
+      if (object.op !== 'id') {
+        visit(walk, object);
+        return;
+      }
+      checkField(walk, node, object.args, field);
+      readClaims(walk, object.args, field);
+      checkVariable(walk, object, object.args);
       return;
     }
     case '[]': {
       const [object, key] = node.args;
       if (object.op === 'id' && key.op === 'value' && typeof key.args === 'string') {
         checkField(walk, key, object.args, key.args);
+        readClaims(walk, object.args, key.args);
+        checkVariable(walk, object, object.args);
+        return;
       }
       visit(walk, object);
       if (key.op !== 'value') visit(walk, key);
@@ -369,8 +390,20 @@ export function expressionReader(schema: ExpressionSchema): ExpressionReader {
     } catch (error) {
       return refused(syntaxProblem(error));
     }
-    const walk: Walk = { fieldsOf, functions: byName, patterns, problems: [], usesVariables: false };
+    const walk: Walk = {
+      fieldsOf,
+      functions: byName,
+      patterns,
+      problems: [],
+      claims: new Set(),
+      usesVariables: false,
+    };
     visit(walk, parsed.ast);
+    if (walk.claims.size > MAX_CLAIMS_READ) {
+      const message = `reads ${walk.claims.size} things that agents claim, and at most ${MAX_CLAIMS_READ} may be read together`;
+      const hint = 'split it into two policies, or name the fields it is about';
+      walk.problems.push({ code: 'REMIT_CHARTER_EXPRESSION_TOO_LARGE', message, offset: 0, hint });
+    }
     if (walk.problems.length > 0) return refused(...walk.problems);
     const checked = parsed.check();
     if (!checked.valid) return refused(typeProblem(checked.error, parsed.ast, usages));
@@ -384,7 +417,7 @@ export function expressionReader(schema: ExpressionSchema): ExpressionReader {
       const message = 'is never true, so the policy can never apply';
       return refused({ code: 'REMIT_CHARTER_EXPRESSION_NEVER', message, offset: 0 });
     }
-    return { ok: true, condition: parsed };
+    return { ok: true, condition: parsed, claims: walk.claims };
   };
   return { read, budget };
 }

@@ -1,7 +1,7 @@
+import { AMBIGUOUS_HOST, domainOf, hostsInText } from '../matching/addresses.js';
 import { boundedMemo } from '../matching/bounded-memo.js';
 import { LONGEST_FOREIGN_PATTERN, readPattern, type Pattern, type PatternReading } from '../matching/linear-pattern.js';
 import { readValueGlob } from '../matching/value-glob.js';
-import { AMBIGUOUS_HOST, domainOf, hostsInText } from './cel-addresses.js';
 import { ExpressionRefusal, readEntryList, type EntryList, type WorkBudget } from './cel-patterns.js';
 
 /** A function of our own: how authors write it, what the library needs, and which argument is a pattern. */
@@ -118,13 +118,7 @@ export function policyFunctions(budget: WorkBudget): { functions: readonly Polic
     return links;
   };
 
-  const domain = boundedMemo(1_024, (text: string): string | undefined => {
-    try {
-      return domainOf(text);
-    } catch {
-      return undefined;
-    }
-  });
+  const domain = boundedMemo(1_024, domainOf);
 
   const functions: readonly PolicyFunction[] = [
     {

@@ -1,8 +1,10 @@
 import type { Severity } from '../decision/decision.js';
+import type { Claim } from '../intent/claims.js';
 import { boundedMemo } from '../matching/bounded-memo.js';
-import { compileGlob, hasWildcard } from '../matching/glob.js';
+import { restrictingNames, restrictingVerbs } from '../matching/selection.js';
 import { expressionReader, type Condition, type ExpressionProblem, type ExpressionSchema } from './cel-expressions.js';
-import { ROOTS, ROOT_CLASSES, type PolicyVariables } from './cel-variables.js';
+import type { PolicyVariables } from './cel-variables.js';
+import { choicesOf, claimedVariables, type ClaimReading, type ClaimSet } from './claim-readings.js';
 
 /** A policy as the charter states it. */
 export interface PolicyStatement {
@@ -36,10 +38,14 @@ export interface PolicyOccasion {
   readonly agentId: string;
 }
 
-/** A policy that is violated. `failed`: its condition could not be evaluated, which counts as true; the code says why. */
+/**
+ * A policy that is violated. `failed`: its condition could not be evaluated, which counts as true; the code says why.
+ * `claims`: it is violated only when these claims of the agent are taken at their word; left out: by the charter's word.
+ */
 export interface PolicyViolation {
   readonly policy: PolicyStatement;
   readonly failed?: string;
+  readonly claims?: readonly Claim[];
 }
 
 export interface PolicyOutcome {
@@ -55,38 +61,38 @@ export interface PolicyPrograms {
   readonly size: number;
   /**
    * Evaluates every policy that speaks of the action. Never throws and never stops at the first: all violated policies
-   * are in the outcome. `skip` leaves out rules that are switched off; `holds` says whether the agent holds a permission.
+   * are in the outcome. `variables` are the charter's word; each policy is evaluated by them and by every choice of the
+   * claims it reads, and the strictest answer counts. `skip` leaves out rules that are switched off; `holds` says whether
+   * the agent holds a permission.
    */
   evaluate(
     occasion: PolicyOccasion,
     variables: PolicyVariables,
-    rules?: { readonly skip?: (policy: string) => boolean; readonly holds?: (permission: string) => boolean },
+    rules?: {
+      readonly claims?: readonly ClaimReading[];
+      readonly skip?: (policy: string) => boolean;
+      readonly holds?: (permission: string) => boolean;
+    },
   ): PolicyOutcome;
 }
 
 interface Program {
   readonly policy: PolicyStatement;
   readonly condition: Condition;
+  /** The claims its condition reads. */
+  readonly claims: ReadonlySet<Claim>;
   readonly applies: (occasion: PolicyOccasion) => boolean;
 }
 
 /** Agents choose what they call their actions, so the answers kept are bounded. */
 const REMEMBERED_OCCASIONS = 1_024;
 
-/** Remembers nothing, because the index over all policies does. */
-function selects(patterns: readonly string[] | undefined): (text: string) => boolean {
-  if (patterns === undefined) return () => true;
-  const exact = new Set(patterns.filter((pattern) => !hasWildcard(pattern)));
-  const globs = patterns.filter(hasWildcard).map(compileGlob);
-  return (text) => exact.has(text) || globs.some((glob) => glob(text));
-}
-
 /** Whether a policy speaks of an action. Without a scope it speaks of all. */
 function scopeOf({ scope }: PolicyStatement): (occasion: PolicyOccasion) => boolean {
   if (scope === undefined) return () => true;
-  const actions = selects(scope.actions);
-  const systems = selects(scope.systems);
-  const agents = selects(scope.agents);
+  const actions = restrictingVerbs(scope.actions);
+  const systems = restrictingNames(scope.systems);
+  const agents = restrictingNames(scope.agents);
   return ({ actionType, target, agentId }) => actions(actionType) && systems(target) && agents(agentId);
 }
 
@@ -146,6 +152,40 @@ function isViolated(condition: Condition, variables: object): boolean | string {
   }
 }
 
+function sizeOf(claims: ClaimSet): number {
+  let size = 0;
+  for (let rest = claims; rest !== 0; rest &= rest - 1) size += 1;
+  return size;
+}
+
+/**
+ * How a policy is violated: by the charter's word, else by the fewest claims that break it. Every choice is evaluated, also
+ * after one has broken it: what the policies after it may cost must not depend on which claim did.
+ */
+function violationOf(
+  { policy, condition, claims: read }: Program,
+  variables: (claims: ClaimSet) => object,
+  readings: readonly ClaimReading[],
+): PolicyViolation | undefined {
+  const bare = isViolated(condition, variables(0));
+  if (bare !== false) return bare === true ? { policy } : { policy, failed: bare };
+  let present: ClaimSet = 0;
+  for (const [bit, { claim }] of readings.entries()) if (read.has(claim)) present |= 1 << bit;
+  if (present === 0) return undefined;
+  let found: { readonly chosen: ClaimSet; readonly answer: true | string } | undefined;
+  for (const chosen of choicesOf(present)) {
+    const answer = chosen !== 0 && isViolated(condition, variables(chosen));
+    if (answer === false || (found !== undefined && sizeOf(found.chosen) <= sizeOf(chosen))) continue;
+    found = { chosen, answer };
+  }
+  if (found === undefined) return undefined;
+  const { chosen, answer } = found;
+  const claims = readings.filter((_, bit) => (chosen & (1 << bit)) !== 0).map(({ claim }) => claim);
+  return answer === true ? { policy, claims } : { policy, failed: answer, claims };
+}
+
+const NO_CLAIMS: readonly ClaimReading[] = [];
+
 /**
  * Compiles the policies of a charter, or returns every problem of every expression. What compiles does bounded work for
  * each intent; an expression that fails or would run long counts as violated.
@@ -156,8 +196,9 @@ export function compilePolicies(policies: readonly PolicyStatement[], schema: Ex
   const programs: Program[] = [];
   for (const policy of policies) {
     const reading = reader.read(policy.violated_when);
-    if (reading.ok) programs.push({ policy, condition: reading.condition, applies: scopeOf(policy) });
-    else problems.push(...reading.problems.map((problem) => ({ ...problem, policy: policy.id })));
+    if (reading.ok) {
+      programs.push({ policy, condition: reading.condition, claims: reading.claims, applies: scopeOf(policy) });
+    } else problems.push(...reading.problems.map((problem) => ({ ...problem, policy: policy.id })));
   }
   if (problems.length > 0) return { ok: false, problems };
 
@@ -166,21 +207,20 @@ export function compilePolicies(policies: readonly PolicyStatement[], schema: Ex
     ok: true,
     programs: {
       size: programs.length,
-      evaluate(occasion, variables, { skip, holds } = {}) {
+      evaluate(occasion, variables, { claims: readings = NO_CLAIMS, skip, holds } = {}) {
         reader.budget.refill();
-        const bound: Record<string, object> = {};
-        for (const root of ROOTS) bound[root] = new ROOT_CLASSES[root](variables[root]);
+        const bound = claimedVariables(variables, readings);
         const violated: PolicyViolation[] = [];
         const passed: string[] = [];
         const lifted: PolicyViolation[] = [];
-        for (const { policy, condition } of programsFor(occasion)) {
+        for (const program of programsFor(occasion)) {
+          const { policy } = program;
           if (skip?.(policy.id) === true) continue;
-          const answer = isViolated(condition, bound);
-          if (answer === false) {
+          const violation = violationOf(program, bound, readings);
+          if (violation === undefined) {
             passed.push(policy.id);
             continue;
           }
-          const violation: PolicyViolation = answer === true ? { policy } : { policy, failed: answer };
           const permission = policy.unless_granted;
           if (permission !== undefined && holds?.(permission) === true) {
             passed.push(policy.id);

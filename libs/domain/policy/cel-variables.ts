@@ -14,7 +14,8 @@ type ValuesOf<Declared extends Fields> = { readonly [Name in keyof Declared]: Va
 
 /**
  * What an expression may speak of, besides `lists.NAME`. A text that is missing is `""`, which is in no list and
- * matches no pattern. All facts of `action` are effective ones: a claim has tightened them, never loosened.
+ * matches no pattern. What agents
+ * claim is in none of them by itself: a condition is evaluated by the charter's word, and again with the claims it reads.
  */
 export const VARIABLES = {
   action: {

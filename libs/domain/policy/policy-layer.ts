@@ -1,13 +1,14 @@
-import { effectiveClassification } from '../boundary/boundary-rules.js';
+import { claimedClassification } from '../boundary/effective-classification.js';
 import { localTimeIn, type LocalTime } from '../boundary/local-time.js';
 import type { Charter } from '../charter/charter.js';
 import { WEEKDAYS } from '../charter/time-notation.js';
 import type { JudgingInput, LayerJudgement, RawFinding } from '../decision/layer.js';
 import { chainIdOf, type Intent } from '../intent/intent.js';
 import { holdingOf, type PermissionHolding } from '../permission/holding.js';
-import { effectiveEnvironment, effectiveIntegrations } from '../verification/claims.js';
+import { claimedEnvironment, environmentOf, integrationsOf } from '../verification/claims.js';
 import type { PolicyViolation } from './cel-policies.js';
 import type { PolicyVariables } from './cel-variables.js';
+import type { ClaimReading } from './claim-readings.js';
 import { detectPii, type PiiFinding } from './pii-detection.js';
 
 /** The agent claims it and the charter permits the claim; neither is enough alone. */
@@ -15,14 +16,12 @@ function mayWorkOffHours({ agentId, action }: Intent, charter: Charter): boolean
   return action.allowOffHours === true && charter.agents.get(agentId)?.offHours === true;
 }
 
-/** What conditions may speak of: the agent's claims only as far as they tighten, everything else by the charter's word. */
+/** What conditions may speak of by the charter's word alone: nothing that the agent only claims is in it. */
 function variablesOf(input: JudgingInput, pii: readonly PiiFinding[], local: LocalTime): PolicyVariables {
   const { intent, charter } = input;
   const { action } = intent;
-  const classification =
-    effectiveClassification(charter.classifications, charter.systems.get(action.target), action.dataClassification) ??
-    charter.classifications.strictest;
-  const integrations = effectiveIntegrations(charter, action);
+  const classification = charter.systems.get(action.target)?.classification ?? charter.classifications.strictest;
+  const integrations = integrationsOf(charter, action).ofCharter;
   const offHoursAllowed = mayWorkOffHours(intent, charter);
   const agents = charter.document.agents;
   const agent = Object.hasOwn(agents, intent.agentId) ? agents[intent.agentId] : undefined;
@@ -34,16 +33,16 @@ function variablesOf(input: JudgingInput, pii: readonly PiiFinding[], local: Loc
       destination: action.destination ?? '',
       dataClassification: classification.name,
       integration: integrations[0] ?? '',
-      environment: effectiveEnvironment(charter, action) ?? '',
-      containsPii: action.containsPii === true || pii.length > 0,
+      environment: environmentOf(charter, action) ?? '',
+      containsPii: pii.length > 0,
       allowOffHours: offHoursAllowed,
     },
     context: {
       agentId: intent.agentId,
-      onBehalfOf: intent.onBehalfOf ?? '',
-      chainId: chainIdOf(intent),
-      triggerType: intent.trigger?.type ?? '',
-      hasCause: intent.cause != null,
+      onBehalfOf: '',
+      chainId: chainIdOf({ intentId: intent.intentId }),
+      triggerType: '',
+      hasCause: false,
       localHour: Math.floor(local.minuteOfDay / 60),
       localMinute: local.minuteOfDay % 60,
       localWeekday: WEEKDAYS[local.weekday] ?? '',
@@ -59,20 +58,59 @@ function variablesOf(input: JudgingInput, pii: readonly PiiFinding[], local: Loc
   };
 }
 
-function findingOf({ policy, failed }: PolicyViolation): RawFinding {
-  const { id, effect, severity, reason, unless_granted: permission } = policy;
+/** What the variables become when the agent is believed, claim by claim. A claim that changes nothing is left out. */
+function claimReadingsOf({ intent, charter }: JudgingInput, bare: PolicyVariables): readonly ClaimReading[] {
+  const { action, onBehalfOf, trigger, cause, chainId } = intent;
+  const readings: ClaimReading[] = [];
+  const entry = { name: bare.action.dataClassification, rank: bare.facts.classification };
+  const classification = claimedClassification(charter.classifications, entry, action.dataClassification);
+  if (classification !== undefined) {
+    const { name: dataClassification, rank } = classification;
+    const changes = { action: { dataClassification }, facts: { classification: rank } };
+    readings.push({ claim: 'dataClassification', changes });
+  }
+  const integration = integrationsOf(charter, action).claimed;
+  if (integration !== undefined) {
+    const integrations = [...bare.facts.integrations, integration];
+    readings.push({ claim: 'integration', changes: { action: { integration }, facts: { integrations } } });
+  }
+  const environment = claimedEnvironment(charter, action);
+  if (environment !== undefined && environment !== bare.action.environment) {
+    readings.push({ claim: 'environment', changes: { action: { environment } } });
+  }
+  if (action.containsPii === true && !bare.action.containsPii) {
+    readings.push({ claim: 'containsPii', changes: { action: { containsPii: true } } });
+  }
+  if (cause) readings.push({ claim: 'cause', changes: { context: { hasCause: true } } });
+  if (onBehalfOf) readings.push({ claim: 'onBehalfOf', changes: { context: { onBehalfOf } } });
+  if (trigger) readings.push({ claim: 'trigger', changes: { context: { triggerType: trigger.type } } });
+  if (chainId) readings.push({ claim: 'chainId', changes: { context: { chainId } } });
+  return readings;
+}
+
+function reasonOf({ policy: { reason }, failed, claims }: PolicyViolation): string {
+  const remarks: string[] = [];
+  if (failed !== undefined) remarks.push(`the condition could not be evaluated: ${failed}`);
+  if (claims !== undefined) remarks.push(`broken by what the agent claims: ${claims.join(', ')}`);
+  return remarks.length === 0 ? reason : `${reason} (${remarks.join('; ')})`;
+}
+
+function findingOf(violation: PolicyViolation): RawFinding {
+  const { policy, claims } = violation;
+  const { id, effect, severity, unless_granted: permission } = policy;
   return {
     rule: id,
     effect: effect === 'hold' ? 'needs-approval' : 'violation',
     severity,
-    reason: failed === undefined ? reason : `${reason} (the condition could not be evaluated: ${failed})`,
+    reason: reasonOf(violation),
     ...(permission === undefined ? {} : { permission }),
+    ...(claims === undefined ? {} : { claims: [...claims] }),
   };
 }
 
 /**
- * Conditions over action, context and facts. Personal data that the agent declares stay declared, and what is found in
- * the parameters comes on top; off-hours work needs the agent's claim and the charter's leave.
+ * Conditions over action, context and facts, each by the charter's word and by what the agent claims: the stricter answer
+ * counts. Off-hours work needs the charter's leave, and the agent's word that it makes use of it.
  */
 export function judgePolicies(input: JudgingInput): LayerJudgement {
   const { intent, judgedAt, charter } = input;
@@ -86,6 +124,7 @@ export function judgePolicies(input: JudgingInput): LayerJudgement {
     { actionType: action.type, target: action.target, agentId },
     variables,
     {
+      claims: claimReadingsOf(input, variables),
       skip: (policy) => charter.modeOf(policy) === 'off',
       holds: (permission) => {
         const holding = holdings.get(permission) ?? holdingOf(input, permission);
@@ -96,7 +135,7 @@ export function judgePolicies(input: JudgingInput): LayerJudgement {
   );
 
   const facts: Record<string, unknown> = {};
-  if (variables.action.containsPii) facts['containsPii'] = true;
+  if (action.containsPii === true || pii.length > 0) facts['containsPii'] = true;
   if (pii.length > 0) facts['pii'] = pii;
   if (variables.context.offHoursAllowed) facts['offHoursAllowed'] = true;
   if (charter.policies.size > 0) facts['localTime'] = { [charter.timezone]: local.text };

@@ -1,19 +1,35 @@
 import type { Charter } from '../charter/charter.js';
 import type { Action } from '../intent/intent.js';
+import { foldName } from '../matching/folding.js';
 
-const STRICTEST_ENVIRONMENT = 'production';
-
-/** The charter's environment of the target, unless the agent says production: no other claim could tighten. */
-export function effectiveEnvironment(charter: Charter, action: Action): string | undefined {
-  if (action.environment?.toLowerCase() === STRICTEST_ENVIRONMENT) return STRICTEST_ENVIRONMENT;
+/** The charter's own word for the environment of the target. */
+export function environmentOf(charter: Charter, action: Action): string | undefined {
   return charter.systems.get(action.target)?.environment;
 }
 
-/** Every third-party integration the action goes through, by the charter's word or by the agent's: all must be approved. */
-export function effectiveIntegrations(charter: Charter, action: Action): readonly string[] {
+/** The environment the agent claims, spelt as the charter spells it where the charter knows it. */
+export function claimedEnvironment(charter: Charter, action: Action): string | undefined {
+  const { environment } = action;
+  if (environment === null || environment === undefined) return undefined;
+  return charter.environments.get(foldName(environment)) ?? environment;
+}
+
+/** The third-party integrations an action goes through. */
+export interface Integrations {
+  /** By the charter's word for its target and destination. */
+  readonly ofCharter: readonly string[];
+  /** What the agent names besides. */
+  readonly claimed: string | undefined;
+}
+
+const NONE: Integrations = { ofCharter: [], claimed: undefined };
+
+export function integrationsOf(charter: Charter, action: Action): Integrations {
   const target = charter.systems.get(action.target)?.integration;
-  const destination = action.destination ? charter.systems.get(action.destination)?.integration : undefined;
+  const destination = action.destination ? charter.receivers(action.destination) : [];
   const claim = action.integration ?? undefined;
-  if (target === undefined && destination === undefined && claim === undefined) return [];
-  return [...new Set([target, destination, claim].filter((name) => name !== undefined))];
+  if (target === undefined && destination.length === 0 && claim === undefined) return NONE;
+  const reached = destination.map(({ integration }) => integration);
+  const ofCharter = [...new Set([target, ...reached].filter((name) => name !== undefined))];
+  return { ofCharter, claimed: claim !== undefined && ofCharter.includes(claim) ? undefined : claim };
 }

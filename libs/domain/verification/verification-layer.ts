@@ -2,7 +2,7 @@ import type { Charter } from '../charter/charter.js';
 import type { JudgingInput, LayerJudgement, RawFinding } from '../decision/layer.js';
 import type { Intent } from '../intent/intent.js';
 import { holdingByGrant, type PermissionHolding } from '../permission/holding.js';
-import { effectiveEnvironment, effectiveIntegrations } from './claims.js';
+import { environmentOf, integrationsOf, type Integrations } from './claims.js';
 
 function violation(rule: string, reason: string): RawFinding {
   return { rule, effect: 'violation', severity: 'critical', reason };
@@ -29,6 +29,22 @@ function wideningGrants(input: JudgingInput): PermissionHolding[] {
     refused.push(holding);
   }
   return refused;
+}
+
+/** What is wrong with the integrations of an action, when one of them is not allowed. */
+function refusedIntegration(
+  rule: string,
+  { ofCharter, claimed }: Integrations,
+  isAllowed: (name: string) => boolean,
+  missing: string,
+): RawFinding | undefined {
+  const refused = ofCharter.filter((name) => !isAllowed(name));
+  const refusedClaim = claimed === undefined || isAllowed(claimed) ? [] : [claimed];
+  const all = [...refused, ...refusedClaim].join(', ');
+  if (refused.length > 0) return violation(rule, `integration ${all} is ${missing}`);
+  if (refusedClaim.length === 0) return undefined;
+  const reason = `the agent says that it uses integration ${all}, which is ${missing}`;
+  return { ...violation(rule, reason), claims: ['integration'] };
 }
 
 /** Whether this agent was meant to do this at all. */
@@ -58,26 +74,22 @@ export function judgeScope(input: JudgingInput): LayerJudgement {
   } else {
     findings.push({ ...violation('unknown-system', `system ${action.target} is not in the charter`), immutable: true });
   }
-  const integrations = effectiveIntegrations(charter, action);
-  if (integrations.length > 0 && charter.modeOf('integration-approval') !== 'off') {
-    const unapproved = integrations.filter((name) => !charter.integrations.has(name));
-    say(
-      'integration-approval',
-      unapproved.length === 0 ? undefined : `integration ${unapproved.join(', ')} is not approved for anyone`,
-    );
-  }
+  const integrations = integrationsOf(charter, action);
+  const used =
+    integrations.claimed === undefined ? integrations.ofCharter : [...integrations.ofCharter, integrations.claimed];
+  const judgeIntegrations = (rule: string, isAllowed: (name: string) => boolean, missing: string): void => {
+    if (used.length === 0 || charter.modeOf(rule) === 'off') return;
+    const refused = refusedIntegration(rule, integrations, isAllowed, missing);
+    if (refused === undefined) passed.push(rule);
+    else findings.push(refused);
+  };
+  judgeIntegrations('integration-approval', (name) => charter.integrations.has(name), 'not approved for anyone');
   const own = agent?.integrations;
-  if (integrations.length > 0 && own !== undefined && charter.modeOf('integration-scope') !== 'off') {
-    const foreign = integrations.filter((name) => !own.has(name));
-    say(
-      'integration-scope',
-      foreign.length === 0 ? undefined : `integration ${foreign.join(', ')} is not approved for ${agentId}`,
-    );
-  }
+  if (own !== undefined) judgeIntegrations('integration-scope', (name) => own.has(name), `not approved for ${agentId}`);
   const facts: Record<string, unknown> = {};
-  const environment = effectiveEnvironment(charter, action);
+  const environment = environmentOf(charter, action);
   if (environment !== undefined) facts['environment'] = environment;
-  if (integrations.length > 0) facts['integrations'] = integrations;
+  if (used.length > 0) facts['integrations'] = used;
   if (widening.length > 0) facts['permissions'] = widening;
   return { findings, passed, facts };
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { AMBIGUOUS_HOST, domainOf, hostsInText } from './cel-addresses.js';
+import { AMBIGUOUS_HOST, domainOf, hostsInText } from './addresses.js';
 
 const hostsOf = (text: string): string[] => {
   const hosts = new Set<string>();
@@ -75,19 +75,14 @@ describe('the host a text addresses', () => {
     ['https://exa mple.com'],
     [`https://${'a.'.repeat(3000)}example`],
   ])('refuses %j, which two programs could read differently', (text) => {
-    expect(() => domainOf(text)).toThrow('ambiguous_address');
+    expect(domainOf(text)).toBeUndefined();
   });
 
   it('answers or refuses whatever the text, and an answer is its own host', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string({ unit: 'binary' }), fc.webUrl(), fc.emailAddress()), (text) => {
-        let host: string;
-        try {
-          host = domainOf(text);
-        } catch (refusal) {
-          expect(refusal).toMatchObject({ code: 'ambiguous_address' });
-          return;
-        }
+        const host = domainOf(text);
+        if (host === undefined) return;
         expect(host).toBe(host.toLowerCase());
         expect(host).not.toMatch(/[\s/@\\]/);
       }),
@@ -105,7 +100,7 @@ describe('links in parameters', () => {
     ['POST 203.0.113.7:8080/x', ['203.0.113.7']],
     ['<img src="//evil.example/p.gif">', ['evil.example']],
     ['url=https://evil.example', ['evil.example']],
-    ['https://bank.example\\@evil.example', [AMBIGUOUS_HOST]],
+    ['https://bank.example\\@evil.example', [AMBIGUOUS_HOST, 'bank.example', 'evil.example']],
     [`${'x'.repeat(3_000)}https://evil.example`, [AMBIGUOUS_HOST]],
   ])('finds the hosts in %j', (text, hosts) => {
     expect(hostsOf(text)).toEqual(hosts);
