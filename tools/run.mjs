@@ -94,9 +94,9 @@ function claim(folder, record) {
  * Throws `REMIT_SETUP_STATE_IN_USE`.
  *
  * @param {string} root the checkout
- * @param {{ name: string, fresh: boolean }} options
+ * @param {{ name: string, fresh: boolean, announces?: boolean }} options `announces`: says what it stops
  */
-export async function openRun(root, { name, fresh }) {
+export async function openRun(root, { name, fresh, announces = false }) {
   await sweepLeftovers(root);
   const folder = fresh ? join(runsFolder(root), `${name}-${process.pid}`) : stateFolder(root);
   mkdirSync(folder, { recursive: true });
@@ -162,9 +162,13 @@ export async function openRun(root, { name, fresh }) {
     async close() {
       if (record.kept) return;
       open = false;
+      if (announces && started.size > 0) say('Stopping, newest first …');
       for (const process of [...started.values()].reverse()) {
+        const began = performance.now();
+        const wasAlive = isAlive(process.record);
         await stopRecorded(process.record, fresh ? 5_000 : 15_000);
         await process.exited;
+        if (announces && wasAlive) say(`Stopped ${process.record.name} (${Math.round(performance.now() - began)} ms)`);
       }
       await stopAll(record);
       guard.close();

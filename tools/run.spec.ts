@@ -57,7 +57,7 @@ describe('the start-up', () => {
   /** Runs a script in the temporary checkout; resolves with it and the pid of its backend. */
   async function begin(source: string): Promise<{ child: ChildProcess; backend: number }> {
     const child = spawn(process.execPath, ['--input-type=module', '-e', source, root], {
-      stdio: ['ignore', 'pipe', 'ignore'],
+      stdio: ['ignore', 'pipe', 'pipe'],
     });
     started.push(child);
     const [printed] = (await once(child.stdout, 'data')) as [Buffer];
@@ -84,6 +84,17 @@ describe('the start-up', () => {
     child.kill(signal);
     const [code] = (await once(child, 'exit')) as [number];
     expect({ code, running: isRunning(backend) }).toEqual({ code: expected, running: false });
+  });
+
+  it('says that it stops, and what has stopped', async () => {
+    const { child } = await begin(
+      script('await untilInterrupted();', `{ name: 'start', fresh: true, announces: true }`),
+    );
+    let said = '';
+    child.stderr?.on('data', (bytes: Buffer) => (said += bytes.toString('utf8')));
+    child.kill('SIGINT');
+    await once(child, 'close');
+    expect(said).toMatch(/^Stopping, newest first …\nStopped backend \(\d+ ms\)\n$/);
   });
 
   it('leaves nothing running when it is killed outright', async () => {

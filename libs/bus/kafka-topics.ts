@@ -36,16 +36,26 @@ export class KafkaTopics {
     for (const declaration of declarations) this.#limits.set(declaration.name, limitsOf(declaration));
   }
 
-  /** Throws `REMIT_BUS_TOPIC_DIFFERS` with every difference. */
+  /** Throws `REMIT_BUS_TOPIC_DIFFERS` with every difference, `REMIT_BUS_TOO_FEW_BROKERS`, `REMIT_BUS_UNREACHABLE`. */
   async ensure(declarations: readonly TopicDeclaration[]): Promise<void> {
     if (declarations.length === 0) return;
-    await this.#ask('the topics could not be created or checked', CREATION_ATTEMPTS, async (admin) => {
-      const existing = new Set(await admin.listTopics());
-      const missing = declarations.filter(({ name }) => !existing.has(name));
-      if (missing.length > 0) await this.#create(admin, missing);
-      const differences = await differencesOf(admin, declarations);
-      if (differences.length > 0) throw differs(differences);
-    });
+    let brokers = 0;
+    try {
+      await this.#ask('the topics could not be created or checked', CREATION_ATTEMPTS, async (admin) => {
+        const existing = new Set(await admin.listTopics());
+        const missing = declarations.filter(({ name }) => !existing.has(name));
+        if (missing.length > 0) {
+          brokers = (await admin.describeCluster()).brokers.length;
+          await this.#create(admin, missing);
+        }
+        const differences = await differencesOf(admin, declarations);
+        if (differences.length > 0) throw differs(differences);
+      });
+    } catch (error) {
+      // tried until now: a cluster that starts has all its brokers only after a while
+      if (brokerErrorOf(error) !== 'INVALID_REPLICATION_FACTOR') throw error;
+      throw tooFewBrokers(this.replicationFactor, brokers, error);
+    }
     for (const declaration of declarations) this.#limits.set(declaration.name, limitsOf(declaration));
   }
 
@@ -172,6 +182,15 @@ async function differencesOf(admin: Admin, declarations: readonly TopicDeclarati
     }
   }
   return differences;
+}
+
+function tooFewBrokers(copies: number, brokers: number, cause: unknown): BusError {
+  return new BusError(
+    'REMIT_BUS_TOO_FEW_BROKERS',
+    `each topic is to have ${copies} copies (REMIT_REPLICATION_FACTOR), and the cluster has ${brokers} broker` +
+      `${brokers === 1 ? '' : 's'}: start the others, or ask for fewer copies`,
+    cause,
+  );
 }
 
 function differs(differences: readonly Difference[]): BusError {

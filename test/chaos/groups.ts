@@ -117,6 +117,25 @@ async function killAndRestart(world: World, at: number, downMs: number): Promise
   await node?.start();
 }
 
+/** The process itself dies without a word, and whoever watches it starts it again at once. */
+const killedProcess: ChaosScenario = {
+  fault: 'standalone kill -9, started again at once',
+  async play(tools, times, done) {
+    const world = await startWorld(tools, { brokers: 1 });
+    try {
+      for (let time = 0; time < times; time += 1) {
+        const result = await playOnce(world, async ({ apps }) => {
+          await apps.shift()?.stop('SIGKILL');
+          await world.startAnother();
+        });
+        done(result);
+      }
+    } finally {
+      await world.close();
+    }
+  },
+};
+
 const firstStart: ChaosScenario = {
   fault: 'first start on a fresh cluster of three brokers',
   async play(tools, times, done) {
@@ -148,5 +167,6 @@ export const groups: ScenarioGroup = {
       await killAndRestart(world, 1, 3000);
     }),
     firstStart,
+    killedProcess,
   ],
 };

@@ -286,6 +286,18 @@ describe('the bus on Apache Kafka', () => {
     expect(message).not.toContain(topics.in.name);
   });
 
+  it('a cluster with fewer brokers than there are to be copies is named as the reason, not its address', async () => {
+    const copied = new KafkaBus({ brokers: requireKafka(), replicationFactor: 3 });
+    const refused = copied.ensureTopics(Object.values(suiteTopics('copies')));
+    await expect(refused).rejects.toMatchObject({
+      code: 'REMIT_BUS_TOO_FEW_BROKERS',
+      message:
+        'each topic is to have 3 copies (REMIT_REPLICATION_FACTOR), and the cluster has 1 broker: ' +
+        'start the others, or ask for fewer copies',
+    });
+    await copied.close();
+  });
+
   it('processes that start at the same moment create the topics together', async () => {
     const declarations = Array.from({ length: 12 }, (_, index) => ({
       ...topics.in,

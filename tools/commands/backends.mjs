@@ -40,7 +40,7 @@ export async function backends({ root, args, openRun, untilInterrupted }) {
     printExports(readEnvironment(root));
     return 0;
   }
-  const run = await openRun({ name: 'backends', fresh: false });
+  const run = await openRun({ name: 'backends', fresh: false, announces: true });
   const addresses = await startBackends(run);
   writeEnvironment(root, addresses);
   printExports(addresses);

@@ -15,7 +15,7 @@ import { built } from './foreground.mjs';
 export async function start({ root, args, openRun, untilInterrupted }) {
   await build(root);
   const kept = keptRun(root);
-  const run = await openRun({ name: 'start', fresh: kept !== undefined });
+  const run = await openRun({ name: 'start', fresh: kept !== undefined, announces: true });
   if (kept !== undefined) say('Using the backends that were left running');
   const backends = kept === undefined ? await startBackends(run) : readEnvironment(root);
   const addresses = { ...backends, ...(args.includes('--jaeger') ? await startJaeger(run) : {}) };
