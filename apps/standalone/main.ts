@@ -1,5 +1,4 @@
 import { JUDGING, runService } from '#service';
-import { AUDITING } from '../audit/audit.module.js';
 import { AUTHORITY_TRANSPORTS } from '../permission/authority.module.js';
 import { prepareDoor } from '../permission/door/prepare-door.js';
 import { StandaloneModule } from './standalone.module.js';
@@ -7,6 +6,6 @@ import { StandaloneModule } from './standalone.module.js';
 await runService({
   name: 'standalone',
   module: StandaloneModule,
-  transports: [JUDGING, ...AUTHORITY_TRANSPORTS, AUDITING],
+  transports: [JUDGING, ...AUTHORITY_TRANSPORTS],
   prepare: prepareDoor,
 });

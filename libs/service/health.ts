@@ -40,6 +40,27 @@ export function readersCheck(bus: Pick<Bus, 'standstills'>): LivenessCheck {
   };
 }
 
+/** What each check misses, by its name; `ok` where that is nothing. Never rejects. */
+export async function resultsOf(checks: readonly ReadinessCheck[]): Promise<Record<string, string>> {
+  const results = await Promise.all(
+    checks.map(async (check) => {
+      const missing = await check.missing().catch((error: unknown) => `failed: ${messageOf(error)}`);
+      return [check.name, missing ?? 'ok'] as const;
+    }),
+  );
+  return Object.fromEntries(results);
+}
+
+/** What is wrong beyond mending, by the name of its check; nothing where all is well. */
+export function wrongWith(checks: readonly LivenessCheck[]): Record<string, string> {
+  return Object.fromEntries(
+    checks.flatMap((check) => {
+      const what = check.wrong();
+      return what === undefined ? [] : [[check.name, what] as const];
+    }),
+  );
+}
+
 /** Liveness and readiness, as Kubernetes and compose ask for them. */
 @Controller()
 export class HealthController {
@@ -50,26 +71,17 @@ export class HealthController {
 
   @Get('livez')
   live(): { status: 'ok' } {
-    const wrong = this.vital.flatMap((check) => {
-      const what = check.wrong();
-      return what === undefined ? [] : [[check.name, what] as const];
-    });
-    if (wrong.length > 0) {
-      throw new ServiceUnavailableException({ status: 'not live', checks: Object.fromEntries(wrong) });
+    const wrong = wrongWith(this.vital);
+    if (Object.keys(wrong).length > 0) {
+      throw new ServiceUnavailableException({ status: 'not live', checks: wrong });
     }
     return { status: 'ok' };
   }
 
   @Get('readyz')
   async ready(): Promise<{ status: 'ok'; checks: Record<string, 'ok'> }> {
-    const results = await Promise.all(
-      this.checks.map(async (check) => {
-        const missing = await check.missing().catch((error: unknown) => `failed: ${messageOf(error)}`);
-        return [check.name, missing ?? 'ok'] as const;
-      }),
-    );
-    const checks = Object.fromEntries(results);
-    if (results.some(([, result]) => result !== 'ok')) {
+    const checks = await resultsOf(this.checks);
+    if (Object.values(checks).some((result) => result !== 'ok')) {
       throw new ServiceUnavailableException({ status: 'not ready', checks });
     }
     return { status: 'ok', checks: checks as Record<string, 'ok'> };

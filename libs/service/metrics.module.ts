@@ -25,11 +25,14 @@ class MetricsController {
   }
 }
 
-function startMetrics({ exposesMetrics }: Config, { name, version }: ServiceIdentity): Metrics | undefined {
+function startMetrics(
+  { exposesMetrics }: Config,
+  { name, version, thread = 'main' }: ServiceIdentity,
+): Metrics | undefined {
   if (!exposesMetrics) return undefined;
   const log = new Logger('metrics');
   const metrics = new Metrics({ service: name, version, onTrouble: (message) => log.warn(message) });
-  observeProcess(metrics);
+  observeProcess(metrics, thread);
   return metrics;
 }
 

@@ -8,6 +8,8 @@ export interface ServiceIdentity {
   /** OpenTelemetry's `service.name`, such as `remit-boundary`. */
   readonly name: string;
   readonly version: string;
+  /** Which thread of the process this is; `main` unless told. */
+  readonly thread?: string | undefined;
 }
 
 @Module({})

@@ -8,6 +8,7 @@ export * from './message-attributes.js';
 export * from './metric-bounds.js';
 export * from './metric-table.js';
 export * from './metrics.js';
+export type { ScopeMetrics } from '@opentelemetry/sdk-metrics';
 export { observeProcess } from './metrics-process.js';
 export { observeSpans } from './metrics-spans.js';
 export { onceAMinute, onceAMinutePerCause } from './once-a-minute.js';

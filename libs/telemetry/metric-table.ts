@@ -68,6 +68,12 @@ const SYSTEM = {
   from: 'OpenTelemetry messaging',
   values: ['kafka'],
 } as const satisfies MetricAttribute;
+const THREAD = {
+  name: 'thread.name',
+  from: 'OpenTelemetry runtime',
+  values: ['main', 'audit'],
+} as const satisfies MetricAttribute;
+const WORKER = { name: 'remit.worker', from: 'Remit', values: ['audit'] } as const satisfies MetricAttribute;
 const BATCH_ERROR = {
   name: 'error.type',
   from: 'OpenTelemetry errors',
@@ -361,13 +367,29 @@ export const METRICS = {
     means: 'Spans that nobody will see: too many were waiting (`not-sent`), or the collector was away (`not-taken`).',
     attributes: [{ name: 'remit.reason', from: 'Remit', values: ['not-sent', 'not-taken'] }],
   },
+  workerRunning: {
+    name: 'remit.worker.running',
+    instrument: 'gauge',
+    unit: '{worker}',
+    by: 'standalone',
+    means: '1 while the worker thread has started and answers, else 0. What it does not do is done once it runs again.',
+    attributes: [WORKER],
+  },
+  workerRestarts: {
+    name: 'remit.worker.restarts',
+    instrument: 'counter',
+    unit: '{restart}',
+    by: 'standalone',
+    means: 'Worker threads that have ended by themselves and were started again.',
+    attributes: [WORKER],
+  },
   eventLoopDelay: {
     name: 'nodejs.eventloop.delay.p99',
     instrument: 'gauge',
     unit: 's',
     by: 'every process',
     means: 'How late the event loop was, 99th percentile since the scrape before.',
-    attributes: [],
+    attributes: [THREAD],
   },
   eventLoopUtilization: {
     name: 'nodejs.eventloop.utilization',
@@ -375,7 +397,7 @@ export const METRICS = {
     unit: '1',
     by: 'every process',
     means: 'Share of the time since the scrape before in which the event loop was busy.',
-    attributes: [],
+    attributes: [THREAD],
   },
   heapUsed: {
     name: 'v8js.memory.heap.used',
@@ -384,6 +406,7 @@ export const METRICS = {
     by: 'every process',
     means: 'Heap memory in use.',
     attributes: [
+      THREAD,
       {
         name: 'v8js.heap.space.name',
         from: 'OpenTelemetry runtime',

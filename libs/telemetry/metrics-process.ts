@@ -5,8 +5,9 @@ import { reading, type Metrics } from './metrics.js';
 
 const NANOSECONDS = 1e9;
 
-/** How this process itself is: its event loop and its heap. */
-export function observeProcess(metrics: Metrics): void {
+/** How this thread of the process is: its event loop and its heap. */
+export function observeProcess(metrics: Metrics, thread: string): void {
+  const here = { 'thread.name': thread };
   const delay = monitorEventLoopDelay({ resolution: 20 });
   delay.enable();
   let before = performance.eventLoopUtilization();
@@ -16,10 +17,10 @@ export function observeProcess(metrics: Metrics): void {
     const { utilization } = performance.eventLoopUtilization(before);
     before = performance.eventLoopUtilization();
     return [
-      reading(METRICS.eventLoopDelay, p99, {}),
-      reading(METRICS.eventLoopUtilization, utilization, {}),
+      reading(METRICS.eventLoopDelay, p99, here),
+      reading(METRICS.eventLoopUtilization, utilization, here),
       ...getHeapSpaceStatistics().map((space) =>
-        reading(METRICS.heapUsed, space.space_used_size, { 'v8js.heap.space.name': space.space_name }),
+        reading(METRICS.heapUsed, space.space_used_size, { ...here, 'v8js.heap.space.name': space.space_name }),
       ),
     ];
   });

@@ -81,7 +81,7 @@ describe('a scrape', () => {
 
   it('shows how the process itself is', async () => {
     const metrics = metricsThatTell([]);
-    observeProcess(metrics);
+    observeProcess(metrics, 'main');
     await metrics.scrape('openmetrics');
     for (const family of ['nodejs_eventloop_delay_p99_seconds', 'nodejs_eventloop_utilization_ratio']) {
       const [sample] = await samplesOf(metrics, family);

@@ -1,9 +1,16 @@
 import type { Attributes, Meter, SpanContext } from '@opentelemetry/api';
 import { TraceFlags } from '@opentelemetry/api';
 import { resourceFromAttributes } from '@opentelemetry/resources';
-import { AggregationTemporality, InstrumentType, MeterProvider, MetricReader } from '@opentelemetry/sdk-metrics';
+import {
+  AggregationTemporality,
+  InstrumentType,
+  MeterProvider,
+  MetricReader,
+  type ScopeMetrics,
+} from '@opentelemetry/sdk-metrics';
 import { METRICS, type InstrumentKind, type MetricDeclaration } from './metric-table.js';
 import { spanAt, type TracePlace } from './chain-sampling.js';
+import { mergedMetrics } from './merged-metrics.js';
 import { expositionOf, type Exemplar, type ExpositionFormat } from './open-metrics.js';
 import { saysUnsampled, spanContextOf } from './trace-context.js';
 
@@ -132,6 +139,7 @@ export class Metrics {
   readonly #meter: Meter;
   readonly #exemplars = new Map<string, (Exemplar | undefined)[]>();
   readonly #sources: AskedSource[] = [];
+  readonly #included: (() => Promise<readonly ScopeMetrics[]>)[] = [];
   readonly #tallies: { tell(): void }[] = [];
   readonly #observed = new Map<string, readonly Reading[]>();
   readonly #counters = new Map<string, Counted<MetricDeclaration>>();
@@ -187,11 +195,29 @@ export class Metrics {
 
   /** Never rejects, and takes little longer than the slowest source may. Scrapes at the same time share the work. */
   async scrape(format: ExpositionFormat): Promise<string> {
-    this.#collection ??= this.#collect().finally(() => (this.#collection = undefined));
-    const { resourceMetrics } = await this.#collection;
-    return expositionOf(resourceMetrics, format, (metric, attributes, bucket) => {
+    const [{ resourceMetrics }, ...others] = await Promise.all([
+      this.#collected(),
+      ...this.#included.map((ask) => ask().catch(() => [])),
+    ]);
+    const scopeMetrics = mergedMetrics([...resourceMetrics.scopeMetrics, ...others.flat()]);
+    return expositionOf({ ...resourceMetrics, scopeMetrics }, format, (metric, attributes, bucket) => {
       return this.#exemplars.get(seriesOf(metric, attributes))?.[bucket];
     });
+  }
+
+  /** What there is to tell, without who tells it: another thread of the process passes it on. */
+  async collect(): Promise<readonly ScopeMetrics[]> {
+    return (await this.#collected()).resourceMetrics.scopeMetrics;
+  }
+
+  /** Whatever another thread has collected is exposed as well. It must answer soon; one that rejects is left out. */
+  include(ask: () => Promise<readonly ScopeMetrics[]>): void {
+    this.#included.push(ask);
+  }
+
+  #collected(): ReturnType<ScrapeReader['collect']> {
+    this.#collection ??= this.#collect().finally(() => (this.#collection = undefined));
+    return this.#collection;
   }
 
   async #collect(): ReturnType<ScrapeReader['collect']> {

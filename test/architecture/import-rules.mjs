@@ -141,6 +141,13 @@ export default {
       to: { path: packages(['@opentelemetry/[^/]+']) },
     },
     {
+      name: 'audit-beside-the-judge',
+      comment: 'The thread that judges loads nothing of audit: what is loaded there can hold up a decision.',
+      severity: 'error',
+      from: { path: '^apps/standalone/main\\.ts$' },
+      to: { path: '^(apps/audit|libs/record)/', reachable: true },
+    },
+    {
       name: 'no-cycles',
       comment: 'Files that need each other are one story: put it in one file, or turn one of the arrows.',
       severity: 'error',

@@ -49,7 +49,7 @@ const LAWFUL: Record<string, string> = {
   'libs/telemetry/lawful.ts': `import '#domain'; import '@opentelemetry/api';`,
   'libs/record/lawful.ts': `import '#domain'; import 'typeorm';`,
   'libs/testing/lawful.ts': `import '#agent'; import 'fast-check';`,
-  'apps/standalone/lawful.ts': `import '#service'; import '../audit/main.js';`,
+  'apps/standalone/audit-worker.ts': `import '#service'; import '../audit/main.js';`,
   'apps/audit/main.ts': `import '#record';`,
   'test/lawful.ts': `import '#testing'; import '../apps/audit/main.js'; import 'kafkajs';`,
   'tools/lawful.ts': `import '#testing';`,
@@ -67,6 +67,7 @@ const PLANTED: Record<string, { file: string; text: string; to: string }> = {
   'lib-directions-config': { file: 'libs/config/planted.ts', text: `import '#domain';`, to: 'libs/domain/index.ts' },
   'lib-directions-telemetry': { file: 'libs/telemetry/planted.ts', text: `import '#bus';`, to: 'libs/bus/index.ts' },
   'lib-directions-bus': { file: 'libs/bus/planted.ts', text: `import '#record';`, to: 'libs/record/index.ts' },
+  'lib-directions-postgres': { file: 'libs/postgres/planted.ts', text: `import '#bus';`, to: 'libs/bus/index.ts' },
   'lib-directions-event-store': {
     file: 'libs/event-store/planted.ts',
     text: `import '#bus';`,
@@ -142,6 +143,11 @@ const PLANTED: Record<string, { file: string; text: string; to: string }> = {
     file: 'apps/audit/uses-opentelemetry.ts',
     text: `import '@opentelemetry/api';`,
     to: 'node_modules/@opentelemetry/api/index.js',
+  },
+  'audit-beside-the-judge': {
+    file: 'apps/standalone/main.ts',
+    text: `import '../audit/lost.js';`,
+    to: 'apps/audit/lost.ts',
   },
   'no-cycles': { file: 'apps/audit/ring-a.ts', text: `import './ring-b.js';`, to: 'apps/audit/ring-b.ts' },
   'imports-resolve': { file: 'apps/audit/lost.ts', text: `import './nowhere.js';`, to: './nowhere.js' },
