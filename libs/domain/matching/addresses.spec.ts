@@ -29,6 +29,10 @@ describe('the host a text addresses', () => {
     ['sip:bob@bank.example', 'bank.example'],
     ['bank.example:x@evil.example', 'evil.example'],
     ['\\\\files.corp\\share\\x', 'files.corp'],
+    ['\\\\files.corp@SSL\\share\\x', 'files.corp'],
+    ['sftp:files.corp', 'files.corp'],
+    ['sftp:files.corp:22/in', 'files.corp'],
+    ['smb:/files.corp/share', 'files.corp'],
   ])('reads %s as %s', (text, host) => {
     expect(domainOf(text)).toBe(host);
   });
@@ -73,6 +77,9 @@ describe('the host a text addresses', () => {
     ['mailto:a@bank.example?cc=b@evil.example'],
     ['mailto:a@bank.example,b@evil.example'],
     ['https://exa mple.com'],
+    ['"https://bank.example"'],
+    ['[bank.example]'],
+    ['<https://bank.example/x>'],
     [`https://${'a.'.repeat(3000)}example`],
   ])('refuses %j, which two programs could read differently', (text) => {
     expect(domainOf(text)).toBeUndefined();
@@ -102,6 +109,25 @@ describe('links in parameters', () => {
     ['url=https://evil.example', ['evil.example']],
     ['https://bank.example\\@evil.example', [AMBIGUOUS_HOST, 'bank.example', 'evil.example']],
     [`${'x'.repeat(3_000)}https://evil.example`, [AMBIGUOUS_HOST]],
+    ['http:/evil.example/x', ['evil.example']],
+    ['see http:evil.example', ['evil.example']],
+    ['http:///evil.example', ['evil.example']],
+    ['url=https:/evil', ['evil']],
+    ['![](http:/evil.example/p.png)', ['evil.example']],
+    ['![p](//evil.agency/p.png "title")', ['evil.agency']],
+    ['[report]: //evil.agency/x', ['evil.agency']],
+    ['<img src=//evil.agency/p.gif>', ['evil.agency']],
+    ['<a href="/\\\\evil.agency">', [AMBIGUOUS_HOST, 'evil.agency']],
+    ['open \\\\evil.agency\\share\\x', ['evil.agency']],
+    ['open \\\\evil.agency@SSL\\share', ['evil.agency']],
+    ['https://good.example:x@evil.agency/', ['evil.agency']],
+    ['<a href="ht\ntps://evil.\tagency/x">', ['evil', 'evil.agency']],
+    ['https://ev\nil.agency', ['ev', 'evil.agency']],
+    ['<a href="https&#58;&#x2F;&sol;evil.agency">', ['evil.agency']],
+    ['https://evil。agency/', ['evil.agency']],
+    ['http://0x7f.1/ and http://017700000001/', ['127.0.0.1']],
+    ['https://EVIL.agency./x', ['evil.agency']],
+    ['mailto:a@good.example?bcc=b@evil.agency', [AMBIGUOUS_HOST, 'evil.agency', 'good.example']],
   ])('finds the hosts in %j', (text, hosts) => {
     expect(hostsOf(text)).toEqual(hosts);
   });
@@ -111,7 +137,21 @@ describe('links in parameters', () => {
     ['report.csv and index.html, v1.2.3'],
     ['process.env.HOME at 12:30, 3.14'],
     ['e.g. this. And that.'],
+    ['http:get and ftp: or C:\\Users\\ann'],
+    ['a//b and x=1;y=2 & z'],
+    ['\\d+\\s* matches'],
   ])('takes no part of %j for a link', (text) => {
     expect(hostsOf(text)).toEqual([]);
+  });
+});
+
+describe('hostile text', () => {
+  it('costs time in proportion to its length, whatever it repeats', () => {
+    for (const piece of ['http:', 'a:', '//', '\\\\', '&#', '="', 'x@', '[', '"', '.', 'a.', '&#104;', '\n"=']) {
+      const found = new Set<string>();
+      hostsInText(piece.repeat(64_000 / piece.length), found);
+      expect(found.size).toBeLessThan(64_000);
+      domainOf(piece.repeat(1_000));
+    }
   });
 });

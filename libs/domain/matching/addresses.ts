@@ -219,7 +219,7 @@ const CANDIDATE = /[^\s<>"'`()[\]{}|,;]+/g;
 const BEGINNING = /(?<![a-z0-9])(?:https?|wss?|ftp):[\\/]*(?=[^\\/])|[a-z][a-z0-9+.-]{0,31}:\/\/(?=[^/])/i;
 
 /** Where one begins that leaves the scheme to the page it is in, or names a share. */
-const RELATIVE_BEGINNING = /(?<=^|=)(?:\/[\\/]|\\[\\/])(?=[^\\/])/;
+const RELATIVE_BEGINNING = /(?<=^|=)[\\/]{2,}(?=[^\\/])/;
 
 /** Full stops of other scripts, which a browser reads as one. */
 const FULL_STOPS = /[\u3002\uff0e\uff61]/g;

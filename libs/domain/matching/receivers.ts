@@ -1,4 +1,4 @@
-import { readAddress } from './addresses.js';
+import { hostsInText, readAddress } from './addresses.js';
 import { boundedMemo } from './bounded-memo.js';
 import { foldName } from './folding.js';
 
@@ -30,7 +30,9 @@ export const readingsOfDestination = boundedMemo(REMEMBERED_PLACES, (destination
   }
   // `sftp:host`: what looks like a scheme may be a host, and the reverse.
   for (const part of folded.split(/[/\\?#]/, 1)[0]?.split(SEPARATORS) ?? []) readings.add(part.replace(AROUND, ''));
-  for (const host of readAddress(destination).hosts) readings.add(foldName(host));
+  const hosts = new Set(readAddress(destination).hosts);
+  hostsInText(destination, hosts);
+  for (const host of hosts) readings.add(foldName(host));
   readings.delete('');
   return readings;
 });

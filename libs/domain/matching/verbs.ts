@@ -51,6 +51,12 @@ const readingsOf = boundedMemo(REMEMBERED_TYPES, (type: string): TypeReadings =>
   };
 });
 
+/** How an action type may be spelt otherwise: in lower case, with `_` between its words, or as one of these texts spells it. */
+export function readingsOfVerb(type: string, texts: readonly string[]): readonly string[] {
+  const { folded, joined: words, squeezed } = readingsOf(type);
+  return [folded, ...words, ...texts.filter((text) => text.length <= 128 && readingsOf(text).squeezed === squeezed)];
+}
+
 function compileReading(pattern: string): (readings: TypeReadings) => boolean {
   if (!hasWildcard(pattern)) {
     const { squeezed } = readingsOf(pattern);

@@ -4,7 +4,16 @@ import { nearestName } from '../matching/near-names.js';
 import { policyFunctions, type PatternStore, type PolicyFunction } from './cel-functions.js';
 import { ExpressionRefusal, workBudget, type WorkBudget } from './cel-patterns.js';
 import { claimBehind, claimsBehind } from './claim-readings.js';
-import { ROOTS, ROOT_CLASSES, VARIABLES, listsClass, type VariableRoot } from './cel-variables.js';
+import {
+  FIELDS,
+  READ_WIDELY,
+  ROOTS,
+  ROOT_CLASSES,
+  VARIABLES,
+  listsClass,
+  type ReadWidely,
+  type VariableRoot,
+} from './cel-variables.js';
 
 /** What is wrong with an expression. */
 export const EXPRESSION_PROBLEM_CODES = [
@@ -37,8 +46,17 @@ export interface ExpressionSchema {
 /** A checked condition. Throws when it cannot be evaluated; whoever calls it counts that as true. */
 export type Condition = (variables: object) => unknown;
 
+/** What a condition looks at besides the charter's word. */
+export interface ConditionReads {
+  readonly claims: ReadonlySet<Claim>;
+  /** What it reads in every way there is, because it restricts. */
+  readonly widely: ReadonlySet<ReadWidely>;
+  /** The texts written in it. */
+  readonly texts: readonly string[];
+}
+
 export type ExpressionReading =
-  | { readonly ok: true; readonly condition: Condition; readonly claims: ReadonlySet<Claim> }
+  | ({ readonly ok: true; readonly condition: Condition } & ConditionReads)
   | { readonly ok: false; readonly problems: readonly ExpressionProblem[] };
 
 /** Longest expression, in characters. */
@@ -85,7 +103,7 @@ function environmentOf(schema: ExpressionSchema, functions: readonly PolicyFunct
   const environment = new Environment({ limits: LIMITS });
   for (const root of ROOTS) {
     const type = `Remit.${root}`;
-    environment.registerType(type, { ctor: ROOT_CLASSES[root], fields: VARIABLES[root] });
+    environment.registerType(type, { ctor: ROOT_CLASSES[root], fields: FIELDS[root] });
     environment.registerVariable(root, type);
   }
   const names = Object.keys(schema.lists);
@@ -104,6 +122,8 @@ interface Walk {
   readonly patterns: PatternStore;
   readonly problems: ExpressionProblem[];
   readonly claims: Set<Claim>;
+  readonly widely: Set<ReadWidely>;
+  readonly texts: string[];
   usesVariables: boolean;
 }
 
@@ -184,11 +204,38 @@ function makeDouble(node: ASTNode): void {
   if (node.op === 'value' && typeof node.args === 'bigint') (node as { args: unknown }).args = Number(node.args);
 }
 
+/** What a part of a condition does when it is true: it breaks the policy, or keeps it, or that cannot be told. */
+type Role = 'restricts' | 'allows' | 'either';
+
+function opposite(role: Role): Role {
+  if (role === 'either') return role;
+  return role === 'restricts' ? 'allows' : 'restricts';
+}
+
+const TRUTHS = new Set(['!_', '&&', '||', '==', '!=', '<', '<=', '>', '>=', 'in', '?:']);
+const TRUE_OR_FALSE = new Set(['inList', 'anyInList', 'anyNotInList', 'glob', 'matches', 'anyParameter', 'has']);
+
+function isTruth(node: ASTNode): boolean {
+  if (node.op === 'value') return typeof node.args === 'boolean';
+  if (node.op === 'call') return TRUE_OR_FALSE.has(node.args[0]);
+  if (node.op === 'rcall') return ['contains', 'startsWith', 'endsWith'].includes(node.args[0]);
+  return TRUTHS.has(node.op);
+}
+
+/** Where a condition does not allow by it, a verb or a destination is read in every way there is. */
+function readWidely(walk: Walk, node: ASTNode, root: string, field: string, role: Role): void {
+  if (root !== 'action' || role === 'allows' || (field !== 'type' && field !== 'destination')) return;
+  walk.widely.add(field);
+  const [object] = node.args as [ASTNode, unknown];
+  (node as { args: unknown }).args = [object, READ_WIDELY[field]];
+}
+
 /** Reports every unknown name and everything refused in an expression, and compiles its constant patterns. */
-function visit(walk: Walk, node: ASTNode): void {
+function visit(walk: Walk, node: ASTNode, role: Role): void {
   switch (node.op) {
     case 'value':
       makeDouble(node);
+      if (typeof node.args === 'string') walk.texts.push(node.args);
       if (node.args instanceof Uint8Array) {
         complain(walk, node, 'REMIT_CHARTER_EXPRESSION_REFUSED', 'bytes are of no use here', 'write a text');
       }
@@ -200,12 +247,13 @@ function visit(walk: Walk, node: ASTNode): void {
     case '.': {
       const [object, field] = node.args;
       if (object.op !== 'id') {
-        visit(walk, object);
+        visit(walk, object, role);
         return;
       }
       checkField(walk, node, object.args, field);
       readClaims(walk, object.args, field);
       checkVariable(walk, object, object.args);
+      readWidely(walk, node, object.args, field, role);
       return;
     }
     case '[]': {
@@ -214,33 +262,52 @@ function visit(walk: Walk, node: ASTNode): void {
         checkField(walk, key, object.args, key.args);
         readClaims(walk, object.args, key.args);
         checkVariable(walk, object, object.args);
+        if (object.args === 'action' && (key.args === 'type' || key.args === 'destination') && role !== 'allows') {
+          walk.widely.add(key.args);
+          (key as { args: unknown }).args = READ_WIDELY[key.args];
+        }
         return;
       }
-      visit(walk, object);
-      if (key.op !== 'value') visit(walk, key);
+      visit(walk, object, role);
+      if (key.op !== 'value') visit(walk, key, 'either');
       return;
     }
     case 'call': {
       const [name, given] = node.args;
       checkFunction(walk, node, name, given);
-      for (const one of given) visit(walk, one);
+      let inner = role;
+      if (name === 'anyNotInList') inner = opposite(role);
+      else if (name === 'size') inner = 'either';
+      for (const one of given) visit(walk, one, inner);
       return;
     }
     case 'rcall': {
       const [name, receiver, given] = node.args;
       checkMethod(walk, node, name);
       if (!KEPT_METHODS.has(name)) return;
-      visit(walk, receiver);
-      for (const one of given) visit(walk, one);
+      const inner = name === 'size' ? 'either' : role;
+      visit(walk, receiver, inner);
+      for (const one of given) visit(walk, one, inner);
+      return;
+    }
+    case '?:': {
+      const [condition, ...answers] = node.args;
+      visit(walk, condition, 'either');
+      for (const answer of answers) visit(walk, answer, role);
+      return;
+    }
+    case '==':
+    case '!=': {
+      const same = node.op === '==' ? role : opposite(role);
+      for (const inner of node.args) visit(walk, inner, node.args.some(isTruth) ? 'either' : same);
       return;
     }
     case 'list':
-    case '?:':
     case '||':
     case '&&':
-    case '==':
-    case '!=':
     case 'in':
+      for (const inner of node.args) visit(walk, inner, role);
+      return;
     case '+':
     case '-':
     case '*':
@@ -250,11 +317,13 @@ function visit(walk: Walk, node: ASTNode): void {
     case '<=':
     case '>':
     case '>=':
-      for (const inner of node.args) visit(walk, inner);
+      for (const inner of node.args) visit(walk, inner, 'either');
       return;
     case '!_':
+      visit(walk, node.args, opposite(role));
+      return;
     case '-_':
-      visit(walk, node.args);
+      visit(walk, node.args, 'either');
       return;
     case 'map':
     case '.?':
@@ -396,9 +465,11 @@ export function expressionReader(schema: ExpressionSchema): ExpressionReader {
       patterns,
       problems: [],
       claims: new Set(),
+      widely: new Set(),
+      texts: [],
       usesVariables: false,
     };
-    visit(walk, parsed.ast);
+    visit(walk, parsed.ast, 'restricts');
     if (walk.claims.size > MAX_CLAIMS_READ) {
       const message = `reads ${walk.claims.size} things that agents claim, and at most ${MAX_CLAIMS_READ} may be read together`;
       const hint = 'split it into two policies, or name the fields it is about';
@@ -417,7 +488,8 @@ export function expressionReader(schema: ExpressionSchema): ExpressionReader {
       const message = 'is never true, so the policy can never apply';
       return refused({ code: 'REMIT_CHARTER_EXPRESSION_NEVER', message, offset: 0 });
     }
-    return { ok: true, condition: parsed, claims: walk.claims };
+    const { claims, widely, texts } = walk;
+    return { ok: true, condition: parsed, claims, widely, texts };
   };
   return { read, budget };
 }

@@ -1,10 +1,18 @@
 import type { Severity } from '../decision/decision.js';
 import type { Claim } from '../intent/claims.js';
 import { boundedMemo } from '../matching/bounded-memo.js';
+import { readingsOfDestination } from '../matching/receivers.js';
 import { restrictingNames, restrictingVerbs } from '../matching/selection.js';
-import { expressionReader, type Condition, type ExpressionProblem, type ExpressionSchema } from './cel-expressions.js';
+import { readingsOfVerb } from '../matching/verbs.js';
+import {
+  expressionReader,
+  type Condition,
+  type ConditionReads,
+  type ExpressionProblem,
+  type ExpressionSchema,
+} from './cel-expressions.js';
 import type { PolicyVariables } from './cel-variables.js';
-import { choicesOf, claimedVariables, type ClaimReading, type ClaimSet } from './claim-readings.js';
+import { choicesOf, claimedVariables, type ClaimReading, type ClaimSet, type Spelling } from './claim-readings.js';
 
 /** A policy as the charter states it. */
 export interface PolicyStatement {
@@ -76,11 +84,9 @@ export interface PolicyPrograms {
   ): PolicyOutcome;
 }
 
-interface Program {
+interface Program extends ConditionReads {
   readonly policy: PolicyStatement;
   readonly condition: Condition;
-  /** The claims its condition reads. */
-  readonly claims: ReadonlySet<Claim>;
   readonly applies: (occasion: PolicyOccasion) => boolean;
 }
 
@@ -158,23 +164,52 @@ function sizeOf(claims: ClaimSet): number {
   return size;
 }
 
+/** More ways of reading one destination than this, and nobody can say where it leads. */
+const MAX_READINGS = 32;
+
+/** How a condition reads the verb and the destination of an action; as they are written comes first. */
+function spellingsFor({ widely, texts }: Program, action: PolicyVariables['action']): readonly Spelling[] | 'too many' {
+  const written: Spelling = { type: action.type, destination: action.destination };
+  if (widely.size === 0) return [written];
+  const types = widely.has('type') ? [...new Set([action.type, ...readingsOfVerb(action.type, texts)])] : [action.type];
+  let destinations = [action.destination];
+  if (widely.has('destination') && action.destination !== '') {
+    const readings = readingsOfDestination(action.destination);
+    if (readings.size > MAX_READINGS) return 'too many';
+    destinations = [...new Set([action.destination, ...readings])];
+  }
+  if (types.length === 1 && destinations.length === 1) return [written];
+  return types.flatMap((type) => destinations.map((destination) => ({ type, destination })));
+}
+
 /**
  * How a policy is violated: by the charter's word, else by the fewest claims that break it. Every choice is evaluated, also
  * after one has broken it: what the policies after it may cost must not depend on which claim did.
  */
 function violationOf(
-  { policy, condition, claims: read }: Program,
-  variables: (claims: ClaimSet) => object,
+  program: Program,
+  { action }: PolicyVariables,
+  variables: ReturnType<typeof claimedVariables>,
   readings: readonly ClaimReading[],
 ): PolicyViolation | undefined {
-  const bare = isViolated(condition, variables(0));
+  const { policy, condition, claims: read } = program;
+  const spellings = spellingsFor(program, action);
+  if (spellings === 'too many') return { policy, failed: 'ambiguous_address' };
+  const answerTo = (claims: ClaimSet): boolean | string => {
+    for (const spelling of spellings) {
+      const answer = isViolated(condition, variables(claims, spelling));
+      if (answer !== false) return answer;
+    }
+    return false;
+  };
+  const bare = answerTo(0);
   if (bare !== false) return bare === true ? { policy } : { policy, failed: bare };
   let present: ClaimSet = 0;
   for (const [bit, { claim }] of readings.entries()) if (read.has(claim)) present |= 1 << bit;
   if (present === 0) return undefined;
   let found: { readonly chosen: ClaimSet; readonly answer: true | string } | undefined;
   for (const chosen of choicesOf(present)) {
-    const answer = chosen !== 0 && isViolated(condition, variables(chosen));
+    const answer = chosen !== 0 && answerTo(chosen);
     if (answer === false || (found !== undefined && sizeOf(found.chosen) <= sizeOf(chosen))) continue;
     found = { chosen, answer };
   }
@@ -197,7 +232,8 @@ export function compilePolicies(policies: readonly PolicyStatement[], schema: Ex
   for (const policy of policies) {
     const reading = reader.read(policy.violated_when);
     if (reading.ok) {
-      programs.push({ policy, condition: reading.condition, claims: reading.claims, applies: scopeOf(policy) });
+      const { condition, claims, widely, texts } = reading;
+      programs.push({ policy, condition, claims, widely, texts, applies: scopeOf(policy) });
     } else problems.push(...reading.problems.map((problem) => ({ ...problem, policy: policy.id })));
   }
   if (problems.length > 0) return { ok: false, problems };
@@ -216,7 +252,7 @@ export function compilePolicies(policies: readonly PolicyStatement[], schema: Ex
         for (const program of programsFor(occasion)) {
           const { policy } = program;
           if (skip?.(policy.id) === true) continue;
-          const violation = violationOf(program, bound, readings);
+          const violation = violationOf(program, variables, bound, readings);
           if (violation === undefined) {
             passed.push(policy.id);
             continue;

@@ -71,8 +71,21 @@ function recordClass(names: readonly string[]): new (values: Readonly<Record<str
 
 export const ROOTS = Object.keys(VARIABLES) as readonly VariableRoot[];
 
+/**
+ * Fields that no author writes. Where a condition restricts, it reads these in place of `type` and `destination`: one
+ * after the other, every way in which the verb and the destination may be read.
+ */
+export const READ_WIDELY = { type: 'typeAsRead', destination: 'destinationAsRead' } as const;
+export type ReadWidely = keyof typeof READ_WIDELY;
+
+/** The fields that the library knows, those of {@link READ_WIDELY} among them. */
+export const FIELDS: Readonly<Record<VariableRoot, Readonly<Record<string, string>>>> = {
+  ...VARIABLES,
+  action: { ...VARIABLES.action, [READ_WIDELY.type]: 'string', [READ_WIDELY.destination]: 'string' },
+};
+
 export const ROOT_CLASSES = Object.fromEntries(
-  ROOTS.map((root) => [root, recordClass(Object.keys(VARIABLES[root]))]),
+  ROOTS.map((root) => [root, recordClass(Object.keys(FIELDS[root]))]),
 ) as Record<VariableRoot, ReturnType<typeof recordClass>>;
 
 /** `lists.NAME` of one charter. */

@@ -1,5 +1,5 @@
 import type { Claim } from '../intent/claims.js';
-import { ROOTS, ROOT_CLASSES, type PolicyVariables, type VariableRoot } from './cel-variables.js';
+import { READ_WIDELY, ROOTS, ROOT_CLASSES, type PolicyVariables, type VariableRoot } from './cel-variables.js';
 
 /** Which claim each variable can come from. Every other variable is the charter's word, or what will be done. */
 const CLAIM_OF: Readonly<Record<VariableRoot, Readonly<Partial<Record<string, Claim>>>>> = {
@@ -36,14 +36,21 @@ export interface ClaimReading {
 /** Claims taken at their word, as bits of a number: the first reading is bit 0. */
 export type ClaimSet = number;
 
-/** The variables of one intent, by which of its claims are taken at their word; 0 is the charter's word alone. */
+/** How the verb and the destination of an action are spelt in one reading of a condition that restricts. */
+export interface Spelling {
+  readonly type: string;
+  readonly destination: string;
+}
+
+/** The variables of one intent, by which of its claims are taken at their word (0: none) and how it is spelt. */
 export function claimedVariables(
   variables: PolicyVariables,
   readings: readonly ClaimReading[],
-): (claims: ClaimSet) => object {
+): (claims: ClaimSet, spelling: Spelling) => object {
   const known = new Map<ClaimSet, object>();
-  return (claims) => {
-    const before = known.get(claims);
+  return (claims, { type, destination }) => {
+    const asWritten = type === variables.action.type && destination === variables.action.destination;
+    const before = asWritten ? known.get(claims) : undefined;
     if (before !== undefined) return before;
     const bound: Record<string, object> = {};
     for (const root of ROOTS) {
@@ -51,9 +58,12 @@ export function claimedVariables(
       for (const [bit, { changes }] of readings.entries()) {
         if ((claims & (1 << bit)) !== 0 && changes[root] !== undefined) values = { ...values, ...changes[root] };
       }
+      if (root === 'action') {
+        values = { ...values, [READ_WIDELY.type]: type, [READ_WIDELY.destination]: destination };
+      }
       bound[root] = new ROOT_CLASSES[root](values as Readonly<Record<string, unknown>>);
     }
-    known.set(claims, bound);
+    if (asWritten) known.set(claims, bound);
     return bound;
   };
 }
