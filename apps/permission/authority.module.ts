@@ -11,6 +11,7 @@ import { MessagePattern, Payload } from '@nestjs/microservices';
 import {
   createCommandHandler,
   createDecisionHandler,
+  createRequestHandler,
   createSecondRoundHandler,
   startAuthorityTimer,
   type AuthorityRuntime,
@@ -25,6 +26,7 @@ import {
   BatchController,
   BUS,
   CONFIG,
+  PEOPLES_STORE,
   PERMISSION_STORE,
   PROCESS_METRICS,
   RequiredPermissionStoreModule,
@@ -39,11 +41,12 @@ import { observeAuthority } from './authority-metrics.js';
 
 /** Injection tokens and Nest transport ids of what feeds the runtime of authority. */
 export const COMMANDS = Symbol('remit.permission-commands');
+export const REQUESTS = Symbol('remit.permission-requests');
 export const USES = Symbol('remit.permission-uses');
 export const ROUNDS = Symbol('remit.permission-rounds');
 
 /** Every transport of the runtime, for the process's `main`. */
-export const AUTHORITY_TRANSPORTS = [COMMANDS, USES, ROUNDS] as const;
+export const AUTHORITY_TRANSPORTS = [COMMANDS, REQUESTS, USES, ROUNDS] as const;
 
 /** Injection token of the {@link ReadinessCheck}s of the runtime. */
 export const AUTHORITY_CHECKS = Symbol('remit.authority-checks');
@@ -57,21 +60,29 @@ const NOTHING_FOLLOWS: BatchResult = { publish: [], unreadable: [] };
 @BatchController()
 class AuthorityController {
   readonly #commands: BatchHandler;
+  readonly #requests: BatchHandler;
   readonly #decisions: BatchHandler;
   readonly #rounds: BatchHandler;
 
   constructor(
     @Inject(RUNTIME) runtime: AuthorityRuntime,
+    @Inject(PEOPLES_STORE) peoples: PermissionStore,
     @Inject(ACTION_METRICS) private readonly actions: ActionMetrics | undefined,
   ) {
-    this.#commands = createCommandHandler(runtime);
+    this.#commands = createCommandHandler({ ...runtime, store: peoples });
+    this.#requests = createRequestHandler(runtime);
     this.#decisions = createDecisionHandler(runtime);
     this.#rounds = createSecondRoundHandler(runtime);
   }
 
-  @MessagePattern([TOPICS.permissionCommands.name, TOPICS.permissionRequests.name], COMMANDS)
+  @MessagePattern(TOPICS.permissionCommands.name, COMMANDS)
   order(@Payload() batch: Batch): Promise<BatchResult> {
     return this.#commands(batch);
+  }
+
+  @MessagePattern(TOPICS.permissionRequests.name, REQUESTS)
+  ask(@Payload() batch: Batch): Promise<BatchResult> {
+    return this.#requests(batch);
   }
 
   @MessagePattern(TOPICS.agentDecisions.name, USES)

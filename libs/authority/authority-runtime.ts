@@ -9,6 +9,7 @@ import {
   authorityToSnapshot,
   commandDigestOf,
   type AgentAuthority,
+  type AskRefusalCode,
   type Decision,
   type PermissionEvent,
   type PlacedCommand,
@@ -28,6 +29,8 @@ export interface AuthorityRuntime {
   readonly tracing?: Tracing | undefined;
   /** Told of every decision on the log, before anything is done about it; it may be told again. It must not throw. */
   readonly onDecision?: ((message: ReceivedMessage, decision: Decision) => void) | undefined;
+  /** Told of every request that is refused and kept nowhere. It must not throw. */
+  readonly onRequestRefused?: ((code: AskRefusalCode) => void) | undefined;
 }
 
 /** The message cannot be handled now; it comes again later. */

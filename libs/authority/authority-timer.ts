@@ -24,6 +24,18 @@ export interface AuthorityTimer {
 const SENT_AGAIN_AFTER_MS = 5_000;
 
 /**
+ * What people order waits behind no more than this: so many commands of timers a pass, and of one agent so many. None
+ * of them is urgent, and what is left comes with the next pass.
+ */
+const MAX_COMMANDS_PER_PASS = 100;
+const MAX_COMMANDS_PER_AGENT = 10;
+
+interface Due {
+  readonly commands: readonly DueCommand[];
+  superseded?: { readonly charterDigest: string; readonly commands: readonly PermissionCommand[] };
+}
+
+/**
  * Records what ends by itself, in any number of replicas: orders the end of grants and requests whose time has run out,
  * and of requests under a replaced charter, under derived ids. No decision depends on it, however late it is. Also
  * publishes permission events that a crash or an outage has left unpublished, at once and every few seconds.
@@ -33,26 +45,57 @@ export function startAuthorityTimer(runtime: AuthorityRuntime, options: Authorit
   const { now, onFailure, everyMs = 1_000, sweepEveryMs = 5_000 } = options;
   const publish = permissionPublisher(bus);
   const sent = new Map<string, number>();
-  const known = new WeakMap<AgentAuthority, readonly DueCommand[]>();
+  const known = new WeakMap<AgentAuthority, Due>();
+  /** The agent to begin with: the one after the last whose turn it was. */
+  let next: string | undefined;
 
   /** A state never changes, so what it holds for later is found once. */
-  function dueOf(agentId: string, authority: AgentAuthority): readonly DueCommand[] {
+  function dueOf(agentId: string, authority: AgentAuthority): Due {
     let due = known.get(authority);
-    if (due === undefined) known.set(authority, (due = dueCommands(agentId, authority)));
+    if (due === undefined) known.set(authority, (due = { commands: dueCommands(agentId, authority) }));
     return due;
+  }
+
+  function* dueOfAgent(agentId: string, time: number, charterDigest: string | undefined): Generator<PermissionCommand> {
+    const authority = views.permissions.latest(agentId);
+    if (authority === undefined) return;
+    const due = dueOf(agentId, authority);
+    for (const { dueAt, command } of due.commands) {
+      if (dueAt > time) break;
+      yield command;
+    }
+    if (charterDigest === undefined) return;
+    if (due.superseded?.charterDigest !== charterDigest) {
+      due.superseded = { charterDigest, commands: supersedeCommands(agentId, authority, charterDigest) };
+    }
+    yield* due.superseded.commands;
+  }
+
+  /** Every agent in turn, whoever had much the last time. */
+  function agentsInTurn(): readonly string[] {
+    const all = [...views.permissions.keys()];
+    const first = next === undefined ? -1 : all.indexOf(next);
+    return first <= 0 ? all : [...all.slice(first), ...all.slice(0, first)];
   }
 
   function* dueNow(time: number): Generator<PermissionCommand> {
     const charterDigest = views.charter.latest(CHARTER_KEY)?.charter.digest;
-    for (const agentId of views.permissions.keys()) {
-      const authority = views.permissions.latest(agentId);
-      if (authority === undefined) continue;
-      for (const { dueAt, command } of dueOf(agentId, authority)) {
-        if (dueAt > time) break;
+    let left = MAX_COMMANDS_PER_PASS;
+    for (const agentId of agentsInTurn()) {
+      let own = MAX_COMMANDS_PER_AGENT;
+      for (const command of dueOfAgent(agentId, time, charterDigest)) {
+        if (sent.has(`${agentId}\n${command.commandId}`)) continue;
+        if (left === 0) {
+          next = agentId;
+          return;
+        }
+        if (own === 0) break;
         yield command;
+        left -= 1;
+        own -= 1;
       }
-      if (charterDigest !== undefined) yield* supersedeCommands(agentId, authority, charterDigest);
     }
+    next = undefined;
   }
 
   async function orderWhatIsDue(): Promise<void> {
@@ -61,9 +104,7 @@ export function startAuthorityTimer(runtime: AuthorityRuntime, options: Authorit
     const messages = [];
     for (const command of dueNow(time)) {
       const { agentId, commandId } = command;
-      const id = `${agentId}\n${commandId}`;
-      if (sent.has(id)) continue;
-      sent.set(id, time);
+      sent.set(`${agentId}\n${commandId}`, time);
       const event = writeEvent(EVENTS.permissionCommand, {
         id: commandId,
         source: '/remit/timer',

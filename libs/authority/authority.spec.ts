@@ -518,10 +518,13 @@ describe('temporary authority', () => {
       const { store } = await world.start();
       const commandId = uuidv7();
       const command = { ...grantUnlock, commandId, reason: 'as the test says', command: 'GrantPermission' as const };
-      expect(await standingOfCommand(store, command)).toBe('new');
+      expect(await standingOfCommand(store, command)).toEqual({ status: 'new' });
       await world.order(command);
-      expect(await standingOfCommand(store, command)).toBe('done');
-      expect(await standingOfCommand(store, { ...command, durationMs: MINUTE })).toBe('other content');
+      expect(await standingOfCommand(store, command)).toMatchObject({
+        status: 'done',
+        events: [{ event: 'PermissionGranted' }],
+      });
+      expect(await standingOfCommand(store, { ...command, durationMs: MINUTE })).toEqual({ status: 'other content' });
       await world.send(EVENTS.permissionCommand, TOPICS.permissionCommands, AGENT, { ...command, durationMs: MINUTE });
       const [letter] = await world.deadLetters(1);
       expect(letter?.code).toBe('REMIT_EVENT_STORE_COMMAND_ID_REUSED');

@@ -2,7 +2,6 @@ import { codeOf, type BatchHandler, type ReceivedMessage, type Unreadable } from
 import { EVENTS, readEvent, sha256, TOPICS } from '#contracts';
 import {
   commandDigestOf,
-  commandOfAsk,
   isReservedId,
   permissionTermsOf,
   type PermissionCommand,
@@ -17,10 +16,6 @@ import type { PermissionStore } from './permission-store.js';
 type Reading =
   | { readonly ok: true; readonly command: PermissionCommand }
   | { readonly ok: false; readonly code: string; readonly reason: string };
-
-function refused(code: string, reason: string): Reading {
-  return { ok: false, code, reason };
-}
 
 /** What people and timers may order. Uses are reserved and settled by Remit itself, from the log of decisions. */
 function problemOfOrder(command: PermissionCommand): { readonly code: string; readonly reason: string } | undefined {
@@ -40,21 +35,16 @@ function problemOfOrder(command: PermissionCommand): { readonly code: string; re
   }
 }
 
+export function otherKey(agentId: string): { readonly code: string; readonly reason: string } {
+  const reason = `the message key must be the agent's id, ${agentId}: order depends on it`;
+  return { code: 'REMIT_COMMAND_KEY_MISMATCH', reason };
+}
+
 function readCommand(message: ReceivedMessage): Reading {
-  const key = message.key?.toString('utf8');
-  const keyed = (agentId: string): boolean => key === agentId;
-  const otherKey = (agentId: string): Reading =>
-    refused('REMIT_COMMAND_KEY_MISMATCH', `the message key must be the agent's id, ${agentId}: order depends on it`);
-  if (message.topic === TOPICS.permissionRequests.name) {
-    const reading = readEvent(EVENTS.permissionRequest, message);
-    if (!reading.ok) return reading;
-    const asked = reading.event.data;
-    return keyed(asked.agentId) ? { ok: true, command: commandOfAsk(asked) } : otherKey(asked.agentId);
-  }
   const reading = readEvent(EVENTS.permissionCommand, message);
   if (!reading.ok) return reading;
   const command = reading.event.data;
-  if (!keyed(command.agentId)) return otherKey(command.agentId);
+  if (message.key?.toString('utf8') !== command.agentId) return { ok: false, ...otherKey(command.agentId) };
   const problem = problemOfOrder(command);
   return problem === undefined ? { ok: true, command } : { ok: false, ...problem };
 }
@@ -70,34 +60,38 @@ function isDerived({ commandId }: PermissionCommand): boolean {
   return commandId.includes('#');
 }
 
+/** Waits until the charter has been read as far as it goes now. */
+export async function catchUpCharter({ bus, views, viewWaitMs }: AuthorityRuntime): Promise<void> {
+  const ends = await bus.ends([TOPICS.charterEvents.name]);
+  if (await views.charter.waitUntil(ends.get(TOPICS.charterEvents.name) ?? [], viewWaitMs)) return;
+  throw new AuthorityError('REMIT_AUTHORITY_VIEWS_BEHIND', 'the charter has not been read yet: commands wait for it');
+}
+
+/** What cannot be stored will not be stored next time either: it is put aside, so that it stops nobody. */
+export async function orderOrRefuse(
+  runtime: AuthorityRuntime,
+  placed: PlacedCommand,
+): Promise<Handled<PermissionEvent> | Refused> {
+  try {
+    return await order(runtime, placed);
+  } catch (error) {
+    if (codeOf(error) !== 'REMIT_EVENT_STORE_INVALID_EVENT') throw error;
+    return { status: 'refused', code: 'REMIT_EVENT_STORE_INVALID_EVENT', reason: String(error) };
+  }
+}
+
 /**
- * Handles what people and timers order on `permission.commands`, and what agents ask for on `permission.requests`, by
- * the charter in force when it was appended. A command that was handled before changes nothing; what came of it is
- * published once more, so that whoever asks again gets the same answer. While PostgreSQL is away the batch waits.
+ * Handles what people and timers order on `permission.commands`, by the charter in force when it was appended. A
+ * command that was handled before changes nothing; what came of it is published once more, so that whoever asks again
+ * gets the same answer. While PostgreSQL is away the batch waits.
  */
 export function createCommandHandler(runtime: AuthorityRuntime): BatchHandler {
-  const { bus, views, viewWaitMs } = runtime;
+  const { bus, views } = runtime;
   const publish = permissionPublisher(bus);
-
-  async function catchUpCharter(): Promise<void> {
-    const ends = await bus.ends([TOPICS.charterEvents.name]);
-    if (await views.charter.waitUntil(ends.get(TOPICS.charterEvents.name) ?? [], viewWaitMs)) return;
-    throw new AuthorityError('REMIT_AUTHORITY_VIEWS_BEHIND', 'the charter has not been read yet: commands wait for it');
-  }
-
-  /** What cannot be stored will not be stored next time either: it is put aside, so that it stops nobody. */
-  async function orderOrRefuse(placed: PlacedCommand): Promise<Handled<PermissionEvent> | Refused> {
-    try {
-      return await order(runtime, placed);
-    } catch (error) {
-      if (codeOf(error) !== 'REMIT_EVENT_STORE_INVALID_EVENT') throw error;
-      return { status: 'refused', code: 'REMIT_EVENT_STORE_INVALID_EVENT', reason: String(error) };
-    }
-  }
 
   return async (batch) => {
     const unreadable: Unreadable[] = [];
-    await catchUpCharter();
+    await catchUpCharter(runtime);
     for (const message of batch.messages) {
       const reading = readCommand(message);
       if (!reading.ok) {
@@ -106,12 +100,8 @@ export function createCommandHandler(runtime: AuthorityRuntime): BatchHandler {
       }
       const { command } = reading;
       const charter = views.charter.asOf(CHARTER_KEY, message.logTime)?.state?.charter;
-      const placed: PlacedCommand = {
-        command,
-        at: message.logTime,
-        terms: permissionTermsOf(charter, command.agentId),
-      };
-      const handled = await orderOrRefuse(placed);
+      const terms = permissionTermsOf(charter, command.agentId);
+      const handled = await orderOrRefuse(runtime, { command, at: message.logTime, terms });
       if (handled.status === 'refused') unreadable.push({ message, code: handled.code, reason: handled.reason });
       else if (handled.status === 'duplicate' && !isDerived(command)) await publish(handled.events);
       await batch.heartbeat();
@@ -120,22 +110,20 @@ export function createCommandHandler(runtime: AuthorityRuntime): BatchHandler {
   };
 }
 
-/**
- * Whether the store has seen a command: never, or with the same content, or its id with other content. For whoever has
- * to tell a person at once.
- */
+/** Whether the store has seen a command: never, or with the same content, or its id with other content. */
+export type CommandStanding =
+  | { readonly status: 'new' | 'other content' }
+  /** `events`: what came of it. */
+  | { readonly status: 'done'; readonly events: readonly PermissionEvent[] };
+
+/** For whoever has to tell a person at once. */
 export async function standingOfCommand(
   store: Pick<PermissionStore, 'resultOf'>,
   command: PermissionCommand,
-): Promise<'new' | 'done' | 'other content'> {
+): Promise<CommandStanding> {
   const { agentId, commandId } = command;
   const result = await store.resultOf(agentId, { commandId, commandDigest: commandDigestOf(command, sha256) });
-  switch (result?.status) {
-    case undefined:
-      return 'new';
-    case 'duplicate':
-      return 'done';
-    case 'refused':
-      return 'other content';
-  }
+  if (result === undefined) return { status: 'new' };
+  if (result.status === 'refused') return { status: 'other content' };
+  return { status: 'done', events: result.events.map(({ event }) => event) };
 }

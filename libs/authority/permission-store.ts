@@ -20,6 +20,8 @@ export type PermissionStore = EventStore<PermissionEvent>;
 export interface PermissionStoreOptions {
   /** `postgres://user:password@host:port/database` */
   readonly databaseUrl: string;
+  /** Most connections at once; default: 8. */
+  readonly poolSize?: number;
   /** Hears of idle connections that the server has cut; they are replaced when next needed. */
   readonly onConnectionLost?: (error: Error) => void;
 }

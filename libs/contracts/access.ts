@@ -45,7 +45,13 @@ const PERMISSION: ServiceAccess = {
     TOPICS.auditAccess,
     TOPICS.deadLetters,
   ],
-  groups: ['remit.permission', 'remit.permission-commands', 'remit.permission-uses', 'remit.permission-rounds'],
+  groups: [
+    'remit.permission',
+    'remit.permission-commands',
+    'remit.permission-requests',
+    'remit.permission-uses',
+    'remit.permission-rounds',
+  ],
 };
 
 const VERIFIER: ServiceAccess = {

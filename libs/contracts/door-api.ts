@@ -226,6 +226,8 @@ export interface DoorRoute {
   readonly query?: z.ZodObject;
   readonly body?: z.ZodObject;
   readonly answer: z.ZodType;
+  /** It answers for each of many, with 207 as soon as one of them has failed. */
+  readonly answersForMany?: true;
   /** It orders something: takes an Idempotency-Key. */
   readonly orders: boolean;
 }
@@ -328,6 +330,7 @@ export const DOOR = {
     allowed: 'administrators and everyone whose role approves something',
     body: reasonBody,
     answer: manyOrdersAnswerSchema,
+    answersForMany: true,
     orders: true,
   },
   reinstate: {
@@ -427,6 +430,7 @@ export const DOOR = {
       reason: reasonSchema,
     }),
     answer: manyOrdersAnswerSchema,
+    answersForMany: true,
     orders: true,
   },
   review: {

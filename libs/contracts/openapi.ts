@@ -78,6 +78,8 @@ const PROBLEMS: Readonly<Record<string, string>> = {
   503: 'No answer in time: what was ordered may still be done. Send it again with the same Idempotency-Key.',
 };
 
+const PARTLY_DONE = 'Some of it, or all, could not be done: `failed` says what, and why.';
+
 function operationOf(operationId: string, route: DoorRoute): JsonSchema {
   const answer = {
     description: 'Done, and binding.',
@@ -101,7 +103,11 @@ function operationOf(operationId: string, route: DoorRoute): JsonSchema {
       : {
           requestBody: { required: true, content: { 'application/json': { schema: schemaOf(route.body, 'input') } } },
         }),
-    responses: { 200: answer, ...(Object.fromEntries(problems) as JsonSchema) },
+    responses: {
+      200: answer,
+      ...(route.answersForMany === true ? { 207: { ...answer, description: PARTLY_DONE } } : {}),
+      ...(Object.fromEntries(problems) as JsonSchema),
+    },
   };
 }
 

@@ -24,6 +24,7 @@ export * from './permission/permission-commands.js';
 export * from './permission/permission-events.js';
 export * from './permission/permission-fields.js';
 export * from './permission/permission-grants.js';
+export * from './permission/permission-limits.js';
 export * from './permission/permission-snapshot.js';
 export * from './permission/permission-terms.js';
 export * from './permission/second-round.js';

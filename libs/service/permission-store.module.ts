@@ -19,6 +19,10 @@ class StoreLifetime implements OnApplicationShutdown {
   }
 }
 
+function onConnectionLost(error: Error): void {
+  new Logger('permission store').warn(`a connection to PostgreSQL was lost: ${error.message}`);
+}
+
 function openStore(config: Config): PermissionStore | undefined {
   const log = new Logger('permission store');
   if (!config.hasDatabase) {
@@ -27,7 +31,7 @@ function openStore(config: Config): PermissionStore | undefined {
   }
   return new PermissionDatabase({
     databaseUrl: config.databaseUrl,
-    onConnectionLost: (error) => log.warn(`a connection to PostgreSQL was lost: ${error.message}`),
+    onConnectionLost,
   });
 }
 
@@ -41,6 +45,23 @@ export class PermissionStoreModule {}
 /** Injection token of the {@link PermissionStore} of a process that decides authority: it must have one. */
 export const PERMISSION_STORE = Symbol('remit.permission-store');
 
+/**
+ * Injection token of the {@link PermissionStore} for what people and timers order: its connections are its own, so that
+ * no agent's traffic keeps a person waiting for one.
+ */
+export const PEOPLES_STORE = Symbol('remit.peoples-store');
+
+const PEOPLES_CONNECTIONS = 4;
+
+@Injectable()
+class PeoplesStoreLifetime implements OnApplicationShutdown {
+  constructor(@Inject(PEOPLES_STORE) private readonly store: PermissionStore) {}
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.store.close();
+  }
+}
+
 /** Throws `REMIT_CONFIG_MISSING` where DATABASE_URL is not set. */
 @Module({
   imports: [BusModule, PermissionStoreModule],
@@ -51,7 +72,14 @@ export const PERMISSION_STORE = Symbol('remit.permission-store');
       useFactory: (store: PermissionStore | undefined, { databaseUrl }: Config): PermissionStore =>
         store ?? new PermissionDatabase({ databaseUrl }),
     },
+    {
+      provide: PEOPLES_STORE,
+      inject: [CONFIG],
+      useFactory: ({ databaseUrl }: Config): PermissionStore =>
+        new PermissionDatabase({ databaseUrl, poolSize: PEOPLES_CONNECTIONS, onConnectionLost }),
+    },
+    PeoplesStoreLifetime,
   ],
-  exports: [PERMISSION_STORE],
+  exports: [PERMISSION_STORE, PEOPLES_STORE],
 })
 export class RequiredPermissionStoreModule {}

@@ -2,6 +2,7 @@ import { v7 as uuidv7 } from 'uuid';
 import {
   createCommandHandler,
   createDecisionHandler,
+  createRequestHandler,
   createSecondRoundHandler,
   reserveUses,
   startAuthorityTimer,
@@ -123,9 +124,9 @@ export class AuthorityWorld {
     let clock: AuthorityTimer | undefined;
     if (runtime) {
       const { permissionCommands, permissionRequests, agentDecisions, permissionEvents } = TOPICS;
-      const commandTopics = [permissionCommands.name, permissionRequests.name];
       consumptions.push(
-        await bus.consume({ group: 'commands', topics: commandTopics }, createCommandHandler(parts)),
+        await bus.consume({ group: 'commands', topics: [permissionCommands.name] }, createCommandHandler(parts)),
+        await bus.consume({ group: 'requests', topics: [permissionRequests.name] }, createRequestHandler(parts)),
         await bus.consume({ group: 'uses', topics: [agentDecisions.name] }, createDecisionHandler(parts)),
         await bus.consume({ group: 'rounds', topics: [permissionEvents.name] }, createSecondRoundHandler(parts)),
       );

@@ -19,6 +19,7 @@ import {
   httpAdapter,
   JUDGING,
   moduleWithIdentity,
+  PEOPLES_STORE,
   type DevKey,
 } from '#service';
 import { readTopic } from '#testing';
@@ -113,13 +114,16 @@ export async function startDoorWorld(environment: Readonly<Record<string, string
   const log = new MemoryLog(Date.now);
   const bus = new MemoryBus(log);
   await bus.ensureTopics(Object.values(TOPICS));
+  const store = new MemoryEventStore(permissionEventSchema);
   const testing = await Test.createTestingModule({ imports: [moduleWithIdentity(PermissionModule, IDENTITY)] })
     .overrideProvider(CONFIG)
     .useValue(config)
     .overrideProvider(BUS)
     .useValue(bus)
     .overrideProvider(COUNTING_STORE)
-    .useValue(new MemoryEventStore(permissionEventSchema))
+    .useValue(store)
+    .overrideProvider(PEOPLES_STORE)
+    .useValue(store)
     .compile();
   const app = testing.createNestApplication<NestFastifyApplication>(httpAdapter(), { logger: false });
   for (const transport of [JUDGING, ...AUTHORITY_TRANSPORTS]) {

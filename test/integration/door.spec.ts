@@ -3,6 +3,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { MemoryBus } from '#bus';
 import { EVENTS, readEvent, sha256, TOPICS, writeEvent, type OrderAnswer } from '#contracts';
 import { actionDigestOf, type Action, type HeldIntent } from '#domain';
+import { eventually, readTopic } from '#testing';
 import { CHARTER_TEXT, GOVERNANCE, startDoorWorld, type DoorAnswer, type DoorWorld, type Who } from './door-world.js';
 
 const SAM: Who = { name: 'sam', roles: ['security'] };
@@ -200,6 +201,29 @@ describe('the one door for people', () => {
         403,
         'REMIT_DOOR_ROLE_MISSING',
       ]);
+    });
+
+    it('every grant of an agent is taken back at once, and each is named, however many there are', async () => {
+      const many = Array.from({ length: 300 }, (_, index) => {
+        const command = { command: 'GrantPermission' as const, agentId: 'clerk', by: 'sam', roles: ['security'] };
+        const data = { ...command, ...grant(), uses: null, commandId: `many-${String(index)}` };
+        const event = writeEvent(EVENTS.permissionCommand, {
+          id: data.commandId,
+          source: '/test',
+          subject: 'clerk',
+          data,
+        });
+        return { topic: TOPICS.permissionCommands.name, key: 'clerk', ...event };
+      });
+      await world.bus.publish(many);
+      await eventually(async () => (await world.call(NOBODY, 'grants', clerk)).answer().grants.length === 300);
+      const answer = await world.call(SAM, 'revokeAll', { ...clerk, query: { reason: 'incident' }, id: 'all-of-them' });
+      expect([answer.status, facts(answer)]).toEqual([200, new Array(300).fill('PermissionRevoked')]);
+      const before = await ordersOnLog();
+      const again = await world.call(SAM, 'revokeAll', { ...clerk, query: { reason: 'incident' }, id: 'all-of-them' });
+      expect(again.answer()).toEqual(answer.answer());
+      // it is answered from what is known: nothing is ordered a second time
+      expect(await ordersOnLog()).toBe(before);
     });
 
     it('what another has stopped only administrators let go on', async () => {
@@ -469,6 +493,16 @@ describe('when nothing comes of an order in time', () => {
       expect(said(answer)).toEqual([503, 'REMIT_DOOR_NOT_CONFIRMED']);
       expect(answer.problem().commandId).toBe('late-1');
       expect(answer.headers.get('retry-after')).toBe('1');
+      const again = await world.call(SAM, 'suspend', suspend);
+      expect(said(again)).toEqual([503, 'REMIT_DOOR_NOT_CONFIRMED']);
+      const onLog = await readTopic(world.bus, TOPICS.permissionCommands.name);
+      expect(onLog.filter(({ value }) => String(value).includes('late-1'))).toHaveLength(1);
+      const all = await world.call(SAM, 'suspendAll', { body: { reason: 'incident' } });
+      expect(all.status).toBe(207);
+      expect(all.answer().done).toEqual([]);
+      expect(all.answer().failed.map(({ problem }) => problem.code)).toEqual(
+        expect.arrayContaining(['REMIT_DOOR_NOT_CONFIRMED']),
+      );
     } finally {
       await world.close();
     }

@@ -1,4 +1,5 @@
-import { Body, Controller, Inject, Param, Query, UseGuards, UsePipes } from '@nestjs/common';
+import { Body, Controller, HttpStatus, Inject, Param, Query, Res, UseGuards, UsePipes } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
 import type { z } from 'zod';
 import {
   DOOR,
@@ -124,12 +125,13 @@ export class DoorController {
   }
 
   @Through(DOOR.suspendAll)
-  suspendAll(
+  async suspendAll(
     @Caller() person: Person,
     @CommandId() commandId: string,
     @Body({ schema: DOOR.suspendAll.body }) { reason }: Sent<Routes['suspendAll'], 'body'>,
+    @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<ManyOrdersAnswer> {
-    return this.door.suspendAll(person, commandId, reason);
+    return forMany(reply, await this.door.suspendAll(person, commandId, reason));
   }
 
   @Through(DOOR.reinstate)
@@ -199,16 +201,23 @@ export class DoorController {
   }
 
   @Through(DOOR.approveAlike)
-  approveAlike(
+  async approveAlike(
     @Caller() person: Person,
     @CommandId() commandId: string,
     @Body({ schema: DOOR.approveAlike.body }) { requests, reason }: Sent<Routes['approveAlike'], 'body'>,
+    @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<ManyOrdersAnswer> {
-    return this.door.approveAlike(person, commandId, requests, reason);
+    return forMany(reply, await this.door.approveAlike(person, commandId, requests, reason));
   }
 
   @Through(DOOR.review)
   review(): Promise<ReviewReport> {
     return this.door.review();
   }
+}
+
+/** "OK" is said only where everything has been done. */
+function forMany(reply: FastifyReply, answer: ManyOrdersAnswer): ManyOrdersAnswer {
+  if (answer.failed.length > 0) reply.status(HttpStatus.MULTI_STATUS);
+  return answer;
 }

@@ -12,7 +12,7 @@ import { standingOfCommand, type PermissionStore } from '#authority';
 import type { Bus } from '#bus';
 import type { Config } from '#config';
 import type { Views } from '#segment';
-import { BUS, CONFIG, PERMISSION_STORE, VIEWS } from '#service';
+import { BUS, CONFIG, PEOPLES_STORE, VIEWS } from '#service';
 import { DoorController } from './door.controller.js';
 import { VERIFY_TOKEN } from './door-requests.js';
 import { DOOR_SERVICE, DoorService } from './door-service.js';
@@ -61,9 +61,14 @@ export class DoorModule {
         { provide: VERIFY_TOKEN, inject: [OPENED], useFactory: ({ verify }: OpenedDoor) => verify },
         {
           provide: DESK,
-          inject: [BUS, PERMISSION_STORE, CONFIG],
-          useFactory: (bus: Bus, store: PermissionStore, { door }: Config) =>
-            new OrderDesk(bus, (command) => standingOfCommand(store, command), door.waitMs),
+          inject: [BUS, PEOPLES_STORE, VIEWS, CONFIG],
+          useFactory: (bus: Bus, store: PermissionStore, views: Views, { door }: Config) =>
+            new OrderDesk(
+              bus,
+              (command) => standingOfCommand(store, command),
+              door.waitMs,
+              (agentId, version) => (views.permissions.latest(agentId)?.version ?? 0) >= version,
+            ),
         },
         {
           provide: DOOR_SERVICE,

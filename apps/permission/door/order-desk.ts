@@ -1,34 +1,48 @@
+import type { CommandStanding } from '#authority';
 import type { Bus, Following, ReceivedMessage } from '#bus';
 import { EVENTS, readEvent, TOPICS, writeEvent, type OrderAnswer } from '#contracts';
-import type { PermissionCommand, PermissionEvent } from '#domain';
+import { canonicalJson, type PermissionCommand, type PermissionEvent } from '#domain';
 import { appendMillisecondOver } from '#service';
 import { DoorRefusal, refusalOf } from './problems.js';
 
-/** Whether a command id is free, has been used for exactly this, or for something else. */
-export type StandingOf = (command: PermissionCommand) => Promise<'new' | 'done' | 'other content'>;
+/** Whether a command id is free, has been used for exactly this, with what came of it, or for something else. */
+export type StandingOf = (command: PermissionCommand) => Promise<CommandStanding>;
 
-/** Of these several events may come: they follow each other at once, and silence ends them. */
+/** Of these several events may come: all of them are stored at once. */
 const SEVERAL_EVENTS: ReadonlySet<PermissionCommand['command']> = new Set([
   'ApproveRequest',
   'RejectRequest',
   'CancelRequest',
   'RevokeAllGrants',
 ]);
-const SILENCE_MS = 25;
+/** Where the store cannot say how many there are, so long a silence ends them. */
+const SILENCE_MS = 250;
+
+/** Commands on the log of which nothing is known yet, at most so many; what is forgotten is put on the log again. */
+const MAX_PENDING = 10_000;
 
 interface Waiter {
   take(event: PermissionEvent): void;
 }
 
+interface PendingAnswer {
+  readonly done: Promise<OrderAnswer>;
+  readonly giveUp: (error: unknown) => void;
+}
+
 /** Puts orders on the log, and tells what came of them once it binds. */
 export class OrderDesk {
   readonly #waiters = new Map<string, Set<Waiter>>();
+  /** What is on the log and has not been answered: sent again, it is waited for and not put there twice. */
+  readonly #pending = new Map<string, PermissionCommand>();
   #following: Following | undefined;
 
   constructor(
     private readonly bus: Bus,
     private readonly standingOf: StandingOf,
     private readonly waitMs: number,
+    /** Whether everything up to a version of an agent's stream has been read back from the log. */
+    private readonly isPublic: (agentId: string, version: number) => boolean = () => false,
   ) {}
 
   async start(): Promise<void> {
@@ -55,41 +69,79 @@ export class OrderDesk {
   /** All at once, each for itself: in the order given. */
   async orderAll(commands: readonly PermissionCommand[]): Promise<PromiseSettledResult<OrderAnswer>[]> {
     const standings = await Promise.all(commands.map((command) => this.standingOf(command)));
-    const fresh = commands.filter((_, index) => standings[index] !== 'other content');
-    const answers = new Map(fresh.map((command) => [command, this.#answerTo(command)]));
+    const answers = new Map<PermissionCommand, PendingAnswer>();
+    const results = commands.map((command, index): Promise<OrderAnswer> => {
+      const standing = standings[index];
+      if (standing?.status === 'other content') return Promise.reject(idReused(command));
+      const events = standing?.status === 'done' ? standing.events : [];
+      const last = events.at(-1);
+      if (last !== undefined && this.isPublic(command.agentId, last.version)) {
+        const answer = answerOf(command, events);
+        return answer instanceof DoorRefusal ? Promise.reject(answer) : Promise.resolve(answer);
+      }
+      const waiting = this.#answerTo(command);
+      answers.set(command, waiting);
+      return waiting.done;
+    });
+    const settled = Promise.allSettled(results);
+    const fresh = [...answers.keys()].filter((command) => !this.#isPending(command));
     try {
       await this.bus.publish(fresh.map(messageOf));
+      for (const command of fresh) this.#remember(command);
     } catch (error) {
       for (const { giveUp } of answers.values()) giveUp(error);
     }
-    const results = await Promise.allSettled(
-      commands.map((command) => {
-        const answer = answers.get(command);
-        return answer === undefined ? Promise.reject(idReused(command)) : answer.done;
-      }),
-    );
+    await settled;
     await appendMillisecondOver();
-    return results;
+    return settled;
   }
 
-  #answerTo(command: PermissionCommand): { done: Promise<OrderAnswer>; giveUp: (error: unknown) => void } {
+  /** Whether this very command is on the log already. Another one under its id is told apart by the store. */
+  #isPending(command: PermissionCommand): boolean {
+    const pending = this.#pending.get(keyOf(command.agentId, command.commandId));
+    return pending !== undefined && canonicalJson(pending) === canonicalJson(command);
+  }
+
+  #remember(command: PermissionCommand): void {
+    this.#pending.set(keyOf(command.agentId, command.commandId), command);
+    if (this.#pending.size <= MAX_PENDING) return;
+    const [oldest] = this.#pending.keys();
+    if (oldest !== undefined) this.#pending.delete(oldest);
+  }
+
+  #answerTo(command: PermissionCommand): PendingAnswer {
     const { agentId, commandId } = command;
     const key = keyOf(agentId, commandId);
     const { promise, resolve, reject } = Promise.withResolvers<OrderAnswer>();
     const events = new Map<number, PermissionEvent>();
     const settle = (): void => {
+      this.#pending.delete(key);
       const inOrder = [...events.values()].sort((one, other) => one.version - other.version);
-      const refused = inOrder.find((event) => event.event === 'PermissionRefused');
-      if (refused === undefined) resolve({ commandId, agentId, events: inOrder });
-      else reject(refusalOf(refused.code, refused.problem, commandId));
+      const answer = answerOf(command, inOrder);
+      if (answer instanceof DoorRefusal) reject(answer);
+      else resolve(answer);
     };
     let silence: NodeJS.Timeout | undefined;
+    let count: number | undefined;
+    const settleWhenAll = (): void => {
+      if (count !== undefined && events.size >= count) settle();
+    };
+    const countThem = async (): Promise<void> => {
+      const standing = await this.standingOf(command);
+      if (standing.status !== 'done') return;
+      count = standing.events.length;
+      settleWhenAll();
+    };
     const waiter: Waiter = {
       take: (event) => {
         events.set(event.version, event);
-        clearTimeout(silence);
-        if (event.event === 'PermissionRefused' || !SEVERAL_EVENTS.has(command.command)) settle();
-        else silence = setTimeout(settle, SILENCE_MS);
+        if (!SEVERAL_EVENTS.has(command.command)) return settle();
+        if (count !== undefined) return settleWhenAll();
+        if (events.size === 1) {
+          countThem().catch(() => {
+            silence = setTimeout(settle, SILENCE_MS);
+          });
+        } else if (silence !== undefined) silence.refresh();
       },
     };
     const waiters = this.#waiters.get(key) ?? new Set();
@@ -122,6 +174,13 @@ export class OrderDesk {
     const event = reading.event.data;
     for (const waiter of this.#waiters.get(keyOf(event.agentId, event.commandId)) ?? []) waiter.take(event);
   }
+}
+
+function answerOf(command: PermissionCommand, events: readonly PermissionEvent[]): OrderAnswer | DoorRefusal {
+  const { agentId, commandId } = command;
+  const refused = events.find((event) => event.event === 'PermissionRefused');
+  if (refused !== undefined) return refusalOf(refused.code, refused.problem, commandId);
+  return { commandId, agentId, events: [...events] };
 }
 
 function keyOf(agentId: string, commandId: string): string {

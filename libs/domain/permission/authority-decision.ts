@@ -1,4 +1,6 @@
 import {
+  AGENT_ID_PREFIX,
+  asksTooOften,
   evolveAuthority,
   grantIdOfNeed,
   grantNamed,
@@ -14,6 +16,14 @@ import {
 } from './authority.js';
 import type { PermissionCommand, PermissionTerms, PlacedCommand } from './permission-commands.js';
 import type { PermissionEvent, RefusalCode } from './permission-events.js';
+import {
+  ASK_INTERVAL_MS,
+  MAX_ASKS_AT_ONCE,
+  MAX_GRANTS,
+  MAX_HOLDS,
+  MAX_OPEN_FOR_ASKING,
+  MAX_OPEN_REQUESTS,
+} from './permission-limits.js';
 import { namesNothing, openBindings, problemOfConstraints, samePerson, type Constraints } from './permission-grants.js';
 
 /** The longest a request may stay open: as long as the held intent can still be read. */
@@ -39,9 +49,11 @@ interface Circumstances {
 /**
  * What comes of a command: one event per fact and per refusal, numbered on from the state. Pure and total: an order
  * that cannot be followed is a `PermissionRefused`, never an exception. No event at all: the order has been followed
- * before, or a timer came early and may come again.
+ * before, a timer came early and may come again, or an agent asks more than it may ({@link problemOfAsk}).
  */
-export function decideAuthority({ command, at, terms }: PlacedCommand, state: AgentAuthority): PermissionEvent[] {
+export function decideAuthority(placed: PlacedCommand, state: AgentAuthority): PermissionEvent[] {
+  const { command, at, terms } = placed;
+  if (problemOfAsk(placed, state) !== undefined) return [];
   const { agentId, commandId, by, reason } = command;
   const stamp = { agentId, commandId, at: isoTime(at), by };
   return draftsOf(command, { state, at, terms }).map((draft, index) => ({
@@ -50,6 +62,36 @@ export function decideAuthority({ command, at, terms }: PlacedCommand, state: Ag
     ...stamp,
     version: state.version + 1 + index,
   }));
+}
+
+/** Why what an agent asks for is refused and never put on record. */
+export type AskRefusalCode =
+  | 'REMIT_PERMISSION_AGENT_UNKNOWN'
+  | 'REMIT_PERMISSION_NO_CHARTER'
+  | 'REMIT_PERMISSION_ASKED_TOO_OFTEN'
+  | 'REMIT_PERMISSION_TOO_MANY_OPEN';
+
+/**
+ * Why nothing comes of what an agent asks for itself, and nothing of it is kept: the agent is in no charter, or it asks
+ * more than it may. `undefined`: it is decided on, and what comes of it is on record for ever.
+ */
+export function problemOfAsk(
+  { command, at, terms }: PlacedCommand,
+  state: AgentAuthority,
+): readonly [code: AskRefusalCode, problem: string] | undefined {
+  const { agentId, commandId } = command;
+  if (!commandId.startsWith(AGENT_ID_PREFIX)) return undefined;
+  if (terms === undefined) return ['REMIT_PERMISSION_NO_CHARTER', 'no charter is in force: activate one'];
+  if (!terms.agentKnown) return ['REMIT_PERMISSION_AGENT_UNKNOWN', `the charter knows no agent ${agentId}`];
+  if (asksTooOften(state, at)) {
+    const pace = `${MAX_ASKS_AT_ONCE} times at once, then once in ${ASK_INTERVAL_MS / 1000} s`;
+    return ['REMIT_PERMISSION_ASKED_TOO_OFTEN', `${agentId} asks too often: an agent may ask ${pace}`];
+  }
+  if (command.command === 'RequestPermission' && state.alive.requests >= MAX_OPEN_FOR_ASKING) {
+    const problem = `${agentId} has ${state.alive.requests} open requests: until some have ended it may not ask for more`;
+    return ['REMIT_PERMISSION_TOO_MANY_OPEN', problem];
+  }
+  return undefined;
 }
 
 /** The brain of the aggregate: one stream of events per agent. */
@@ -108,6 +150,10 @@ function request(command: CommandOf<'RequestPermission'>, { state, at, terms }: 
   if (outside !== undefined) return refuse(...outside);
   if (terms === undefined) return refuse(...NO_CHARTER);
   if (requestNamed(state, requestId) !== undefined) return refuse('REMIT_PERMISSION_ID_TAKEN', `${requestId} is taken`);
+  if (held === undefined && state.alive.requests >= MAX_OPEN_REQUESTS) {
+    const problem = `${command.agentId} has ${state.alive.requests} open requests: decide some of them first`;
+    return refuse('REMIT_PERMISSION_TOO_MANY_OPEN', problem);
+  }
   if (waitMs < 1 || waitMs > LONGEST_REQUEST_WAIT_MS) {
     return refuse('REMIT_PERMISSION_WAIT', `a request stays open for 1 ms to 7 days, not ${waitMs} ms`);
   }
@@ -133,7 +179,7 @@ function request(command: CommandOf<'RequestPermission'>, { state, at, terms }: 
     }
     needs.push({ permission, approvals, ...(rule === undefined ? {} : { rule }) });
   }
-  return [
+  const asked: EventDraft[] = [
     {
       event: 'PermissionRequested',
       requestId,
@@ -147,6 +193,10 @@ function request(command: CommandOf<'RequestPermission'>, { state, at, terms }: 
       ...(held === undefined ? {} : { held }),
     },
   ];
+  if (held === undefined || state.alive.holds < MAX_HOLDS) return asked;
+  // it was held before it could be known that there are too many: its decision must come all the same
+  const why = `${MAX_HOLDS} actions of the agent are held already, so nobody is asked about more`;
+  return [...asked, { event: 'PermissionRequestCancelled', requestId, limit: MAX_HOLDS, reason: why }];
 }
 
 function approve(command: CommandOf<'ApproveRequest'>, circumstances: Circumstances): EventDraft[] {
@@ -176,6 +226,7 @@ function approve(command: CommandOf<'ApproveRequest'>, circumstances: Circumstan
         `request ${requestId} waits for the role ${wanted}, which ${by} lacks`,
       );
     }
+    if (state.alive.grants + open.needs.length > MAX_GRANTS) return refuse(...tooManyGrants(command.agentId));
     const entries = [...open.entries, { by, roles, at: circumstances.at }];
     const entered: EventDraft = { event: 'PermissionApprovalEntered', requestId, roles };
     if (unmetNeeds(open.needs, entries).length > 0) return [entered];
@@ -420,6 +471,11 @@ function selfApproval(by: string): Problem {
   return ['REMIT_PERMISSION_SELF_APPROVAL', `${by} cannot decide on what is their own; someone else has to`];
 }
 
+function tooManyGrants(agentId: string): Problem {
+  const problem = `${agentId} has ${MAX_GRANTS} grants, the most an agent may have: revoke some of them first`;
+  return ['REMIT_PERMISSION_TOO_MANY_GRANTS', problem];
+}
+
 function unknownGrant(grantId: string): Problem {
   return ['REMIT_PERMISSION_GRANT_UNKNOWN', `there is no grant ${grantId}`];
 }
@@ -484,6 +540,7 @@ function problemOfDirectGrant(
   const outside = problemOfLending(agentId, state, terms);
   if (outside !== undefined || terms === undefined) return outside ?? NO_CHARTER;
   if (samePerson(by, agentId)) return selfApproval(by);
+  if (state.alive.grants >= MAX_GRANTS) return tooManyGrants(agentId);
   if (grantNamed(state, commandId) !== undefined) return ['REMIT_PERMISSION_ID_TAKEN', `${commandId} is taken`];
   return problemOfAsking({ ...command, constraints, bound: constraints ?? {} }, terms);
 }

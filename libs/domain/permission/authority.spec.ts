@@ -1,15 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import {
-  ASK_INTERVAL_MS,
-  asksTooOften,
-  evolveAuthority,
-  INITIAL_AUTHORITY,
-  MAX_ASKS_AT_ONCE,
-  MAX_ENDED_REMEMBERED,
-  usesLeft,
-  type AgentAuthority,
-} from './authority.js';
+import { asksTooOften, evolveAuthority, INITIAL_AUTHORITY, usesLeft, type AgentAuthority } from './authority.js';
 import type { PermissionEvent } from './permission-events.js';
+import { ASK_INTERVAL_MS, MAX_ASKS_AT_ONCE, MAX_ENDED_REMEMBERED } from './permission-limits.js';
 import { authorityToSnapshot } from './permission-snapshot.js';
 
 const START = Date.UTC(2026, 0, 5, 9);

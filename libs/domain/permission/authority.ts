@@ -1,6 +1,7 @@
 import { List, Map } from 'immutable';
 import type { Approvals, Constraints, HeldIntent } from './permission-grants.js';
 import type { PermissionEvent } from './permission-events.js';
+import { ASK_INTERVAL_MS, MAX_ASKS_AT_ONCE, MAX_ENDED_REMEMBERED } from './permission-limits.js';
 
 /** One use of a limited grant, set aside for one intent whose decision is not known yet. */
 export interface Reservation {
@@ -66,6 +67,8 @@ interface RequestFacts {
   readonly onBehalfOf?: string;
   readonly held?: HeldIntent;
   readonly entries: readonly ApprovalEntry[];
+  /** Cancelled because so many of the agent's actions were held already: nobody was asked. */
+  readonly limit?: number;
 }
 
 export type PermissionRequest = RequestFacts &
@@ -134,15 +137,6 @@ export const INITIAL_AUTHORITY: AgentAuthority = {
 
 /** What ended longer ago than this is forgotten, so that an agent's state does not grow for ever. Events never are. */
 export const FORGOTTEN_AFTER_MS = 30 * 24 * 60 * 60 * 1000;
-
-/** So many ended grants, and as many ended requests, an agent's state remembers at most; the oldest are forgotten first. */
-export const MAX_ENDED_REMEMBERED = 1_000;
-
-/** What agents ask for themselves, in quick succession at most. */
-export const MAX_ASKS_AT_ONCE = 60;
-
-/** How long it takes until an agent may ask once more, ms: one ask in so long for ever, none refused. */
-export const ASK_INTERVAL_MS = 10_000;
 
 /** Ids of what agents ask for begin with this: no agent can take the id of anyone else's command. */
 export const AGENT_ID_PREFIX = 'agent:';
@@ -241,8 +235,15 @@ function apply(before: AgentAuthority, event: PermissionEvent, at: number): Agen
       }));
     case 'PermissionRequestExpired':
       return endRequest(after, event.requestId, 'expired', at);
-    case 'PermissionRequestCancelled':
-      return endRequest(after, event.requestId, 'cancelled', at);
+    case 'PermissionRequestCancelled': {
+      const { requestId, limit } = event;
+      return changeRequest(after, requestId, (request) => ({
+        ...request,
+        status: 'cancelled',
+        endedAt: at,
+        ...(limit === undefined ? {} : { limit }),
+      }));
+    }
     case 'PermissionRequestSuperseded':
       return endRequest(after, event.requestId, 'superseded', at);
     case 'PermissionGranted': {
@@ -390,7 +391,7 @@ function changeRequest(
 function endRequest(
   state: AgentAuthority,
   requestId: string,
-  status: 'granted' | 'expired' | 'cancelled' | 'superseded',
+  status: 'granted' | 'expired' | 'superseded',
   endedAt: number,
 ): AgentAuthority {
   return changeRequest(state, requestId, (request) => ({ ...request, status, endedAt }));

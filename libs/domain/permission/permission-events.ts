@@ -71,6 +71,13 @@ export const permissionRequestCancelledSchema = z.strictObject({
   event: z.literal('PermissionRequestCancelled'),
   ...fact,
   requestId,
+  limit: z
+    .int()
+    .min(1)
+    .optional()
+    .describe(
+      'Nobody was asked: so many actions of the agent were held already. Left out: whoever asked took it back.',
+    ),
 });
 export const permissionRequestSupersededSchema = z.strictObject({
   event: z.literal('PermissionRequestSuperseded'),
@@ -147,6 +154,8 @@ export const REFUSAL_CODES = [
   'REMIT_PERMISSION_REQUEST_CANCELLED',
   'REMIT_PERMISSION_REQUEST_SUPERSEDED',
   'REMIT_PERMISSION_NOT_REQUESTER',
+  'REMIT_PERMISSION_TOO_MANY_OPEN',
+  'REMIT_PERMISSION_TOO_MANY_GRANTS',
   'REMIT_PERMISSION_GRANT_UNKNOWN',
   'REMIT_PERMISSION_GRANT_EXPIRED',
   'REMIT_PERMISSION_GRANT_REVOKED',

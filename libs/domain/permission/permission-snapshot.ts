@@ -44,6 +44,7 @@ const request = {
   onBehalfOf: person.exactOptional(),
   held: heldIntentSchema.exactOptional(),
   entries: z.array(z.strictObject({ by: person, roles: z.array(z.string()), at: ms })),
+  limit: z.int().exactOptional(),
 };
 
 const grantSchema = z.discriminatedUnion('status', [

@@ -13,6 +13,7 @@ import { authorises } from './authority-queries.js';
 import { HELD_REQUEST_PREFIX } from './permission-commands.js';
 import type { PermissionEvent } from './permission-events.js';
 import type { HeldIntent } from './permission-grants.js';
+import { MAX_HOLDS } from './permission-limits.js';
 
 /** The one request that the hold of an intent opens. */
 export function heldRequestId(decisionId: string): string {
@@ -80,7 +81,7 @@ function endOf(request: Exclude<PermissionRequest, { status: 'open' }>): string 
     case 'expired':
       return `its approval expired: nobody decided it until ${new Date(request.expiresAt).toISOString()}`;
     case 'cancelled':
-      return 'its approval was cancelled';
+      return request.limit === undefined ? 'its approval was cancelled' : tooManyHolds(request.limit);
     case 'superseded':
       return 'its approval was superseded: another charter is in force than the one that held it';
     default:
@@ -121,9 +122,20 @@ export function approvalFinding(input: JudgingInput): RawFinding | undefined {
   return { rule: 'not-approved', effect: 'violation', severity: 'critical', reason: problem, immutable: true };
 }
 
-/** People are asked once: a need that is still open in the second round denies, and says why it is open. */
+function tooManyHolds(limit: number): string {
+  return `${limit} actions of the agent wait for approval already: nobody is asked about more`;
+}
+
+/**
+ * People are asked once: a need that is still open in the second round denies, and says why it is open. Nor are they
+ * asked about an agent of which too many actions are held.
+ */
 export function stillOpen(raw: RawFinding, input: JudgingInput): RawFinding {
-  if (input.secondRound === undefined || raw.effect !== 'needs-approval') return raw;
+  if (raw.effect !== 'needs-approval') return raw;
+  if (input.secondRound === undefined) {
+    if (input.authority.alive.holds < MAX_HOLDS) return raw;
+    return { ...raw, effect: 'violation', reason: `${raw.reason} (${tooManyHolds(MAX_HOLDS)})` };
+  }
   const why = problemOfApproval(input) ?? whyNotCovered(raw.permission, input);
   return { ...raw, effect: 'violation', reason: `${raw.reason} (${why})` };
 }

@@ -145,9 +145,22 @@ function loadFile(file: string, text: string): PermissionCaseFile {
   return { file, about, cases: cases.map((one) => permissionCase(one, charter)) };
 }
 
+/** `repeat: 3` stands for three such events, whose own ids end in -1, -2 and -3. */
+function repeated({ repeat, ...event }: Record<string, unknown>): Record<string, unknown>[] {
+  if (typeof repeat !== 'number') return [event];
+  return Array.from({ length: repeat }, (_, index) =>
+    Object.fromEntries(
+      Object.entries(event).map(([name, value]) => {
+        const isOwnId = name === 'grantId' || name === 'requestId' || name === 'commandId';
+        return [name, isOwnId ? `${String(value)}-${String(index + 1)}` : value];
+      }),
+    ),
+  );
+}
+
 /** What a case leaves unsaid is of no importance to it: who, why and under which id. */
 function permissionCase(one: z.infer<typeof caseSchema>, charter: z.infer<typeof termsSchema>): PermissionCase {
-  const given = one.given.map((event, index) =>
+  const given = one.given.flatMap(repeated).map((event, index) =>
     permissionEventSchema.parse({
       agentId: 'clerk',
       version: index + 1,

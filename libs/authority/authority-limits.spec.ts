@@ -1,0 +1,133 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { EVENTS, TOPICS, writeEvent } from '#contracts';
+import { MAX_HOLDS, MAX_OPEN_FOR_ASKING } from '#domain';
+import { AuthorityWorld, enforcedReasons, eventually, storeWith } from '#testing';
+import { MAX_LETTERS_PER_MINUTE } from './request-handler.js';
+
+const AGENT = 'clerk';
+const MINUTE = 60_000;
+
+const CHARTER = `
+charter: limits
+stage: enforce
+decision_ttl: 30s
+classifications: [public, internal]
+systems:
+  desk: { classification: internal }
+agents:
+  ${AGENT}: { scope: { actions: ['*'], systems: [desk] } }
+  other: { scope: { actions: ['*'], systems: [desk] } }
+permissions:
+  change: { max_duration: 1h, approvals: { count: 1, role: operations } }
+policies:
+  - id: changes
+    severity: critical
+    scope: { actions: [update] }
+    violated_when: 'true'
+    effect: hold
+    unless_granted: change
+    reason: somebody has to look at it
+`;
+
+describe('an agent that floods', () => {
+  let world: AuthorityWorld;
+
+  beforeEach(async () => {
+    world = new AuthorityWorld();
+    await world.open(CHARTER);
+  });
+
+  afterEach(() => world.close());
+
+  function ask(agentId: string, id: string) {
+    const data = {
+      ask: 'RequestPermission' as const,
+      ...{ agentId, id, reason: 'more, please', needs: ['change'] },
+      ...{ durationMs: MINUTE, uses: 1, waitMs: 5 * MINUTE },
+    };
+    const event = writeEvent(EVENTS.permissionRequest, { id, source: '/test', subject: agentId, data });
+    return { topic: TOPICS.permissionRequests.name, key: agentId, ...event };
+  }
+
+  /** All of these, and one that cannot be read behind them: when its letter is there, they have been handled. */
+  async function handledAll(key: string, messages: readonly ReturnType<typeof ask>[]): Promise<string[]> {
+    await world.publish(...messages, { topic: TOPICS.permissionRequests.name, key, value: '{' });
+    let codes: string[] = [];
+    await eventually(async () => {
+      codes = (await world.deadLetters(1)).map(({ code }) => code);
+      return codes.includes('REMIT_EVENT_NOT_JSON');
+    });
+    return codes.filter((code) => code !== 'REMIT_EVENT_NOT_JSON');
+  }
+
+  const asks = (agentId: string, count: number) =>
+    Array.from({ length: count }, (_, index) => ask(agentId, `ask-${String(index)}`));
+
+  it('has as many requests open as it may, and of the rest nothing is stored', async () => {
+    const { store } = await world.start();
+    const codes = await handledAll(AGENT, asks(AGENT, 600));
+    expect((await store.readStream(AGENT)).version).toBe(MAX_OPEN_FOR_ASKING);
+    expect(await world.events()).toHaveLength(MAX_OPEN_FOR_ASKING);
+    expect(codes).toEqual(new Array(MAX_LETTERS_PER_MINUTE).fill('REMIT_PERMISSION_TOO_MANY_OPEN'));
+  });
+
+  it('gets an answer it has had already again some times, not as often as it likes', async () => {
+    const { store } = await world.start();
+    await handledAll(AGENT, new Array(400).fill(ask(AGENT, 'the-same')));
+    expect((await store.readStream(AGENT)).version).toBe(1);
+    expect((await world.messages(TOPICS.permissionEvents)).length).toBeLessThan(25);
+  });
+
+  it('leaves nothing behind where the charter does not know it, whatever names it makes up', async () => {
+    const { store, views } = await world.start();
+    const names = Array.from({ length: 200 }, (_, index) => `ghost-${String(index)}`);
+    await world.publish(...names.map((name) => ask(name, 'ask')));
+    const codes = await handledAll('ghost', asks('ghost', 200));
+    expect(new Set(codes)).toEqual(new Set(['REMIT_PERMISSION_AGENT_UNKNOWN']));
+    expect(codes.length).toBeLessThanOrEqual(2 * MAX_LETTERS_PER_MINUTE);
+    expect(await store.streams({ limit: 10 })).toEqual([]);
+    expect(await world.messages(TOPICS.permissionEvents)).toEqual([]);
+    expect([...views.permissions.keys()]).toEqual([]);
+  });
+
+  it('keeps no person waiting: what people order is done while all that it asks for is still queued', async () => {
+    let release = (): void => undefined;
+    const released = new Promise<void>((resolve) => (release = resolve));
+    await world.start({
+      store: (store) =>
+        storeWith(store, {
+          append: async (stream, append) => {
+            if (append.commandId.startsWith('agent:')) await released;
+            return store.append(stream, append);
+          },
+        }),
+    });
+    await world.publish(...asks(AGENT, 100), ...asks('other', 100));
+    for (const agentId of ['other', AGENT]) {
+      const done = await world.order({ command: 'SuspendAgent', agentId, by: 'sam' });
+      expect(done.map(({ event }) => event)).toEqual(['AgentSuspended']);
+    }
+    expect((await world.events()).map(({ event }) => event)).not.toContain('PermissionRequested');
+    release();
+  });
+
+  it('has no more actions held than it may: the rest is denied, each with its reason', async () => {
+    await world.start();
+    const changes = Array.from({ length: MAX_HOLDS + 5 }, (_, rate) => ({
+      ...{ type: 'update', target: 'desk' },
+      parameters: { rate },
+    }));
+    const intents = await world.proposeAtOnce(AGENT, changes);
+    await world.eventsNamed('PermissionRequestCancelled', 5);
+    const finals = await Promise.all(intents.slice(-5).map((intent) => world.decisionsOf(intent, 2)));
+    for (const [first, last] of finals) {
+      expect([first?.outcome, last?.outcome]).toEqual(['hold', 'deny']);
+      expect(last && enforcedReasons(last)).toContain(`${String(MAX_HOLDS)} actions of the agent wait for approval`);
+    }
+    await world.settled();
+    const next = await world.decide(AGENT, { type: 'update', target: 'desk' });
+    expect([next.round, next.outcome]).toEqual([1, 'deny']);
+    expect(enforcedReasons(next)).toContain(`${String(MAX_HOLDS)} actions of the agent wait for approval`);
+    expect((await world.decide('other', { type: 'update', target: 'desk' })).outcome).toBe('hold');
+  });
+});
