@@ -1,5 +1,6 @@
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { choosePort } from './backends/ports.mjs';
 import { SetupFailure, say } from './failure.mjs';
 import { lastLines, sleep } from './processes.mjs';
@@ -17,6 +18,25 @@ export const ON_ANY_MACHINE = { REMIT_VIEW_WAIT_MS: '60000' };
 
 /** The charter to begin with, when none is in force: it allows and denies at any hour, as the example to paste shows. */
 const FIRST_CHARTER = 'charters/cloud-operations.yaml';
+
+/**
+ * The keys with which each process of a run signs what it writes, made once for its state folder; those of the
+ * environment, if it names any. What lay on the log before there were keys counts without.
+ */
+async function signingEnvironment(run, names) {
+  if (process.env.REMIT_TRUSTED_KEYS_FILE) return () => ({});
+  const { createSigningKey } = await import(pathToFileURL(join(run.root, 'dist', 'libs', 'signing', 'index.js')).href);
+  const folder = join(run.folder, 'signing');
+  const trustedKeysFile = join(folder, 'trusted-keys.json');
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const keyFile = (name) => join(folder, `${name}.pem`);
+  for (const name of names) {
+    if (existsSync(keyFile(name))) continue;
+    const unsignedUntil = existsSync(trustedKeysFile) ? undefined : Date.now();
+    createSigningKey({ service: name, keyFile: keyFile(name), trustedKeysFile, unsignedUntil });
+  }
+  return (name) => ({ REMIT_SIGNING_KEY_FILE: keyFile(name), REMIT_TRUSTED_KEYS_FILE: trustedKeysFile });
+}
 
 /** The process with the door for people. */
 const hasDoor = (name) => name === 'standalone' || name === 'permission';
@@ -37,6 +57,7 @@ export function doorEnvironment(run, processes) {
 export async function startSystem(run, addresses, { services }) {
   const names = services ? SERVICES : ['standalone'];
   const started = performance.now();
+  const signing = await signingEnvironment(run, names);
   const processes = [];
   for (const [index, name] of names.entries()) {
     const port = await choosePort(name, PREFERRED_HTTP_PORT + index);
@@ -48,6 +69,7 @@ export async function startSystem(run, addresses, { services }) {
       env: {
         ...process.env,
         ...addresses,
+        ...signing(name),
         HOST: '127.0.0.1',
         PORT: String(port),
         ...(hasDoor(name) ? { REMIT_STATE_DIR: join(run.folder, 'door') } : {}),

@@ -4,7 +4,17 @@ import { BatchTransport, type Batch, type BatchResult, type Bus } from '#bus';
 import type { Config } from '#config';
 import { TOPICS } from '#contracts';
 import { PostgresHistory, type History } from '#record';
-import { BatchController, BUS, BusModule, CONFIG, PROCESS_METRICS, type ReadinessCheck } from '#service';
+import {
+  BatchController,
+  BUS,
+  BusModule,
+  CONFIG,
+  PROCESS_METRICS,
+  SIGNATURES,
+  UNVERIFIED_BUS,
+  type ReadinessCheck,
+  type Signatures,
+} from '#service';
 import type { Metrics } from '#telemetry';
 import { observeAuditLag } from './audit-metrics.js';
 import { ingest } from './ingestion.js';
@@ -22,11 +32,14 @@ export const AUDIT_CHECKS = Symbol('remit.audit-checks');
 /** Keeps every message of every topic. */
 @BatchController()
 class AuditController {
-  constructor(@Inject(HISTORY) private readonly history: History) {}
+  constructor(
+    @Inject(HISTORY) private readonly history: History,
+    @Inject(SIGNATURES) private readonly signatures: Signatures | undefined,
+  ) {}
 
   @MessagePattern(Object.values(TOPICS).map((topic) => topic.name), AUDITING)
   keep(@Payload() batch: Batch): Promise<BatchResult> {
-    return ingest(this.history, batch);
+    return ingest(this.history, batch, this.signatures?.verifier);
   }
 }
 
@@ -70,7 +83,8 @@ function auditChecks(history: History, transport: BatchTransport): readonly Read
     },
     {
       provide: AUDITING,
-      inject: [BUS],
+      // what nobody may act on is kept all the same
+      inject: [UNVERIFIED_BUS],
       useFactory: (bus: Bus) => new BatchTransport({ bus, group: 'remit.audit', transportId: AUDITING }),
     },
     { provide: AUDIT_CHECKS, inject: [HISTORY, AUDITING], useFactory: auditChecks },

@@ -35,7 +35,10 @@ addApprovalCommands(program);
 addAgentCommands(program);
 // what the record needs takes a second to load: an order at the door, the kill switch above all, does not wait for it
 const isAtTheDoor = program.commands.some((command) => command.name() === process.argv[2]);
-if (!isAtTheDoor) (await import('./record-commands.js')).addRecordCommands(program);
+if (!isAtTheDoor) {
+  (await import('./record-commands.js')).addRecordCommands(program);
+  (await import('./security-commands.js')).addSecurityCommands(program);
+}
 
 // `remit … | head` has read enough: that is no error
 for (const stream of [process.stdout, process.stderr]) {

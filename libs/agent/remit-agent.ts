@@ -12,6 +12,7 @@ import {
   isFinal,
   isVoid,
 } from '#domain';
+import { MessageVerifier, SignedBus, TrustedKeys } from '#signing';
 import { ATTRIBUTES as NAMES, intentAttributes, type SpanContext, spanContextOf, type TraceHeaders } from '#telemetry';
 import { beginExecution, beginSending, beginTurn, inTurn, type Turn } from './agent-trace.js';
 import { type AgentCode, type Answer, reasonsOf, startStopwatch, validForMs } from './answer.js';
@@ -28,6 +29,8 @@ export type ConnectOptions = {
       readonly clientId?: string;
       /** TLS and SASL of the connections to the brokers; default: neither. */
       readonly security?: KafkaSecurity;
+      /** File with the public keys of Remit: decisions that none of them has signed do not count. Default: all count. */
+      readonly trustedKeysFile?: string;
     }
   | { readonly bus: Bus }
 );
@@ -103,7 +106,7 @@ export class RemitAgent {
 
   /**
    * Resolves once the agent would see every decision made from now on.
-   * Throws `REMIT_AGENT_ID_INVALID`, and the bus's own errors when it cannot be reached.
+   * Throws `REMIT_AGENT_ID_INVALID`, `REMIT_TRUSTED_KEYS_UNREADABLE`, and the bus's own errors when it cannot be reached.
    */
   static async connect(options: ConnectOptions): Promise<RemitAgent> {
     const id = agentIdSchema.safeParse(options.agentId);
@@ -111,14 +114,7 @@ export class RemitAgent {
       throw new RemitAgentError('REMIT_AGENT_ID_INVALID', `agentId ${id.error.issues[0]?.message ?? 'is not valid'}`);
     }
     const ownsBus = !('bus' in options);
-    const bus = ownsBus
-      ? new KafkaBus({
-          brokers: options.brokers,
-          clientId: options.clientId ?? `agent-${id.data}`,
-          security: options.security,
-          topics: [TOPICS.agentActions, TOPICS.agentDecisions, TOPICS.agentOutcomes],
-        })
-      : options.bus;
+    const bus = ownsBus ? openBus(id.data, options) : options.bus;
     const agent = new RemitAgent(id.data, bus, ownsBus, options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
     try {
       agent.#following = await bus.follow(
@@ -343,6 +339,19 @@ export class RemitAgent {
       else proposal.held(decision);
     }
   }
+}
+
+function openBus(agentId: string, options: Extract<ConnectOptions, { readonly brokers: readonly string[] }>): Bus {
+  const { trustedKeysFile } = options;
+  // before anything is connected: keys that cannot be used throw
+  const verifier = trustedKeysFile === undefined ? undefined : new MessageVerifier(new TrustedKeys(trustedKeysFile));
+  const bus = new KafkaBus({
+    brokers: options.brokers,
+    clientId: options.clientId ?? `agent-${agentId}`,
+    security: options.security,
+    topics: [TOPICS.agentActions, TOPICS.agentDecisions, TOPICS.agentOutcomes],
+  });
+  return verifier === undefined ? bus : new SignedBus(bus, { verifier, onRefused: () => undefined });
 }
 
 /** The context of an answer that led here, of whichever agent. */

@@ -1,4 +1,4 @@
-import type { TopicDeclaration } from '#contracts';
+import type { ServiceName, TopicDeclaration } from '#contracts';
 
 /** Header values by name, in the order of first appearance; a repeated name has an array. */
 export type MessageHeaders = Readonly<Record<string, Buffer | readonly Buffer[]>>;
@@ -15,6 +15,8 @@ export interface ReceivedMessage {
   readonly key: Buffer | null;
   readonly value: Buffer | null;
   readonly headers: MessageHeaders;
+  /** The service of Remit whose signature it carries; left out where signatures are not in use, or it has no right one. */
+  readonly writtenBy?: ServiceName | 'unsigned';
 }
 
 /** A message to append. Without `partition`, murmur2 of the key chooses it. */

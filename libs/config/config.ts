@@ -21,6 +21,8 @@ export interface Config {
   readonly kafkaSecurity: KafkaSecurity;
   /** Reading it throws `REMIT_CONFIG_MISSING` where DATABASE_URL is not set: most processes need no database. */
   readonly databaseUrl: string;
+  /** Keys with which this process signs, and by which it knows who wrote what it reads. Undefined: nothing is signed. */
+  readonly signing: SigningConfig | undefined;
   /** DATABASE_URL is set. */
   readonly hasDatabase: boolean;
   /** Address and port of the health endpoints. Port 0 takes any free one. */
@@ -73,6 +75,13 @@ export interface DoorConfig {
   readonly perMinute: number;
   /** How long an order waits for what comes of it, ms. */
   readonly waitMs: number;
+}
+
+export interface SigningConfig {
+  /** File with this process's private key. Undefined: it only reads. */
+  readonly keyFile: string | undefined;
+  /** File with the public keys of every process of Remit. */
+  readonly trustedKeysFile: string;
 }
 
 export interface WebhookConfig {
@@ -185,6 +194,8 @@ const variables = z.object({
     .refine((brokers) => brokers.every(isBroker), 'must be host:port, several with commas')
     .optional(),
   ...kafkaSecurityVariables,
+  REMIT_SIGNING_KEY_FILE: z.string().optional(),
+  REMIT_TRUSTED_KEYS_FILE: z.string().optional(),
   DATABASE_URL: z.string().refine(isDatabaseUrl, 'must be postgres://user:password@host:port/database').optional(),
   HOST: z.string().min(1, 'must be an address to listen on').default('127.0.0.1'),
   PORT: whole(0, LARGEST_PORT, 8080),
@@ -258,6 +269,17 @@ function tracingOf(read: Variables): TracingConfig | undefined {
   return { endpoint, sendMs: read.OTEL_EXPORTER_OTLP_TIMEOUT, sampling: { ratio: ratios[sampler], keep } };
 }
 
+function signingOf(read: Variables): SigningConfig | undefined {
+  const { REMIT_SIGNING_KEY_FILE: keyFile, REMIT_TRUSTED_KEYS_FILE: trustedKeysFile } = read;
+  if (keyFile === undefined && trustedKeysFile === undefined) return undefined;
+  return {
+    keyFile,
+    trustedKeysFile:
+      trustedKeysFile ??
+      missing('REMIT_TRUSTED_KEYS_FILE', 'is not set; whoever signs also checks what others have signed'),
+  };
+}
+
 function webhookOf(read: Variables): WebhookConfig | undefined {
   const { REMIT_WEBHOOK_URL: url, REMIT_WEBHOOK_SECRET: secret } = read;
   if (url === undefined) return undefined;
@@ -298,6 +320,7 @@ export function readConfig(environment: Environment): Config {
         throw new ConfigError([{ code: 'REMIT_CONFIG_INVALID', variable, message }]);
       },
     }),
+    signing: signingOf(read.data),
     hasDatabase: DATABASE_URL !== undefined,
     get databaseUrl() {
       return DATABASE_URL ?? missing('DATABASE_URL', 'is not set; it is postgres://user:password@host:port/database');

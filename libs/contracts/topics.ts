@@ -15,6 +15,8 @@ export interface TopicDeclaration {
   readonly carries: string;
   /** Who may write: agents can send anything, so readers of these topics trust nothing. */
   readonly writer: 'agents' | 'remit';
+  /** Its messages are signed by the service that writes them, where keys are in use; others are refused. */
+  readonly signed: boolean;
 }
 
 const KIB = 1024;
@@ -48,6 +50,7 @@ function topic(
     compacted: false,
     keyedBy: 'agent id',
     writer: 'remit',
+    signed: false,
     ...rest,
   };
 }
@@ -62,23 +65,29 @@ export const TOPICS = {
     maxMessageBytes: AGENT_MESSAGE_BYTES,
     writer: 'agents',
   }),
-  boundaryChecked: topic('governance.boundary-checked', 'intents with the boundary verdict'),
-  permissionChecked: topic('governance.permission-checked', 'intents with two verdicts'),
-  scopeVerified: topic('governance.scope-verified', 'intents with three verdicts'),
+  boundaryChecked: topic('governance.boundary-checked', 'intents with the boundary verdict', { signed: true }),
+  permissionChecked: topic('governance.permission-checked', 'intents with two verdicts', { signed: true }),
+  scopeVerified: topic('governance.scope-verified', 'intents with three verdicts', { signed: true }),
   agentDecisions: topic('agent.decisions', 'decisions, with the digest of the action, not its parameters', {
     retentionMs: 30 * DAY_MS,
+    signed: true,
   }),
   permissionRequests: topic('permission.requests', 'what agents ask for', {
     maxMessageBytes: AGENT_MESSAGE_BYTES,
     writer: 'agents',
   }),
-  permissionCommands: topic('permission.commands', 'what people and timers ordered'),
-  permissionEvents: topic('permission.events', 'what came of it', { retentionMs: null }),
-  permissionState: topic('permission.state', 'snapshots to start from', { retentionMs: null, compacted: true }),
+  permissionCommands: topic('permission.commands', 'what people and timers ordered', { signed: true }),
+  permissionEvents: topic('permission.events', 'what came of it', { retentionMs: null, signed: true }),
+  permissionState: topic('permission.state', 'snapshots to start from', {
+    retentionMs: null,
+    compacted: true,
+    signed: true,
+  }),
   charterEvents: topic('charter.events', 'proposed, approved, activated, rollout changed', {
     partitions: 1,
     retentionMs: null,
     keyedBy: 'charter',
+    signed: true,
   }),
   auditCheckpoints: topic('audit.checkpoints', 'signed checkpoints', {
     partitions: 1,

@@ -13,13 +13,17 @@ export type Arrival =
   | { readonly ok: true; readonly intent: Intent; readonly secondRound: SecondRound | undefined }
   | ({ readonly ok: false } & Refusal);
 
-/** What the first layer of all reads from `agent.actions`. */
-export function arrivalOf(message: ReceivedMessage): Arrival {
+/** What the first layer of all reads from `agent.actions`. `signed`: Remit's own messages carry its signature. */
+export function arrivalOf(message: ReceivedMessage, signed: boolean): Arrival {
   const first = readEvent(EVENTS.intent, message);
   if (first.ok) return keyed(message, first.event.data, undefined);
   if (first.code !== 'REMIT_EVENT_WRONG_TYPE') return first;
   const second = readEvent(EVENTS.resubmittedIntent, message);
   if (!second.ok) return second.code === 'REMIT_EVENT_WRONG_TYPE' ? first : second;
+  if (signed && message.writtenBy === undefined) {
+    const reason = 'only Remit starts a re-evaluation, and this one does not carry its signature';
+    return { ok: false, code: 'REMIT_INTENT_NOT_SIGNED', reason };
+  }
   const { intent, requestId } = second.event.data;
   return keyed(message, intent, { requestId });
 }

@@ -42,6 +42,8 @@ export interface SegmentOptions {
   readonly engine: string;
   /** How long a batch waits for the views at once, ms; then it gives way to other partitions and comes again. */
   readonly viewWaitMs: number;
+  /** Remit signs what it writes: a re-evaluation without its signature is refused. Default: false. */
+  readonly signed?: boolean;
   /** Without it, grants with counted uses authorise nothing here. */
   readonly reserve?: ReserveUse | undefined;
   /** Who is told of every intent judged. */
@@ -328,7 +330,7 @@ export function createSegment(options: SegmentOptions, views: Views): BatchHandl
     const results = new Results(batch);
     const unreadable: Unreadable[] = [];
     for (const message of batch.messages) {
-      const arrival = arrivalOf(message);
+      const arrival = arrivalOf(message, options.signed === true);
       if (!arrival.ok) {
         unreadable.push({ message, code: arrival.code, reason: arrival.reason });
         continue;

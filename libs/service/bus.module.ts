@@ -7,10 +7,15 @@ import { busLog } from './bus-log.js';
 import { CONFIG, ConfigModule } from './config.module.js';
 import { LIVENESS_CHECKS, readersCheck, type LivenessCheck } from './health.js';
 import { ConsumptionMetrics } from './metrics-of-consumption.js';
+import { loadSignatures, SIGNATURES, signedBus } from './message-signing.js';
 import { MetricsModule, PROCESS_METRICS } from './metrics.module.js';
+import { SERVICE_IDENTITY } from './service-identity.js';
 
 /** Injection token of the process's one {@link Bus}. */
 export const BUS = Symbol('remit.bus');
+
+/** Injection token of the same bus, on which nothing is refused for its signature: for who keeps what was written. */
+export const UNVERIFIED_BUS = Symbol('remit.unverified-bus');
 
 @Injectable()
 class BusLifetime implements OnApplicationShutdown {
@@ -26,7 +31,7 @@ class BusLifetime implements OnApplicationShutdown {
   imports: [ConfigModule, MetricsModule],
   providers: [
     {
-      provide: BUS,
+      provide: UNVERIFIED_BUS,
       inject: [CONFIG, PROCESS_METRICS],
       useFactory: async (config: Config, metrics: Metrics | undefined): Promise<Bus> => {
         const log = new Logger('bus');
@@ -46,13 +51,15 @@ class BusLifetime implements OnApplicationShutdown {
         return bus;
       },
     },
+    { provide: SIGNATURES, inject: [CONFIG, SERVICE_IDENTITY], useFactory: loadSignatures },
+    { provide: BUS, inject: [UNVERIFIED_BUS, SIGNATURES, PROCESS_METRICS], useFactory: signedBus },
     {
       provide: LIVENESS_CHECKS,
-      inject: [BUS],
+      inject: [UNVERIFIED_BUS],
       useFactory: (bus: Bus): readonly LivenessCheck[] => [readersCheck(bus)],
     },
     BusLifetime,
   ],
-  exports: [ConfigModule, MetricsModule, BUS, LIVENESS_CHECKS],
+  exports: [ConfigModule, MetricsModule, BUS, UNVERIFIED_BUS, SIGNATURES, LIVENESS_CHECKS],
 })
 export class BusModule {}

@@ -8,6 +8,7 @@ export * from './health.js';
 export * from './http-adapter.js';
 export { judgingController } from './judging-controller.js';
 export * from './judging.module.js';
+export { SIGNATURES, type Signatures } from './message-signing.js';
 export * from './metrics.module.js';
 export * from './nest-logger.js';
 export * from './permission-store.module.js';

@@ -9,6 +9,7 @@ import { BUS, BusModule } from './bus.module.js';
 import { CONFIG } from './config.module.js';
 import { ENGINE } from './engine.js';
 import type { ReadinessCheck } from './health.js';
+import { SIGNATURES, type Signatures } from './message-signing.js';
 import { PROCESS_METRICS } from './metrics.module.js';
 import { COUNTING_STORE, PermissionStoreModule } from './permission-store.module.js';
 import { TRACING, TracingModule } from './tracing.module.js';
@@ -74,13 +75,14 @@ export class JudgingModule {
         {
           provide: SEGMENT,
           // the boundary layer alone rests on no grant, so it counts none
-          inject: [VIEWS, CONFIG, BUS, TRACING, PROCESS_METRICS, { token: COUNTING_STORE, optional: true }],
+          inject: [VIEWS, CONFIG, BUS, TRACING, PROCESS_METRICS, SIGNATURES, { token: COUNTING_STORE, optional: true }],
           useFactory: (
             views: Views,
             { viewWaitMs }: Config,
             bus: Bus,
             tracing: Tracing | undefined,
             metrics: Metrics | undefined,
+            signatures: Signatures | undefined,
             store: PermissionStore | undefined,
           ) =>
             createSegment(
@@ -88,6 +90,7 @@ export class JudgingModule {
                 layers,
                 engine: ENGINE,
                 viewWaitMs,
+                signed: signatures !== undefined,
                 reserve: store && reserveUses({ bus, store, views }),
                 watches: [
                   ...(tracing === undefined ? [] : [traceJudging(tracing, group)]),

@@ -5,6 +5,7 @@ import { NestFactory } from '@nestjs/core';
 import type { MicroserviceOptions } from '@nestjs/microservices';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { loadConfig, type Config } from '#config';
+import type { ServiceName } from '#contracts';
 import { Log } from '#telemetry';
 import { VERSION } from './engine.js';
 import { httpAdapter } from './http-adapter.js';
@@ -14,7 +15,7 @@ import { moduleWithIdentity, type ServiceIdentity } from './service-identity.js'
 
 /** One process: its name in logs, its root module, and the injection tokens of the transports that feed it. */
 export interface Service {
-  readonly name: string;
+  readonly name: ServiceName;
   readonly module: Type;
   readonly transports: readonly symbol[];
   /** What must be in place before the first route is. */
@@ -27,7 +28,7 @@ export interface Service {
  * 1; so does whatever nobody has caught later.
  */
 export async function runService(service: Service): Promise<void> {
-  const identity = { name: `remit-${service.name}`, version: VERSION };
+  const identity = { name: `remit-${service.name}`, service: service.name, version: VERSION };
   let log = new Log({ service: identity.name, level: 'info' });
   try {
     const config = loadConfig();

@@ -1,3 +1,4 @@
+import type { ServiceName } from '#contracts';
 import { Module, type DynamicModule, type Type } from '@nestjs/common';
 
 /** Injection token of the {@link ServiceIdentity} of this process. */
@@ -7,6 +8,8 @@ export const SERVICE_IDENTITY = Symbol('remit.service-identity');
 export interface ServiceIdentity {
   /** OpenTelemetry's `service.name`, such as `remit-boundary`. */
   readonly name: string;
+  /** Which of the processes it is: for what its signature counts. */
+  readonly service: ServiceName;
   readonly version: string;
   /** Which thread of the process this is; `main` unless told. */
   readonly thread?: string | undefined;

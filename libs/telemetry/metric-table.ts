@@ -245,6 +245,18 @@ export const METRICS = {
       TOPIC,
     ],
   },
+  signatureRefusals: {
+    name: 'remit.signature.refusals',
+    instrument: 'counter',
+    unit: '{message}',
+    by: 'every process, where signing keys are in use',
+    means:
+      'Messages that only Remit writes and that no trusted key of the right service has signed. Nobody acts on them.',
+    attributes: [
+      { name: 'error.type', from: 'OpenTelemetry errors', values: "Remit's error codes, `REMIT_SIGNATURE_…`" },
+      TOPIC,
+    ],
+  },
   holdsOpen: {
     name: 'remit.holds.open',
     instrument: 'gauge',

@@ -43,6 +43,7 @@ export function suiteTopics(suffix: string): SuiteTopics {
     compacted: false,
     keyedBy: 'agent id',
     writer: 'agents',
+    signed: false,
     carries: 'test messages',
   });
   return {

@@ -78,7 +78,7 @@ interface Sending {
   readonly id?: string;
 }
 
-const IDENTITY = { name: 'remit-door', version: '0' };
+const IDENTITY = { service: 'permission' as const, name: 'remit-door', version: '0' };
 
 export const GOVERNANCE: Who = { name: 'gwen', roles: ['governance'] };
 

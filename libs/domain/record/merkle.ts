@@ -74,6 +74,11 @@ export class MerkleTree {
     }
   }
 
+  /** `undefined` for a tree without leaves. */
+  get root(): Uint8Array | undefined {
+    return this.#levels.at(-1)?.[0];
+  }
+
   /** The siblings on the way from a leaf to the root, the leaf's own sibling first (RFC 6962, 2.1.1). */
   path(index: number): Uint8Array[] {
     const siblings: Uint8Array[] = [];

@@ -1,0 +1,3 @@
+export * from './keys.js';
+export * from './message-signature.js';
+export * from './signed-bus.js';
