@@ -18,16 +18,16 @@ export async function activateCharter(
     readonly text: string;
     readonly charter: Charter;
     readonly activatedBy: string;
-    /** Of the event; a new one when left out. */
-    readonly id?: string;
+    /** Of the command; a new one when left out. An id that has activated a charter before changes nothing. */
+    readonly commandId?: string;
   },
 ): Promise<void> {
-  const { text, charter, activatedBy, id = randomUUID() } = activation;
+  const { text, charter, activatedBy, commandId = randomUUID() } = activation;
   const event = writeEvent(EVENTS.charterEvent, {
-    id,
+    id: commandId,
     source: '/remit/charter',
     subject: charter.name,
-    data: { event: 'CharterActivated', charter: charter.name, digest: charter.digest, text, activatedBy },
+    data: { event: 'CharterActivated', charter: charter.name, digest: charter.digest, text, activatedBy, commandId },
   });
   await bus.publish([{ topic: TOPICS.charterEvents.name, key: CHARTER_KEY, ...event }]);
   await appendMillisecondOver();

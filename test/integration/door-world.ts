@@ -11,7 +11,7 @@ import { DOOR, DOOR_PREFIX, problemSchema, TOPICS, type DoorOperation, type Door
 import { permissionEventSchema } from '#domain';
 import { MemoryEventStore } from '#event-store';
 import {
-  BUS,
+  UNVERIFIED_BUS,
   CONFIG,
   COUNTING_STORE,
   devToken,
@@ -118,7 +118,7 @@ export async function startDoorWorld(environment: Readonly<Record<string, string
   const testing = await Test.createTestingModule({ imports: [moduleWithIdentity(PermissionModule, IDENTITY)] })
     .overrideProvider(CONFIG)
     .useValue(config)
-    .overrideProvider(BUS)
+    .overrideProvider(UNVERIFIED_BUS)
     .useValue(bus)
     .overrideProvider(COUNTING_STORE)
     .useValue(store)

@@ -432,6 +432,20 @@ describe('the one door for people', () => {
       const body = (await world.call(NOBODY, 'currentCharter')).answer();
       expect(body).toMatchObject({ name: 'door', text: CHARTER_TEXT, activatedBy: 'gwen' });
     });
+
+    it('an activation that is sent again brings no old charter back, and its id activates no other', async () => {
+      const other = CHARTER_TEXT.replace('charter: door', 'charter: other');
+      const activate = (text: string, id: string): Promise<DoorAnswer> =>
+        world.call(GOVERNANCE, 'activateCharter', { body: { text }, id });
+      const inForce = async (): Promise<string> => (await world.call(NOBODY, 'currentCharter')).answer().name;
+      expect((await activate(CHARTER_TEXT, 'k1')).status).toBe(200);
+      expect((await activate(other, 'k2')).status).toBe(200);
+      expect((await activate(CHARTER_TEXT, 'k1')).status).toBe(200);
+      expect(await inForce()).toBe('other');
+      expect(said(await activate(other, 'k1'))).toEqual([409, 'REMIT_DOOR_COMMAND_ID_REUSED']);
+      expect((await activate(CHARTER_TEXT, 'k3')).status).toBe(200);
+      expect(await inForce()).toBe('door');
+    });
   });
 
   describe('is careful with what comes in and goes out', () => {

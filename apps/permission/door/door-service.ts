@@ -80,7 +80,12 @@ export class DoorService {
       throw new DoorRefusal(422, 'REMIT_DOOR_CHARTER_REFUSED', 'the charter is refused, see problems', { problems });
     }
     const { charter } = checked;
-    await activateCharter(this.options.bus, { text, charter, activatedBy: person.name, id: commandId });
+    if (!this.#hasActivated(commandId, charter)) {
+      await activateCharter(this.options.bus, { text, charter, activatedBy: person.name, commandId });
+      await this.#upToDate();
+      // somebody else was faster with the same id
+      this.#hasActivated(commandId, charter);
+    }
     const warnings = checked.warnings.map(({ code, line, column, message, hint }) => ({
       code,
       line,
@@ -89,6 +94,14 @@ export class DoorService {
       ...(hint === undefined ? {} : { hint }),
     }));
     return { name: charter.name, digest: charter.digest, stage: charter.stage, activatedBy: person.name, warnings };
+  }
+
+  /** Whether this very command has been carried out. Throws 409 when its id has activated another charter. */
+  #hasActivated(commandId: string, { digest }: Charter): boolean {
+    const activated = this.options.views.charter.latest(CHARTER_KEY)?.activations.get(commandId);
+    if (activated === undefined || activated === digest) return activated === digest;
+    const detail = `the Idempotency-Key ${commandId} has activated another charter: nothing has changed; use a new one`;
+    throw new DoorRefusal(409, 'REMIT_DOOR_COMMAND_ID_REUSED', detail, { commandId });
   }
 
   async currentCharter(): Promise<CharterView> {

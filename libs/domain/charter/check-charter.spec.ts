@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { sha256 } from '#contracts';
 import { checkCharter } from './check-charter.js';
-import { evolveCharter } from './charter-in-force.js';
+import { evolveCharter, type CharterInForce } from './charter-in-force.js';
 import type { Charter } from './charter.js';
 import type { CharterEvent } from './charter-events.js';
 
@@ -92,6 +92,20 @@ describe('the charter in force', () => {
     const text = smallest.replace('enforce', 'observe');
     const after = evolveCharter(before, activation(text, { digest: accepted(text).digest }), sha256);
     expect(after?.charter.stage).toBe('observe');
+  });
+
+  it('does not come back when its command is sent again, or its event is copied, after another one took its place', () => {
+    const first = activation(smallest, { commandId: 'k1' });
+    const text = smallest.replace('enforce', 'observe');
+    const second = activation(text, { digest: accepted(text).digest, commandId: 'k2' });
+    const replaced = [first, second].reduce<CharterInForce | undefined>(
+      (state, event) => evolveCharter(state, event, sha256),
+      undefined,
+    );
+    expect(replaced?.charter.stage).toBe('observe');
+    expect(evolveCharter(replaced, first, sha256)).toBe(replaced);
+    expect(evolveCharter(replaced, { ...second, commandId: 'k1' }, sha256)).toBe(replaced);
+    expect(evolveCharter(replaced, { ...first, commandId: 'k3' }, sha256)?.charter.stage).toBe('enforce');
   });
 
   it.each([
