@@ -11,6 +11,7 @@ import type {
   OutgoingMessage,
   PublishedMessage,
   ReceivedMessage,
+  Standstill,
   Unreadable,
 } from '#bus';
 import type { SigningKey } from './keys.js';
@@ -76,6 +77,10 @@ export class SignedBus implements Bus {
   async readAt(topic: string, partition: number, offset: number): Promise<ReceivedMessage | undefined> {
     const message = await this.bus.readAt(topic, partition, offset);
     return message && this.#accepted([message], [])[0];
+  }
+
+  standstills(): readonly Standstill[] {
+    return this.bus.standstills();
   }
 
   close(): Promise<void> {
