@@ -21,7 +21,7 @@ describe('a supervised worker thread', () => {
     const worker = new SupervisedWorker({
       name: 'audit',
       entry,
-      identity: { name: 'remit-spec', version: '1' },
+      identity: { name: 'remit-spec', service: 'standalone', version: '1' },
       onNeverStarted: ({ message }) => neverStarted.push(message),
       onEnded: ({ message }) => ended.push(message),
       backOffMs: 1,

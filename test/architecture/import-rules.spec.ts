@@ -73,7 +73,6 @@ const PLANTED: Record<string, { file: string; text: string; to: string }> = {
     text: `import '#bus';`,
     to: 'libs/bus/index.ts',
   },
-  'lib-directions-postgres': { file: 'libs/postgres/planted.ts', text: `import '#bus';`, to: 'libs/bus/index.ts' },
   'lib-directions-signing': { file: 'libs/signing/planted.ts', text: `import '#record';`, to: 'libs/record/index.ts' },
   'lib-directions-record': { file: 'libs/record/planted.ts', text: `import '#bus';`, to: 'libs/bus/index.ts' },
   'lib-directions-agent': { file: 'libs/agent/planted.ts', text: `import '#segment';`, to: 'libs/segment/index.ts' },
