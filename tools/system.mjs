@@ -14,7 +14,7 @@ const READY_TIMEOUT_MS = 180_000;
 export const NODE_OPTIONS = ['--enable-source-maps'];
 
 /** What plays stories may run on a machine that stands still for seconds: processes catch up, and deny nothing for that. */
-export const ON_ANY_MACHINE = { REMIT_VIEW_WAIT_MS: '60000' };
+export const ON_ANY_MACHINE = { REMIT_VIEW_WAIT_MS: '60000', REMIT_GROUP_SESSION_MS: '10000' };
 
 /** The charter to begin with, when none is in force: it allows and denies at any hour, as the example to paste shows. */
 const FIRST_CHARTER = 'charters/cloud-operations.yaml';

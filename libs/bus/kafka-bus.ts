@@ -19,7 +19,7 @@ import type {
 import type { DeadLetterOffice } from './dead-letter.js';
 import { BusError, type BusLog } from './errors.js';
 import { brokerErrorOf, clientFactory, type ClientFactory, type Connection } from './kafka-client.js';
-import { KafkaConsumption } from './kafka-consumption.js';
+import { DEFAULT_SESSION_MS, KafkaConsumption } from './kafka-consumption.js';
 import { KafkaEnds } from './kafka-ends.js';
 import { KafkaFollowing, type FollowingDependencies } from './kafka-following.js';
 import { KafkaProducer, type Shipment } from './kafka-producer.js';
@@ -46,6 +46,8 @@ export interface KafkaBusOptions {
   /** Nothing is reported by default. */
   readonly log?: BusLog;
   readonly watch?: ConsumptionWatch | undefined;
+  /** A member of a group that has been silent for so long is out of it, ms; 10,000 by default. */
+  readonly sessionMs?: number;
   /** A reader that has not read for so long is made anew, ms; 25,000 by default: longer than a rebalance may take. */
   readonly renewAfterMs?: number;
   /** Reports what the Kafka client tells of its ordinary work too, at level `debug`. Not by default. */
@@ -63,6 +65,7 @@ export class KafkaBus implements Bus {
   readonly #ends: KafkaEnds;
   readonly #office: DeadLetterOffice;
   readonly #partitioner = new Partitioner();
+  readonly #sessionMs: number;
   readonly #renewAfterMs: number;
   readonly #readers = new Set<OpenReader>();
   #closed = false;
@@ -81,6 +84,7 @@ export class KafkaBus implements Bus {
     this.#clientId = clientId;
     this.#log = log;
     this.#watch = options.watch;
+    this.#sessionMs = options.sessionMs ?? DEFAULT_SESSION_MS;
     this.#renewAfterMs = options.renewAfterMs ?? DEFAULT_RENEW_AFTER_MS;
     this.#client = clientFactory({
       brokers,
@@ -148,6 +152,7 @@ export class KafkaBus implements Bus {
         office: this.#office,
         log: this.#log,
         watch: this.#watch,
+        sessionMs: this.#sessionMs,
         renewAfterMs: this.#renewAfterMs,
         stopped: (reader) => this.#readers.delete(reader),
       },

@@ -22,8 +22,7 @@ import type { KafkaTopics } from './kafka-topics.js';
 import type { Partitioner, TopicLimits } from './topic-limits.js';
 import { BackOff } from './waiting.js';
 
-/** A member that has been silent for so long is out of the group; its partitions go to others. */
-export const SESSION_TIMEOUT_MS = 10_000;
+export const DEFAULT_SESSION_MS = 10_000;
 const HEARTBEAT_MS = 1000;
 /** How long a stopping member tries to finish the batch in hand; what is left uncommitted is read again by others. */
 const STOP_PATIENCE_MS = 5000;
@@ -37,6 +36,8 @@ export interface ConsumptionDependencies {
   readonly office: DeadLetterOffice;
   readonly log: BusLog;
   readonly watch: ConsumptionWatch | undefined;
+  /** A member that has been silent for so long is out of the group, ms; its partitions go to others. */
+  readonly sessionMs: number;
   /** {@link ReaderOptions.renewAfterMs} */
   readonly renewAfterMs: number;
   readonly stopped: (reader: OpenReader) => void;
@@ -73,7 +74,7 @@ export class KafkaConsumption implements Consumption, OpenReader {
       onRenewed: () => on.watch?.renewed(options),
       config: () => ({
         groupId: options.group,
-        sessionTimeout: SESSION_TIMEOUT_MS,
+        sessionTimeout: on.sessionMs,
         heartbeatInterval: HEARTBEAT_MS,
       }),
       onAssignment: (assignment) => {

@@ -106,6 +106,14 @@ describe('the configuration', () => {
     expect(() => config.kafkaBrokers).toThrow('REMIT_CONFIG_MISSING: KAFKA_BROKERS');
   });
 
+  it('lets a process that is silent be out of its groups as soon as brokers allow, unless told otherwise', () => {
+    expect(readConfig({}).groupSessionMs).toBe(6000);
+    expect(readConfig({ REMIT_GROUP_SESSION_MS: '30000' }).groupSessionMs).toBe(30_000);
+    expect(problemsOf({ REMIT_GROUP_SESSION_MS: '999' }).map(({ variable }) => variable)).toEqual([
+      'REMIT_GROUP_SESSION_MS',
+    ]);
+  });
+
   it.each(['0', '-1', '1.5', '1e3', '999999999999'])(
     'refuses to wait for the views for %s ms',
     (REMIT_VIEW_WAIT_MS) => {

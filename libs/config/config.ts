@@ -33,6 +33,11 @@ export interface Config {
   readonly secrets: readonly string[];
   /** How long a batch waits at once for the views to read as far as the log had come, ms; then it comes again later. */
   readonly viewWaitMs: number;
+  /**
+   * After so long without a sign of life a process is out of its consumer groups, ms: until then nobody takes over what
+   * a process left that died without a word. Not below the brokers' group.min.session.timeout.ms (6000 unless changed).
+   */
+  readonly groupSessionMs: number;
   /** Copies of each topic that Remit creates. */
   readonly replicationFactor: number;
   /** Folder of this installation's own files, such as the dev key. Undefined: it keeps none. */
@@ -205,6 +210,7 @@ const variables = z.object({
     .transform((level): LogLevel => LOG_LEVELS[level]),
   REMIT_VIEW_WAIT_MS: whole(1, 60_000, 2000),
   REMIT_REPLICATION_FACTOR: whole(1, 100, 1),
+  REMIT_GROUP_SESSION_MS: whole(1000, 300_000, 6000),
   REMIT_STATE_DIR: z.string().optional(),
   REMIT_DOOR_ISSUER: z.string().optional(),
   REMIT_DOOR_AUDIENCE: z.string().optional(),
@@ -330,6 +336,7 @@ export function readConfig(environment: Environment): Config {
     logLevel: LOG_LEVEL,
     secrets: secretsOf(present),
     viewWaitMs: REMIT_VIEW_WAIT_MS,
+    groupSessionMs: read.data.REMIT_GROUP_SESSION_MS,
     replicationFactor: REMIT_REPLICATION_FACTOR,
     stateFolder: read.data.REMIT_STATE_DIR,
     door: {

@@ -41,6 +41,7 @@ class BusLifetime implements OnApplicationShutdown {
           security: config.kafkaSecurity,
           topics: Object.values(TOPICS),
           replicationFactor: config.replicationFactor,
+          sessionMs: config.groupSessionMs,
           log: busLog(log),
           watch,
           reportsClient: config.logLevel === 'debug' || config.logLevel === 'trace',

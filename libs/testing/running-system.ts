@@ -26,7 +26,7 @@ export interface Backends {
 const ROOT = join(import.meta.dirname, '../..').replace(/[/\\]dist$/, '');
 
 /** A process that stood still for seconds catches up before it judges, and denies nothing for that. */
-const ON_ANY_MACHINE = { REMIT_VIEW_WAIT_MS: '60000' };
+const ON_ANY_MACHINE = { REMIT_VIEW_WAIT_MS: '60000', REMIT_GROUP_SESSION_MS: '10000' };
 
 /** Starts one built app (`dist/apps/NAME/main.js`) as a process of its own, with a free HTTP port on loopback. */
 export async function startApp(

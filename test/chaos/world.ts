@@ -46,6 +46,8 @@ export async function startWorld(tools: ChaosTools, options: WorldOptions): Prom
     ends.push(() => load());
     const env = {
       REMIT_REPLICATION_FACTOR: String(options.brokers),
+      // as in production, not as tests have it
+      REMIT_GROUP_SESSION_MS: '6000',
       REMIT_STATE_DIR: join(folder, 'state'),
       REMIT_RECORD_KEYS: join(folder, 'record-keys'),
       ...options.env,
