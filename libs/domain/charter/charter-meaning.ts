@@ -1,7 +1,9 @@
 import { IMMUTABLE_RULES, ROLLED_OUT_RULES, requiredPermissionRule } from '../decision/rules.js';
 import { severitySchema } from '../decision/decision.js';
 import { compileGlob, hasWildcard } from '../matching/glob.js';
+import { foldName } from '../matching/folding.js';
 import { hintFor, nearestName } from '../matching/near-names.js';
+import { DESTRUCTIVE_VERBS, compileVerbUse } from '../matching/verbs.js';
 import { expressionReader, type ExpressionReader } from '../policy/cel-expressions.js';
 import { BOUNDARY_KINDS, rolloutModeSchema, rolloutShareSchema } from './charter-document.js';
 import { reportShape, type CharterPath, type Report } from './charter-problems.js';
@@ -169,9 +171,38 @@ function checkBoundary(boundary: unknown, path: CharterPath, declared: Declared,
   }
 }
 
+/** Words that destroy like those the charter forbids, that it does not forbid, and that some agent was made for. */
+function checkDestructiveVerbs(charter: Mapping, warn: Report): void {
+  const boundaries = listOf(charter['boundaries']).map(mappingOf);
+  const forbidden = boundaries.flatMap(({ never }) => textsOf(never)).map(compileVerbUse);
+  const first = boundaries.findIndex(({ never }) =>
+    textsOf(never)
+      .map(compileVerbUse)
+      .some((uses) => DESTRUCTIVE_VERBS.some(uses)),
+  );
+  if (first === -1) return;
+  const open = DESTRUCTIVE_VERBS.filter((verb) => !forbidden.some((uses) => uses(verb)));
+  for (const [id, agent] of Object.entries(mappingOf(charter['agents']))) {
+    const inScope = textsOf(mappingOf(mappingOf(agent)['scope'])['actions']).map(compileGlob);
+    const meant = open.filter((verb) => inScope.some((selects) => selects(verb)));
+    if (meant.length === 0) continue;
+    const message = `does not cover ${meant.map((verb) => `\`${verb}\``).join(', ')}, which the scope of ${id} takes`;
+    const hint = 'list them too, or narrow the scope';
+    warn('REMIT_CHARTER_VERBS_NOT_COVERED', ['boundaries', first, 'never'], message, { hint });
+    return;
+  }
+}
+
 function checkSystems(systems: Mapping, declared: Declared, report: Report, warn: Report): void {
+  const folded = new Map<string, string>();
   for (const [name, entry] of Object.entries(systems)) {
     const path = ['systems', name];
+    const alike = folded.get(foldName(name));
+    if (alike !== undefined) {
+      const message = `\`${name}\` and \`${alike}\` are one system to whatever restricts, because spelling hides nothing from it`;
+      report('REMIT_CHARTER_DUPLICATE_ID', path, message, { at: 'key' });
+    }
+    folded.set(foldName(name), name);
     const { classification, integration, environment } = mappingOf(entry);
     if (typeof classification === 'string') {
       expectName('classification', classification, declared.classifications, [...path, 'classification'], report);
@@ -330,6 +361,7 @@ export function reportMeaning(document: unknown, report: Report, warn: Report): 
   for (const [index, boundary] of listOf(charter['boundaries']).entries()) {
     checkBoundary(boundary, ['boundaries', index], declared, report, warn);
   }
+  checkDestructiveVerbs(charter, warn);
   checkAgents(mappingOf(charter['agents']), declared, report, warn);
   checkPermissions(mappingOf(charter['permissions']), declared, report);
   for (const [index, policy] of listOf(charter['policies']).entries()) {

@@ -28,6 +28,7 @@ export const CHARTER_PROBLEM_CODES = [
   'REMIT_CHARTER_PERCENT_NOT_YET',
   /* * */ 'REMIT_CHARTER_MATCHES_NO_AGENT',
   /* * */ 'REMIT_CHARTER_NEAR_MISS',
+  /* * */ 'REMIT_CHARTER_VERBS_NOT_COVERED',
 ] as const;
 export type CharterProblemCode = (typeof CHARTER_PROBLEM_CODES)[number];
 

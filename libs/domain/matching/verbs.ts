@@ -117,6 +117,10 @@ function holdsBetweenEdges({ squeezed, edges }: TypeReadings, text: string): boo
   return false;
 }
 
+/** Words under which common systems destroy what cannot be got back. */
+export const DESTRUCTIVE_VERBS: readonly string[] =
+  'delete destroy drop erase purge remove rm rmdir shred terminate truncate unlink wipe deregister expunge'.split(' ');
+
 /**
  * Whether an action type uses a verb: as any of its words, in any form of it and however the type is spelt (`bulk-delete`,
  * `userDELete`, `ScheduleKeyDeletion`). A verb with `*` is a glob over the whole type.
