@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { MemoryBus, MemoryLog } from '#bus';
 import { TOPICS } from '#contracts';
-import { ENTRIES_PER_PAGE, MemoryHistory } from '#record';
+import { ENTRIES_PER_PAGE, MemoryHistory, MemoryWatchState, type WatchState } from '#record';
 import {
   chainScriptSchema,
   countingReads,
@@ -21,7 +21,7 @@ class World {
   readonly bus = new MemoryBus(new MemoryLog(() => this.now));
   readonly history = new MemoryHistory();
 
-  watch(options: { windowMs?: number; catchUpMs?: number } = {}): GapWatch {
+  watch(options: { windowMs?: number; catchUpMs?: number; state?: WatchState } = {}): GapWatch {
     return new GapWatch(this.bus, this.history, { now: () => this.now, catchUpMs: 0, ...options });
   }
 
@@ -152,6 +152,43 @@ describe('gaps are watched while audit runs', () => {
     await restarted.look();
     expect(restarted.counts()).toEqual(watch.counts());
     expect(restarted.counts()).toMatchObject({ 'allow-without-outcome': 1, 'outcome-without-allow': 1 });
+  });
+
+  it('a restarted watch reads nothing again, and still counts what was found before', async () => {
+    const state = new MemoryWatchState();
+    await world.happen([INTENT, ALLOW, REPORT, ...FORBIDDEN]);
+    await world.record();
+    const watch = world.watch({ state });
+    await watch.look();
+    expect(watch.counts()['outcome-without-allow']).toBe(1);
+    const counted = countingReads(world.history);
+    const restarted = world.watch({ state });
+    expect(await restarted.look()).toBe(true);
+    expect(counted.entries).toBe(0);
+    expect(restarted.counts()).toEqual(watch.counts());
+  });
+
+  it('of replicas that look at the same time, each discrepancy counts once', async () => {
+    const state = new MemoryWatchState();
+    const [one, other] = [world.watch({ state }), world.watch({ state })];
+    await Promise.all([one.look(), other.look()]);
+    await world.happen(FORBIDDEN);
+    await world.record();
+    await Promise.all([one.look(), other.look()]);
+    await other.look();
+    expect(one.counts()['outcome-without-allow']).toBe(1);
+    expect(other.counts()['outcome-without-allow']).toBe(1);
+  });
+
+  it('what was young at a restart counts once it is old', async () => {
+    const state = new MemoryWatchState();
+    await world.happen([INTENT]);
+    await world.record();
+    await world.watch({ state }).look();
+    world.now += 2 * MINUTE_MS;
+    const restarted = world.watch({ state });
+    await restarted.look();
+    expect(restarted.counts()['intent-without-decision']).toBe(1);
   });
 
   it('and a record that lags behind the log raises no alarm', async () => {

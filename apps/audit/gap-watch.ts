@@ -1,7 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus } from '#bus';
 import { GAP_KINDS, type Gap, type GapKind } from '#domain';
-import { GapLookUp, notStored, RECONCILED_TOPICS, type AboutIntent, type History } from '#record';
+import {
+  GapLookUp,
+  MemoryWatchState,
+  notStored,
+  RECONCILED_TOPICS,
+  type AboutIntent,
+  type History,
+  type WatchState,
+} from '#record';
 
 /** Gaps by kind; every kind is there. */
 export type GapCounts = Readonly<Record<GapKind, number>>;
@@ -15,6 +23,15 @@ export interface GapWatchOptions {
   readonly windowMs?: number;
   /** How long the record may take to catch up with the log before a look is given up, ms. */
   readonly catchUpMs?: number;
+  /** Where it keeps its positions and what it has found; in memory unless told. */
+  readonly state?: WatchState;
+}
+
+/** What is saved of a watch. */
+interface Saved {
+  readonly next: readonly (readonly [string, readonly number[]])[];
+  readonly young: readonly (readonly [string, readonly Gap[]])[];
+  readonly found: readonly (readonly [number, Record<GapKind, number>])[];
 }
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -50,8 +67,8 @@ interface Looking {
 }
 
 /**
- * Looks for gaps again and again, in whatever the record has got since the last look. It keeps nothing on disk: after
- * a restart, or in another replica, the same record gives the same counts. A look counts only what the record is
+ * Looks for gaps again and again, in whatever the record has got since the last look. Positions and counts are saved
+ * with each look, so a restart goes on where it was, and of replicas that look at the same time one counts. A look counts only what the record is
  * complete for, so an audit that lags behind raises no alarm by itself.
  */
 export class GapWatch {
@@ -62,6 +79,7 @@ export class GapWatch {
   #next: Map<string, number[]> | undefined;
   #young: Young = new Map();
   #found: Found = new Map();
+  readonly #state: WatchState;
 
   constructor(
     private readonly bus: Pick<Bus, 'ends'>,
@@ -71,6 +89,7 @@ export class GapWatch {
     this.#windowMs = options.windowMs ?? DAY_MS;
     this.#graceMs = { ...GRACE_MS, ...options.graceMs };
     this.#catchUpMs = options.catchUpMs ?? 10_000;
+    this.#state = options.state ?? new MemoryWatchState();
   }
 
   /** The gaps whose events were appended within the window, as of the last look. */
@@ -82,12 +101,13 @@ export class GapWatch {
 
   /**
    * One look. `false`: the record has not got as far as the log; nothing was counted, the next look will. Rejects once
-   * `givenUp`: the process is ending, and the next one looks at everything anew.
+   * `givenUp`: the process is ending, and the next one goes on where the last whole look has ended.
    */
   async look(givenUp?: AbortSignal): Promise<boolean> {
     const now = this.options.now();
     const ends = await this.bus.ends(RECONCILED_TOPICS);
     if (!(await this.#recordReaches(ends, givenUp))) return false;
+    const { version } = await this.#restore();
     const looking: Looking = {
       now,
       lookUp: new GapLookUp(this.history, now),
@@ -105,11 +125,30 @@ export class GapWatch {
     } else {
       for (const [topic, offsets] of ends) await this.#readOn(topic, offsets, looking, givenUp);
     }
-    this.#next = new Map([...ends].map(([topic, offsets]) => [topic, [...offsets]]));
     this.#countOld(looking);
-    this.#young = looking.young;
-    this.#found = looking.found;
+    // another replica may have been further than where this one saw the log end
+    const next = [...ends].map(([topic, offsets]): [string, number[]] => [
+      topic,
+      offsets.map((end, partition) => Math.max(end, this.#next?.get(topic)?.[partition] ?? 0)),
+    ]);
+    const saved: Saved = { next, young: [...looking.young], found: [...looking.found] };
+    // another replica was faster: what it has found counts
+    if (await this.#state.save(version, saved)) this.#take(saved);
+    else await this.#restore();
     return true;
+  }
+
+  /** Goes on from what this or another replica has saved last. */
+  async #restore(): Promise<{ readonly version: number }> {
+    const { version, state } = await this.#state.load();
+    if (state !== undefined) this.#take(state as Saved);
+    return { version };
+  }
+
+  #take({ next, young, found }: Saved): void {
+    this.#next = new Map(next.map(([topic, offsets]) => [topic, [...offsets]]));
+    this.#young = new Map(young.map(([intentId, gaps]) => [intentId, [...gaps]]));
+    this.#found = new Map(found.map(([minute, counts]) => [minute, { ...counts }]));
   }
 
   async #recordReaches(ends: ReadonlyMap<string, readonly number[]>, givenUp?: AbortSignal): Promise<boolean> {

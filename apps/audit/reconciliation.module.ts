@@ -8,8 +8,9 @@ import {
 } from '@nestjs/common';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf, type Bus } from '#bus';
-import type { History } from '#record';
-import { BUS, BusModule, PROCESS_METRICS } from '#service';
+import type { Config } from '#config';
+import { PostgresWatchState, type History } from '#record';
+import { BUS, BusModule, CONFIG, PROCESS_METRICS } from '#service';
 import { onceAMinute, onceAMinutePerCause, type Metrics } from '#telemetry';
 import { AuditModule, HISTORY } from './audit.module.js';
 import { observeGaps } from './audit-metrics.js';
@@ -17,6 +18,9 @@ import { GapWatch } from './gap-watch.js';
 
 /** Injection token of the {@link GapWatch} of this process. */
 export const GAP_WATCH = Symbol('remit.gap-watch');
+
+/** Injection token of the {@link PostgresWatchState} of the watch. */
+const WATCH_STATE = Symbol('remit.watch-state');
 
 const LOOK_EVERY_MS = 10_000;
 
@@ -33,7 +37,10 @@ class Reconciling implements OnApplicationBootstrap, BeforeApplicationShutdown {
   });
   #looking: Promise<void> | undefined;
 
-  constructor(@Inject(GAP_WATCH) private readonly watch: GapWatch) {}
+  constructor(
+    @Inject(GAP_WATCH) private readonly watch: GapWatch,
+    @Inject(WATCH_STATE) private readonly state: PostgresWatchState,
+  ) {}
 
   onApplicationBootstrap(): void {
     this.#looking = this.#lookOnAndOn();
@@ -42,6 +49,7 @@ class Reconciling implements OnApplicationBootstrap, BeforeApplicationShutdown {
   async beforeApplicationShutdown(): Promise<void> {
     this.#stopping.abort();
     await this.#looking;
+    await this.state.close();
   }
 
   async #lookOnAndOn(): Promise<void> {
@@ -68,10 +76,16 @@ class Reconciling implements OnApplicationBootstrap, BeforeApplicationShutdown {
   imports: [BusModule, AuditModule],
   providers: [
     {
+      provide: WATCH_STATE,
+      inject: [CONFIG],
+      useFactory: ({ databaseUrl }: Config): PostgresWatchState =>
+        new PostgresWatchState('discrepancies', { databaseUrl, poolSize: 1, applicationName: 'remit-watch' }),
+    },
+    {
       provide: GAP_WATCH,
-      inject: [BUS, HISTORY, PROCESS_METRICS],
-      useFactory: (bus: Bus, history: History, metrics: Metrics | undefined): GapWatch => {
-        const watch = new GapWatch(bus, history, { now: Date.now });
+      inject: [BUS, HISTORY, WATCH_STATE, PROCESS_METRICS],
+      useFactory: (bus: Bus, history: History, state: PostgresWatchState, metrics: Metrics | undefined): GapWatch => {
+        const watch = new GapWatch(bus, history, { now: Date.now, state });
         if (metrics !== undefined) observeGaps(metrics, watch);
         return watch;
       },

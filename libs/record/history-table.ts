@@ -262,5 +262,29 @@ class CreateRecord1764100000000 implements MigrationInterface {
   }
 }
 
-export const RECORD_MIGRATIONS = [CreateRecord1764100000000];
-export const NEWEST_MIGRATION = new CreateRecord1764100000000().name;
+class KeepWatchState1764300000000 implements MigrationInterface {
+  readonly name = 'KeepWatchState1764300000000';
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      CREATE TABLE record.watch_state (
+        name    text COLLATE "C" PRIMARY KEY,
+        version bigint NOT NULL,
+        state   jsonb  NOT NULL
+      )`);
+    const names = Object.values(RECORD_ROLES);
+    const [roles] = (await runner.query('SELECT count(*)::int AS count FROM pg_roles WHERE rolname = ANY($1)', [
+      names,
+    ])) as { count: number }[];
+    if (roles?.count !== names.length) return;
+    await runner.query(`GRANT SELECT ON record.watch_state TO ${names.join(', ')}`);
+    await runner.query(`GRANT INSERT, UPDATE ON record.watch_state TO ${writer}`);
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query('DROP TABLE record.watch_state');
+  }
+}
+
+export const RECORD_MIGRATIONS = [CreateRecord1764100000000, KeepWatchState1764300000000];
+export const NEWEST_MIGRATION = new KeepWatchState1764300000000().name;

@@ -20,3 +20,4 @@ export * from './proof-crypto.js';
 export * from './proven-record.js';
 export * from './record-keeping.js';
 export { parsePublicKey, publicKeyPem } from './record-keys.js';
+export * from './watch-state.js';
