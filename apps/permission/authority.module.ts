@@ -14,6 +14,7 @@ import {
   createRequestHandler,
   createSecondRoundHandler,
   startAuthorityTimer,
+  startPermissionStateTimer,
   type AuthorityRuntime,
   type AuthorityTimer,
   type PermissionStore,
@@ -107,19 +108,25 @@ class TimerLifetime implements OnApplicationBootstrap, BeforeApplicationShutdown
   readonly #log = new Logger('authority timer');
   #timer: AuthorityTimer | undefined;
 
-  constructor(@Inject(RUNTIME) private readonly runtime: AuthorityRuntime) {}
+  #snapshots: AuthorityTimer | undefined;
+
+  constructor(
+    @Inject(RUNTIME) private readonly runtime: AuthorityRuntime,
+    @Inject(ROUNDS) private readonly rounds: BatchTransport,
+  ) {}
 
   onApplicationBootstrap(): void {
-    this.#timer = startAuthorityTimer(this.runtime, {
-      now: Date.now,
-      onFailure: onceAMinutePerCause(messageOf, (error) => {
-        this.#log.warn({ message: messageOf(error), error });
-      }),
+    const onFailure = onceAMinutePerCause(messageOf, (error) => {
+      this.#log.warn({ message: messageOf(error), error });
     });
+    this.#timer = startAuthorityTimer(this.runtime, { now: Date.now, onFailure });
+    const { bus, views } = this.runtime;
+    const partitions = (): readonly number[] => this.rounds.assigned().get(TOPICS.permissionEvents.name) ?? [];
+    this.#snapshots = startPermissionStateTimer({ bus, views, partitions, now: Date.now, onFailure });
   }
 
   async beforeApplicationShutdown(): Promise<void> {
-    await this.#timer?.stop();
+    await Promise.all([this.#timer?.stop(), this.#snapshots?.stop()]);
   }
 }
 

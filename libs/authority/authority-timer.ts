@@ -130,7 +130,7 @@ export function startAuthorityTimer(runtime: AuthorityRuntime, options: Authorit
 }
 
 /** Works now and then again and again, never twice at once. */
-function every(ms: number, work: () => Promise<void>, onFailure: (error: unknown) => void): AuthorityTimer {
+export function every(ms: number, work: () => Promise<void>, onFailure: (error: unknown) => void): AuthorityTimer {
   let stopping = false;
   let next: NodeJS.Timeout | undefined;
   let running = Promise.resolve();

@@ -244,13 +244,13 @@ export class AsOfView<State> {
 
   /**
    * A partition as a view may read on from it: by all events with an earlier log time than `time`, ms since the epoch.
-   * `undefined`: there are none, or what was then is no longer kept.
+   * `undefined`: there are none, what was then is no longer kept, or the position is not `wanted`.
    */
-  cutAt(partition: number, time: number): Cut<State> | undefined {
+  cutAt(partition: number, time: number, wanted: (position: number) => boolean = () => true): Cut<State> | undefined {
     const view = this.#partitions[partition];
     if (view === undefined || time < view.horizon) return undefined;
     const moment = view.timeline.lastWhere(({ logTime }) => logTime < time);
-    if (moment === undefined) return undefined;
+    if (moment === undefined || !wanted(moment.nextOffset)) return undefined;
     const states = new Map<string, StateOfKey<State>>();
     for (const [key, { versions, knownFrom }] of view.keys) {
       // it was read on from a cut that was never completed, later than this one

@@ -158,7 +158,9 @@ interface Difference {
 async function differencesOf(admin: Admin, declarations: readonly TopicDeclaration[]): Promise<Difference[]> {
   const names = declarations.map(({ name }) => name);
   const partitions = await partitionCounts(admin, names);
-  const settings = await settingsOnBroker(admin, names, Object.keys(settingsOf(declarations[0] as TopicDeclaration)));
+  const settings = await settingsOnBroker(admin, names, [
+    ...new Set(declarations.flatMap((declaration) => Object.keys(settingsOf(declaration)))),
+  ]);
   const differences: Difference[] = [];
   for (const declaration of declarations) {
     const topic = declaration.name;

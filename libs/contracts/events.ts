@@ -9,6 +9,7 @@ import {
   outcomeReportSchema,
   permissionAskSchema,
   permissionCommandSchema,
+  permissionCutSchema,
   permissionEventSchema,
   permissionSnapshotSchema,
   recordAccessSchema,
@@ -90,6 +91,12 @@ export const EVENTS = {
     permissionSnapshotSchema,
     [TOPICS.permissionState],
     'What an agent’s permission events add up to.',
+  ),
+  permissionCut: event(
+    'io.remit.permission-cut.v1',
+    permissionCutSchema,
+    [TOPICS.permissionState],
+    'Up to here a partition of permission events is in the snapshots.',
   ),
   charterEvent: event(
     'io.remit.charter-event.v1',

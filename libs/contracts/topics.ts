@@ -20,7 +20,8 @@ export interface TopicDeclaration {
 }
 
 const KIB = 1024;
-const DAY_MS = 24 * 60 * 60 * 1000;
+const HOUR_MS = 60 * 60 * 1000;
+const DAY_MS = 24 * HOUR_MS;
 
 /** Every topic keyed by agent has this many partitions, so that one agent has one partition number everywhere. */
 export const AGENT_PARTITIONS = 12;
@@ -113,5 +114,9 @@ export function topicConfiguration(topic: TopicDeclaration): Readonly<Record<str
     'message.timestamp.type': 'LogAppendTime',
     // the broker unpacks what agents compress, so that no reader meets a codec it lacks
     'compression.type': 'uncompressed',
+    // every start reads a compacted topic whole, so what is superseded has to go soon
+    ...(topic.compacted
+      ? { 'segment.ms': HOUR_MS, 'max.compaction.lag.ms': HOUR_MS, 'min.cleanable.dirty.ratio': 0.1 }
+      : {}),
   };
 }

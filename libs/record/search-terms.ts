@@ -52,6 +52,7 @@ const TERMS_IN: Record<keyof typeof EVENTS, (data: unknown) => TermsInData> = {
   permissionCommand: termsInData,
   permissionEvent: termsInData,
   permissionSnapshot: termsInData,
+  permissionCut: termsInData,
   charterEvent: termsInData,
   checkpoint: termsInData,
   recordAccess: termsInData,

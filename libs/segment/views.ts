@@ -7,7 +7,8 @@ import {
   type CharterInForce,
 } from '#domain';
 import { EVENTS, partitionOfAgent, readEvent, sha256, TOPICS } from '#contracts';
-import { AsOfView, type Bus } from '#bus';
+import { AsOfView, type Bus, type Cut } from '#bus';
+import { readPermissionState } from './permission-state.js';
 
 /** The key of every message on `charter.events`: there is one governing document. */
 export const CHARTER_KEY = 'charter';
@@ -44,6 +45,10 @@ export interface Views {
   /** Reads both topics; resolves once everything known at the call has been read. */
   start(): Promise<void>;
   stop(): Promise<void>;
+  /** The cuts of `permission.state` that the view of permissions has begun with, by partition; `undefined` before that. */
+  cuts(): ReadonlyMap<number, Cut<AgentAuthority>> | undefined;
+  /** How far the topics have been read towards where they ended when that was last asked, in messages. */
+  progress(): { readonly read: number; readonly total: number };
   /**
    * Asks the brokers where both topics end now and waits until they have been read that far. `false` when that took
    * longer than `waitMs`: then nothing can be judged now. `alive` is called about once a second while it waits; what it
@@ -85,8 +90,13 @@ export function createViews(bus: Bus, { authorityWindowMs = AUTHORITY_WINDOW_MS 
       if (!reading.ok || message.key?.toString('utf8') !== reading.event.data.agentId) return evolveUnreadable(state);
       return evolveAuthority(state, reading.event.data);
     },
-    { windowMs: authorityWindowMs },
+    {
+      windowMs: authorityWindowMs,
+      cuts: async () => (found = await readPermissionState(bus, authorityWindowMs)),
+    },
   );
+  let found: ReadonlyMap<number, Cut<AgentAuthority>> | undefined;
+  let lastEnds: readonly number[] = [];
 
   function read(
     ends: { readonly charter: readonly number[]; readonly permissions: readonly number[] },
@@ -95,13 +105,12 @@ export function createViews(bus: Bus, { authorityWindowMs = AUTHORITY_WINDOW_MS 
   ): Promise<boolean> {
     return new Promise((resolve, reject) => {
       const timer = setInterval(() => void alive().catch(reject), ALIVE_MS);
-      void Promise.all([
-        charter.waitUntil(ends.charter, waitMs),
-        permissions.waitUntil(ends.permissions, waitMs),
-      ]).then(([charterRead, permissionsRead]) => {
-        clearInterval(timer);
-        resolve(charterRead && permissionsRead);
-      });
+      void Promise.all([charter.waitUntil(ends.charter, waitMs), permissions.waitUntil(ends.permissions, waitMs)]).then(
+        ([charterRead, permissionsRead]) => {
+          clearInterval(timer);
+          resolve(charterRead && permissionsRead);
+        },
+      );
     });
   }
 
@@ -110,6 +119,7 @@ export function createViews(bus: Bus, { authorityWindowMs = AUTHORITY_WINDOW_MS 
     const [charterEnds = [], permissionEnds = []] = [TOPICS.charterEvents, TOPICS.permissionEvents].map(({ name }) =>
       ends.get(name),
     );
+    lastEnds = [...charterEnds, ...permissionEnds];
     return read({ charter: charterEnds, permissions: permissionEnds }, waitMs, alive);
   }
 
@@ -133,6 +143,14 @@ export function createViews(bus: Bus, { authorityWindowMs = AUTHORITY_WINDOW_MS 
     permissions,
     catchUp,
     reach,
+    cuts: () => found,
+    progress() {
+      const positions = [...charter.positions(), ...permissions.positions()];
+      return {
+        read: lastEnds.reduce((sum, end, index) => sum + Math.min(end, positions[index] ?? 0), 0),
+        total: lastEnds.reduce((sum, end) => sum + end, 0),
+      };
+    },
     async start() {
       await Promise.all([charter.start(), permissions.start()]);
       await catchUp(START_WAIT_MS);

@@ -26,12 +26,32 @@ export const JUDGING = Symbol('remit.judging');
 /** Injection token of the {@link ReadinessCheck}s of judging. */
 export const JUDGING_CHECKS = Symbol('remit.judging-checks');
 
+/** How often a start that reads a lot says how far it is, ms. */
+const PROGRESS_MS = 5_000;
+
+function progressOf(views: Views): string {
+  const { read, total } = views.progress();
+  return `${String(read)} of ${String(total)} messages`;
+}
+
 @Injectable()
 class ViewsLifetime implements OnModuleInit {
+  readonly #log = new Logger('views');
+
   constructor(@Inject(VIEWS) private readonly views: Views) {}
 
   async onModuleInit(): Promise<void> {
-    await this.views.start();
+    const told = setInterval(() => this.#log.log(`reading the log: ${progressOf(this.views)}`), PROGRESS_MS);
+    try {
+      await this.views.start();
+    } finally {
+      clearInterval(told);
+    }
+    const { read, keys } = this.views.permissions.size();
+    const begun = this.views.cuts()?.size ?? 0;
+    this.#log.log(
+      `read ${String(read)} permission events, ${String(begun)} partitions on from snapshots; ${String(keys)} agents known`,
+    );
   }
 }
 
@@ -52,7 +72,7 @@ function judgingChecks(views: Views, transport: BatchTransport): readonly Readin
     },
     {
       name: 'views',
-      missing: async () => ((await views.catchUp(0)) ? undefined : 'the views are still reading'),
+      missing: async () => ((await views.catchUp(0)) ? undefined : `the views are still reading: ${progressOf(views)}`),
     },
   ];
 }

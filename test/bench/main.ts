@@ -9,6 +9,7 @@ import { measureReplay } from './replay.js';
 import { measureRecord, measureRecordGrowth } from './record.js';
 import { measureThroughput } from './throughput.js';
 import { measureTracing } from './tracing.js';
+import { measureViews } from './views.js';
 
 const progress = (line: string): void => void process.stderr.write(`${line}\n`);
 
@@ -51,6 +52,10 @@ const GROUPS: Record<string, { about: string; measure: () => Promise<Figure[]> |
   replay: {
     about: 'replay of recorded decisions, beside the live pipeline that made them',
     measure: () => measureReplay(loadConfig(), progress),
+  },
+  views: {
+    about: 'a start of the views after a long history, beside one without any',
+    measure: () => measureViews(loadConfig().kafkaBrokers, progress),
   },
   codec: {
     about: 'CloudEvents structured mode beside binary mode; our encoding of requests beside kafkajs’ own',

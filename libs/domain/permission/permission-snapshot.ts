@@ -143,6 +143,22 @@ function inFlight({ reservations }: Grant): { intentId: string; actionDigest: st
 export const permissionSnapshotSchema = z.strictObject({
   agentId: agentIdSchema.describe('Also the message key.'),
   position: z.int().min(0).describe('The offset of `permission.events` after the last event in it.'),
+  previous: z.int().min(0).optional().describe('The position of the snapshot before it; left out: there was none.'),
+  format: z.int().describe('Readers that fold events otherwise read from the start.'),
   authority: authoritySnapshotSchema,
 });
 export type PermissionSnapshot = z.infer<typeof permissionSnapshotSchema>;
+
+/** Changes with what events add up to: a snapshot of another format is not used. */
+export const AUTHORITY_FORMAT = 1;
+
+/** One partition of `permission.events` up to where snapshots of all its agents are on `permission.state`. */
+export const permissionCutSchema = z.strictObject({
+  partition: z.int().min(0),
+  position: z.int().min(0).describe('Reading goes on at this offset of `permission.events`.'),
+  logTime: ms.describe('Running maximum of append times before the position.'),
+  agents: z.int().min(0).describe('How many agents have a snapshot.'),
+  digest: z.string().describe('Over their ids and positions: a reader that finds others reads from the start.'),
+  format: z.int(),
+});
+export type PermissionCut = z.infer<typeof permissionCutSchema>;
