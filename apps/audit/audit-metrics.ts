@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus } from '#bus';
 import { TOPICS } from '#contracts';
 import { GAP_KINDS } from '#domain';
-import { notStored, type History, type StoredPositions } from '#record';
+import { TrulyNotStored, type History, type StoredPositions } from '#record';
 import { METRICS, reading, type Metrics, type Reading } from '#telemetry';
 import type { GapWatch } from './gap-watch.js';
 import type { RecordWatch } from './record-watch.js';
@@ -44,13 +44,18 @@ class LastAnswer {
  * How far the record is behind the log. While the database is away, or takes connections and never answers, it is taken
  * from what was stored before; how old that is, is told beside it, also where the lag cannot be.
  */
-export function observeAuditLag(metrics: Metrics, bus: Pick<Bus, 'ends'>, history: Pick<History, 'positions'>): void {
+export function observeAuditLag(
+  metrics: Metrics,
+  bus: Pick<Bus, 'ends' | 'firstBetween'>,
+  history: Pick<History, 'positions'>,
+): void {
   const topics = Object.values(TOPICS).map(({ name }) => name);
   const stored = new LastAnswer(history);
+  const notStored = new TrulyNotStored(bus);
   async function lags(): Promise<Reading[]> {
     const [ends] = await Promise.all([bus.ends(topics), stored.renew()]);
     if (stored.positions === undefined) throw new Error('the database has not yet said what the record holds');
-    const missing = notStored(ends, stored.positions);
+    const missing = await notStored.count(ends, stored.positions);
     return topics.map((topic) => {
       const lag = (missing.get(topic) ?? []).reduce((sum, messages) => sum + messages, 0);
       return reading(METRICS.auditLag, lag, { 'messaging.destination.name': topic });

@@ -78,7 +78,11 @@ describe('gaps are watched while audit runs', () => {
     if (intent === undefined) throw new Error('no intent');
     await world.history.append(Array.from({ length: sent }, (_, offset) => ({ ...intent, partition: 0, offset })));
     const counted = countingReads(world.history);
-    const watch = new GapWatch({ ends: () => Promise.resolve(new Map([[intent.topic, [sent]]])) }, world.history, {
+    const log = {
+      ends: () => Promise.resolve(new Map([[intent.topic, [sent]]])),
+      firstBetween: () => Promise.resolve(undefined),
+    };
+    const watch = new GapWatch(log, world.history, {
       now: () => world.now + 2 * MINUTE_MS,
     });
     expect(await watch.look()).toBe(true);

@@ -4,8 +4,8 @@ import { GAP_KINDS, type Gap, type GapKind } from '#domain';
 import {
   GapLookUp,
   MemoryWatchState,
-  notStored,
   RECONCILED_TOPICS,
+  TrulyNotStored,
   type AboutIntent,
   type History,
   type WatchState,
@@ -72,6 +72,7 @@ interface Looking {
  * complete for, so an audit that lags behind raises no alarm by itself.
  */
 export class GapWatch {
+  readonly #notStored: TrulyNotStored;
   readonly #windowMs: number;
   readonly #graceMs: Record<GapKind, number>;
   readonly #catchUpMs: number;
@@ -82,10 +83,11 @@ export class GapWatch {
   readonly #state: WatchState;
 
   constructor(
-    private readonly bus: Pick<Bus, 'ends'>,
+    private readonly bus: Pick<Bus, 'ends' | 'firstBetween'>,
     private readonly history: History,
     private readonly options: GapWatchOptions,
   ) {
+    this.#notStored = new TrulyNotStored(bus);
     this.#windowMs = options.windowMs ?? DAY_MS;
     this.#graceMs = { ...GRACE_MS, ...options.graceMs };
     this.#catchUpMs = options.catchUpMs ?? 10_000;
@@ -155,8 +157,10 @@ export class GapWatch {
     const deadline = performance.now() + this.#catchUpMs;
     for (;;) {
       const stored = await this.history.positions();
-      if ([...notStored(ends, stored).values()].flat().every((missing) => missing === 0)) return true;
-      if (performance.now() > deadline) return false;
+      const isOver = performance.now() > deadline;
+      const missing = await this.#notStored.count(ends, stored, { atOnce: isOver });
+      if ([...missing.values()].flat().every((messages) => messages === 0)) return true;
+      if (isOver) return false;
       await sleep(100, undefined, givenUp === undefined ? {} : { signal: givenUp });
     }
   }

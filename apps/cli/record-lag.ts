@@ -1,7 +1,7 @@
 import { KafkaBus } from '#bus';
 import { loadConfig } from '#config';
 import { TOPICS } from '#contracts';
-import { notStored, type History } from '#record';
+import { TrulyNotStored, type History } from '#record';
 
 /** What an answer is made of: topics, and their messages in a word. */
 interface MadeOf {
@@ -32,7 +32,8 @@ export async function messagesNotRecorded(
   const bus = new KafkaBus({ brokers: kafkaBrokers, security: kafkaSecurity, topics, replicationFactor });
   try {
     const ends = await bus.ends(topics.map(({ name }) => name));
-    return [...notStored(ends, await history.positions()).values()].flat().reduce((sum, missing) => sum + missing, 0);
+    const missing = await new TrulyNotStored(bus).count(ends, await history.positions(), { atOnce: true });
+    return [...missing.values()].flat().reduce((sum, messages) => sum + messages, 0);
   } catch {
     return 0;
   } finally {

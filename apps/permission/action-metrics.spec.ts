@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { v7 as uuidv7 } from 'uuid';
+import { createOutcomeHandler } from '#authority';
 import { EVENTS, sha256, writeEvent } from '#contracts';
 import {
   actionDigestOf,
@@ -70,6 +71,7 @@ function appended(key: string, value: string, appendTime = JUDGED_AT + 12) {
 class World {
   readonly #metrics = new Metrics({ service: 'spec', version: '1' });
   readonly #actions: ActionMetrics;
+  readonly #follow = createOutcomeHandler((report) => this.#actions.reported(report));
 
   constructor(inForce: Charter | null = charter()) {
     this.#actions = new ActionMetrics(this.#metrics, () => inForce ?? undefined);
@@ -89,7 +91,9 @@ class World {
     const { value, headers } = writeEvent(EVENTS.outcome, { id: uuidv7(), source: '/spec', subject: agentId, data });
     const message = appended(by, String(value));
     const all = Object.entries(headers).map(([name, one]) => [name, Buffer.from(String(one))] as const);
-    this.#actions.reported({ messages: [{ ...message, headers: Object.fromEntries(all) }] });
+    const messages = [{ ...message, headers: Object.fromEntries(all) }];
+    const { topic, partition } = message;
+    void this.#follow({ topic, partition, messages, heartbeat: () => Promise.resolve() });
     return this;
   }
 

@@ -1,6 +1,5 @@
-import type { Batch, ReceivedMessage } from '#bus';
-import { EVENTS, readEvent } from '#contracts';
-import { isVoid, type Charter, type Decision } from '#domain';
+import type { ReceivedMessage } from '#bus';
+import { isVoid, type Charter, type Decision, type OutcomeReport } from '#domain';
 import {
   exemplarTraceOf,
   METRICS,
@@ -59,18 +58,12 @@ export class ActionMetrics {
     this.#duration.record(seconds, { 'remit.outcome': outcome }, exemplarTraceOf(message.headers));
   }
 
-  /** Agents' reports. What cannot be read is nobody's business here: audit keeps it. */
-  reported({ messages }: Pick<Batch, 'messages'>): void {
-    for (const message of messages) {
-      const reading = readEvent(EVENTS.outcome, message);
-      if (!reading.ok) continue;
-      const { agentId, decisionId, status } = reading.event.data;
-      if (message.key?.toString('utf8') !== agentId) continue;
-      const agent = metricBoundsOf(this.charterInForce()).agentOf(agentId);
-      const decided = this.#known(decisionId);
-      const isItsOwn = decided?.attributes['agent.id'] === agent;
-      this.#count(isItsOwn ? decided : this.#kindOf(OTHER, UNKNOWN, UNKNOWN, agent), status);
-    }
+  /** What an agent reports. */
+  reported({ agentId, decisionId, status }: OutcomeReport): void {
+    const agent = metricBoundsOf(this.charterInForce()).agentOf(agentId);
+    const decided = this.#known(decisionId);
+    const isItsOwn = decided?.attributes['agent.id'] === agent;
+    this.#count(isItsOwn ? decided : this.#kindOf(OTHER, UNKNOWN, UNKNOWN, agent), status);
   }
 
   #actionOf({ agentId, action, outcome, stage }: Decision): KindOfAction {

@@ -11,6 +11,7 @@ import { MessagePattern, Payload } from '@nestjs/microservices';
 import {
   createCommandHandler,
   createDecisionHandler,
+  createOutcomeHandler,
   createRequestHandler,
   createSecondRoundHandler,
   startAuthorityTimer,
@@ -55,8 +56,6 @@ export const AUTHORITY_CHECKS = Symbol('remit.authority-checks');
 const RUNTIME = Symbol('remit.authority-runtime');
 const ACTION_METRICS = Symbol('remit.action-metrics');
 
-const NOTHING_FOLLOWS: BatchResult = { publish: [], unreadable: [] };
-
 /** What people, timers, agents, decisions and permission events make of authority. */
 @BatchController()
 class AuthorityController {
@@ -64,16 +63,18 @@ class AuthorityController {
   readonly #requests: BatchHandler;
   readonly #decisions: BatchHandler;
   readonly #rounds: BatchHandler;
+  readonly #reports: BatchHandler;
 
   constructor(
     @Inject(RUNTIME) runtime: AuthorityRuntime,
     @Inject(PEOPLES_STORE) peoples: PermissionStore,
-    @Inject(ACTION_METRICS) private readonly actions: ActionMetrics | undefined,
+    @Inject(ACTION_METRICS) actions: ActionMetrics | undefined,
   ) {
     this.#commands = createCommandHandler({ ...runtime, store: peoples });
     this.#requests = createRequestHandler(runtime);
     this.#decisions = createDecisionHandler(runtime);
     this.#rounds = createSecondRoundHandler(runtime);
+    this.#reports = createOutcomeHandler((report) => actions?.reported(report));
   }
 
   @MessagePattern(TOPICS.permissionCommands.name, COMMANDS)
@@ -92,9 +93,8 @@ class AuthorityController {
   }
 
   @MessagePattern(TOPICS.agentOutcomes.name, USES)
-  count(@Payload() batch: Batch): BatchResult {
-    this.actions?.reported(batch);
-    return NOTHING_FOLLOWS;
+  report(@Payload() batch: Batch): Promise<BatchResult> {
+    return this.#reports(batch);
   }
 
   @MessagePattern(TOPICS.permissionEvents.name, ROUNDS)

@@ -577,6 +577,7 @@ describe('temporary authority', () => {
           consume: (options, handler) => bus.consume(options, handler),
           follow: (options, onMessages) => bus.follow(options, onMessages),
           ends: (topics) => bus.ends(topics),
+          firstBetween: (topic, partition, from, to) => bus.firstBetween(topic, partition, from, to),
           readAt: (topic, partition, offset) => bus.readAt(topic, partition, offset),
           standstills: () => bus.standstills(),
           close: () => bus.close(),

@@ -1,4 +1,4 @@
-import { codeOf, type BatchHandler, type ReceivedMessage, type Unreadable } from '#bus';
+import type { BatchHandler, ReceivedMessage, Unreadable } from '#bus';
 import { EVENTS, readEvent, sha256, TOPICS } from '#contracts';
 import {
   commandDigestOf,
@@ -6,9 +6,7 @@ import {
   permissionTermsOf,
   type PermissionCommand,
   type PermissionEvent,
-  type PlacedCommand,
 } from '#domain';
-import type { Handled } from '#event-store';
 import { CHARTER_KEY } from '#segment';
 import { AuthorityError, order, permissionPublisher, type AuthorityRuntime } from './authority-runtime.js';
 import type { PermissionStore } from './permission-store.js';
@@ -49,12 +47,6 @@ function readCommand(message: ReceivedMessage): Reading {
   return problem === undefined ? { ok: true, command } : { ok: false, ...problem };
 }
 
-interface Refused {
-  readonly status: 'refused';
-  readonly code: string;
-  readonly reason: string;
-}
-
 /** Whether the command is one that a timer or a layer makes: its id is derived. */
 function isDerived({ commandId }: PermissionCommand): boolean {
   return commandId.includes('#');
@@ -65,19 +57,6 @@ export async function catchUpCharter({ bus, views, viewWaitMs }: AuthorityRuntim
   const ends = await bus.ends([TOPICS.charterEvents.name]);
   if (await views.charter.waitUntil(ends.get(TOPICS.charterEvents.name) ?? [], viewWaitMs)) return;
   throw new AuthorityError('REMIT_AUTHORITY_VIEWS_BEHIND', 'the charter has not been read yet: commands wait for it');
-}
-
-/** What cannot be stored will not be stored next time either: it is put aside, so that it stops nobody. */
-export async function orderOrRefuse(
-  runtime: AuthorityRuntime,
-  placed: PlacedCommand,
-): Promise<Handled<PermissionEvent> | Refused> {
-  try {
-    return await order(runtime, placed);
-  } catch (error) {
-    if (codeOf(error) !== 'REMIT_EVENT_STORE_INVALID_EVENT') throw error;
-    return { status: 'refused', code: 'REMIT_EVENT_STORE_INVALID_EVENT', reason: String(error) };
-  }
 }
 
 /**
@@ -101,7 +80,7 @@ export function createCommandHandler(runtime: AuthorityRuntime): BatchHandler {
       const { command } = reading;
       const charter = views.charter.asOf(CHARTER_KEY, message.logTime)?.state?.charter;
       const terms = permissionTermsOf(charter, command.agentId);
-      const handled = await orderOrRefuse(runtime, { command, at: message.logTime, terms });
+      const handled = await order(runtime, { command, at: message.logTime, terms });
       if (handled.status === 'refused') unreadable.push({ message, code: handled.code, reason: handled.reason });
       else if (handled.status === 'duplicate' && !isDerived(command)) await publish(handled.events);
       await batch.heartbeat();

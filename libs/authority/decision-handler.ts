@@ -26,16 +26,18 @@ const LONGEST_REASON = 1024;
 /** The request for approval that a hold opens: all its needs, bound to this one action, chain and charter, for one use. */
 export function requestOfHold(decision: Decision, charter: Charter): PermissionCommand | undefined {
   const { agentId, decisionId, intentId, chainId, action, stamp, onBehalfOf } = decision;
+  const terms = permissionTermsOf(charter, agentId);
   const rules = new Map<string, string>();
   const reasons: string[] = [];
   for (const { effect, enforced, permission, rule, reason } of decision.verdicts.flatMap(({ findings }) => findings)) {
     if (effect !== 'needs-approval' || !enforced || permission === undefined) continue;
+    // the charter that held it names every permission of its rules
+    if (terms?.permissions.has(permission) !== true) continue;
     reasons.push(reason);
     if (!rules.has(permission)) rules.set(permission, rule);
   }
   const needs = [...rules].slice(0, MOST_NEEDS).map(([permission, rule]) => ({ permission, rule }));
   if (needs.length === 0) return undefined;
-  const terms = permissionTermsOf(charter, agentId);
   const durations = needs.flatMap(({ permission }) => terms?.permissions.get(permission)?.maxDurationMs ?? []);
   const { type, target, destination } = action;
   return {

@@ -13,8 +13,8 @@ import {
   type PlacedCommand,
 } from '#domain';
 import { CHARTER_KEY } from '#segment';
-import { authoritiesIn, permissionPublisher, type AuthorityRuntime } from './authority-runtime.js';
-import { catchUpCharter, orderOrRefuse, otherKey } from './command-handler.js';
+import { order, authoritiesIn, permissionPublisher, type AuthorityRuntime } from './authority-runtime.js';
+import { catchUpCharter, otherKey } from './command-handler.js';
 
 /** Dead letters about the refused requests of one agent, at most so many in a minute of the log; the rest are counted. */
 export const MAX_LETTERS_PER_MINUTE = 10;
@@ -83,7 +83,7 @@ export function createRequestHandler(runtime: AuthorityRuntime): BatchHandler {
     const placed = { command, at: message.logTime, terms: permissionTermsOf(charter, agentId) };
     const problem = await problemOf(placed);
     if (problem !== undefined) return letterOf(message, agentId, problem);
-    const handled = await orderOrRefuse(runtime, placed);
+    const handled = await order(runtime, placed);
     if (handled.status === 'refused') return { message, code: handled.code, reason: handled.reason };
     if (handled.status === 'duplicate' && repeats.add(agentId, message.logTime).isWithin) await publish(handled.events);
     return undefined;

@@ -56,11 +56,13 @@ export interface Batch {
   heartbeat(): Promise<void>;
 }
 
-/** A message nobody can read, with a stable code and a sentence that says what to do. */
+/** A message nobody can read or work off, with a stable code and a sentence that says what to do. */
 export interface Unreadable {
   readonly message: ReceivedMessage;
   readonly code: string;
   readonly reason: string;
+  /** It could be read, and no result or effect of it can ever be had: that is a fault of Remit's own, or of its surroundings. */
+  readonly givenUp?: true;
 }
 
 /** What came of a batch. Offsets are committed after the broker has acknowledged all of it. */
@@ -179,7 +181,8 @@ export interface Bus {
   publish(messages: readonly OutgoingMessage[]): Promise<readonly PublishedMessage[]>;
   /**
    * Joins a consumer group. A broker outage means waiting, never a drop and never a crash. A handler that throws gets
-   * the same messages again, later; meanwhile the other partitions go on. Throws `REMIT_BUS_TOPIC_MISSING` when a
+   * the same messages again, later; meanwhile the other partitions go on. Where that can never help, the one message
+   * that is why becomes a dead letter (see `OUTLOOKS`): so a handler may be given part of a batch again. Throws `REMIT_BUS_TOPIC_MISSING` when a
    * topic, or the one for dead letters, does not exist.
    */
   consume(options: ConsumeOptions, handler: BatchHandler): Promise<Consumption>;
@@ -190,6 +193,11 @@ export interface Bus {
    * asked. Throws `REMIT_BUS_UNREACHABLE` after a few tries.
    */
   ends(topics: readonly string[]): Promise<LogEnds>;
+  /**
+   * The offset of the first message that is kept from `from` on and before `to`. `undefined`: there is none, only
+   * transaction markers, which take offsets and are no messages, or what has expired. Throws `REMIT_BUS_UNREACHABLE`.
+   */
+  firstBetween(topic: string, partition: number, from: number, to: number): Promise<number | undefined>;
   /**
    * One message, read back by its position; `undefined` when nothing is kept there (any more). Its `logTime` is its own
    * append time: of the messages before it nothing is known.

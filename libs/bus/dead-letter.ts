@@ -111,7 +111,7 @@ export function prepareResult(
     } else if (!parked.has(message.source)) {
       parked.add(message.source);
       const { code, message: reason } = tooLarge(message.topic, bytes, limits);
-      unreadable.push({ message: message.source, code, reason: `its result cannot be sent: ${reason}` });
+      unreadable.push({ message: message.source, code, reason: `its result cannot be sent: ${reason}`, givenUp: true });
     }
   }
   if (unreadable.length === 0) return { messages: prepared, parked: unreadable };
@@ -119,7 +119,8 @@ export function prepareResult(
   for (const one of unreadable) {
     let message = deadLetterOf(one, office);
     let bytes = recordBytes(message);
-    if (bytes > recordSpaceOf(limits)) {
+    // a letter about a letter would hold it whole, and one about that again
+    if (bytes > recordSpaceOf(limits) || one.message.topic === office.topic) {
       message = letterWithoutBytes(one, office, bytes);
       bytes = recordBytes(message);
     }

@@ -180,6 +180,11 @@ export class KafkaBus implements Bus {
     return this.#ends.ends(topics);
   }
 
+  async firstBetween(topic: string, partition: number, from: number, to: number): Promise<number | undefined> {
+    this.#mustBeOpen();
+    return this.#ends.firstBetween(topic, partition, from, to);
+  }
+
   async readAt(topic: string, partition: number, offset: number): Promise<ReceivedMessage | undefined> {
     this.#mustBeOpen();
     const [starts, ends] = await Promise.all([this.#ends.starts([topic]), this.#ends.ends([topic])]);

@@ -15,6 +15,7 @@ import type {
 import { prepareResult, type DeadLetterOffice, type PreparedResult } from './dead-letter.js';
 import { BusError, codeOf, messageOf, type BusLog } from './errors.js';
 import { reportOfFailure } from './failed-batch.js';
+import { Isolation } from './isolation.js';
 import { brokerErrorOf, isMembershipLost, type ClientFactory } from './kafka-client.js';
 import type { KafkaProducer, Shipment } from './kafka-producer.js';
 import { hasAppendTime, receivedMessage, startReader, type OpenReader, type Reader } from './kafka-reader.js';
@@ -56,6 +57,7 @@ export class KafkaConsumption implements Consumption, OpenReader {
   readonly #reader: Reader;
   readonly #resumptions = new Set<NodeJS.Timeout>();
   readonly #failures = new Map<string, BackOff>();
+  readonly #isolation: Isolation;
   #assignment: Assignment | undefined;
   #stopBy = Infinity;
 
@@ -63,8 +65,9 @@ export class KafkaConsumption implements Consumption, OpenReader {
     private readonly on: ConsumptionDependencies,
     private readonly options: ConsumeOptions,
     concurrency: number,
-    private readonly handler: BatchHandler,
+    handler: BatchHandler,
   ) {
+    this.#isolation = new Isolation(handler, { group: options.group, log: on.log });
     this.#reader = startReader({
       client: on.client,
       log: on.log,
@@ -82,6 +85,7 @@ export class KafkaConsumption implements Consumption, OpenReader {
         const positions = new Map([...partitions.keys()].map((topic) => [topic, new Map<number, number>()]));
         this.#assignment = assignment && { partitions, positions, times: this.#committedTimes(partitions, positions) };
       },
+      onNothing: (topic, partition, lastOffset) => this.#passOver(topic, partition, lastOffset + 1),
       onBatch: (payload) => this.#process(payload),
     });
   }
@@ -156,7 +160,7 @@ export class KafkaConsumption implements Consumption, OpenReader {
     let prepared: PreparedResult;
     try {
       const batch = membership.batch(topic, partition, messages);
-      const { publish, unreadable: more } = messages.length === 0 ? NOTHING : await this.handler(batch);
+      const { publish, unreadable: more } = messages.length === 0 ? NOTHING : await this.#isolation.handle(batch);
       prepared = await membership.during(this.#prepare({ publish, unreadable: [...unreadable, ...more] }));
       if (!(await this.#publish({ messages: prepared.messages, sent: 0 }, membership))) return;
       this.#failures.delete(where);
@@ -174,6 +178,13 @@ export class KafkaConsumption implements Consumption, OpenReader {
     payload.resolveOffset(lastOffset);
     const { parked } = prepared;
     this.#tell({ topic, messages: messages.length, ms: performance.now() - began, parked });
+  }
+
+  /** Transaction markers behind the last message: there is nothing to work off, so nothing waits. */
+  #passOver(topic: string, partition: number, next: number): void {
+    const position = this.#assignment?.positions.get(topic);
+    const before = position?.get(partition);
+    if (before !== undefined && before < next) position?.set(partition, next);
   }
 
   #tell(report: Omit<BatchReport, 'group'>): void {

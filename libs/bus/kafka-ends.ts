@@ -50,18 +50,37 @@ export class KafkaEnds {
     return this.#ask(topics, true, ATTEMPTS);
   }
 
+  /** As `Bus.firstBetween`: asks the leader for as much as it takes to see a message. */
+  async firstBetween(topic: string, partition: number, from: number, to: number): Promise<number | undefined> {
+    const start = (await this.starts([topic])).get(topic)?.[partition] ?? 0;
+    const what = `${topic}/${String(partition)} could not be read from ${String(from)} on`;
+    return this.#question([topic], what, ATTEMPTS, (cluster) =>
+      firstMessage(cluster, topic, partition, Math.max(from, start), to),
+    );
+  }
+
   /** Resolves when every partition has a leader that answers. */
   async haveLeaders(topics: readonly string[]): Promise<void> {
     await this.#ask(topics, true, CREATION_ATTEMPTS);
   }
 
-  async #ask(topics: readonly string[], fromBeginning: boolean, attempts: number): Promise<LogEnds> {
+  #ask(topics: readonly string[], fromBeginning: boolean, attempts: number): Promise<LogEnds> {
+    const what = `the ends of ${topics.join(', ')} could not be read`;
+    return this.#question(topics, what, attempts, (cluster) => lookUp(cluster, topics, fromBeginning));
+  }
+
+  async #question<Answer>(
+    topics: readonly string[],
+    what: string,
+    attempts: number,
+    ask: (cluster: Cluster) => Promise<Answer>,
+  ): Promise<Answer> {
     try {
       return await askAgain(async () => {
         this.#connection ??= this.#connect();
         const connection = this.#connection;
         try {
-          return await lookUp((await connection).cluster, topics, fromBeginning);
+          return await ask((await connection).cluster);
         } catch (error) {
           if (this.#connection === connection) this.#connection = undefined;
           void disconnect(connection);
@@ -71,9 +90,7 @@ export class KafkaEnds {
     } catch (error) {
       if (brokerErrorOf(error) === 'UNKNOWN_TOPIC_OR_PARTITION')
         throw missingTopic(`among ${topics.join(', ')}`, error);
-      throw error instanceof BusError
-        ? error
-        : unreachable(`the ends of ${topics.join(', ')} could not be read`, error);
+      throw error instanceof BusError ? error : unreachable(what, error);
     }
   }
 
@@ -122,6 +139,51 @@ async function lookUp(cluster: Cluster, topics: readonly string[], fromBeginning
     ends.set(topic, offsets);
   }
   return ends;
+}
+
+/** Of one answer as much as is read here. */
+interface Fetched {
+  readonly responses: readonly {
+    readonly partitions: readonly {
+      readonly messages: readonly { readonly offset: string; readonly isControlRecord?: boolean }[];
+    }[];
+  }[];
+}
+
+const READ_UNCOMMITTED = 0;
+const FETCH_BYTES = 64 * 1024;
+const FETCH_WAIT_MS = 500;
+
+async function firstMessage(
+  cluster: Cluster,
+  topic: string,
+  partition: number,
+  from: number,
+  to: number,
+): Promise<number | undefined> {
+  await cluster.addMultipleTargetTopics([topic]);
+  await cluster.refreshMetadataIfNecessary();
+  const [leader] = Object.keys(cluster.findLeaderForPartitions(topic, [partition]));
+  if (leader === undefined) throw new Error(`${topic}/${String(partition)} has no leader`);
+  const broker = await cluster.findBroker({ nodeId: leader });
+  for (let next = from; next < to;) {
+    const { responses } = (await broker.fetch({
+      isolationLevel: READ_UNCOMMITTED,
+      maxWaitTime: FETCH_WAIT_MS,
+      minBytes: 1,
+      maxBytes: FETCH_BYTES,
+      topics: [{ topic, partitions: [{ partition, fetchOffset: String(next), maxBytes: FETCH_BYTES }] }],
+    })) as Fetched;
+    const records = (responses[0]?.partitions[0]?.messages ?? [])
+      .map(({ offset, isControlRecord }) => ({ offset: Number(offset), isControlRecord }))
+      .filter(({ offset }) => offset >= next);
+    const message = records.find(({ isControlRecord }) => isControlRecord !== true);
+    if (message !== undefined) return message.offset < to ? message.offset : undefined;
+    const last = records.at(-1);
+    if (last === undefined) throw new Error(`nothing came of ${topic}/${String(partition)} from ${String(next)} on`);
+    next = last.offset + 1;
+  }
+  return undefined;
 }
 
 function partitionsOf(cluster: Cluster, topic: string): number[] {

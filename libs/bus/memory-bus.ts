@@ -22,6 +22,7 @@ import type {
 import { prepareResult, type DeadLetterOffice } from './dead-letter.js';
 import { BusError, codeOf, messageOf, type BusLog } from './errors.js';
 import { reportOfFailure } from './failed-batch.js';
+import { Isolation } from './isolation.js';
 import {
   limitsOf,
   Partitioner,
@@ -222,6 +223,7 @@ class MemoryConsumption implements Consumption {
   readonly topics: readonly string[];
   readonly #group: MemoryGroup;
   readonly #loops = new Map<string, Promise<void>>();
+  readonly #isolation: Isolation;
   #assigned: ReadonlyMap<string, readonly number[]> = new Map();
   #stopping = false;
   #crashed = false;
@@ -229,9 +231,10 @@ class MemoryConsumption implements Consumption {
   constructor(
     private readonly client: MemoryClient,
     private readonly options: ConsumeOptions,
-    private readonly handler: BatchHandler,
+    handler: BatchHandler,
   ) {
     this.topics = options.topics;
+    this.#isolation = new Isolation(handler, { group: options.group, log: client.report });
     this.#group = client.log.group(options.group);
     this.#group.join(this);
   }
@@ -345,7 +348,7 @@ class MemoryConsumption implements Consumption {
         return Promise.reject(new BusError('REMIT_BUS_PARTITION_LOST', 'the group has changed: give up this batch'));
       },
     };
-    const result = await this.handler(batch);
+    const result = await this.#isolation.handle(batch);
     if (this.#crashed) return [];
     const prepared = prepareResult(result, office, (name) => log.topic(name).limits, partitioner);
     for (const message of prepared.messages) log.append(message);
@@ -479,6 +482,12 @@ export class MemoryBus implements Bus {
 
   standstills(): readonly Standstill[] {
     return [];
+  }
+
+  async firstBetween(topic: string, partition: number, from: number, to: number): Promise<number | undefined> {
+    await this.#enter();
+    const end = this.#client.log.end(topic)[partition] ?? 0;
+    return from < Math.min(to, end) ? from : undefined;
   }
 
   async readAt(topic: string, partition: number, offset: number): Promise<ReceivedMessage | undefined> {

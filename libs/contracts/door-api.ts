@@ -9,6 +9,7 @@ import {
   permissionEventSchema,
   permissionIdSchema,
   permissionNameSchema,
+  personSchema,
   reasonSchema,
   timeSchema,
 } from '#domain';
@@ -23,7 +24,6 @@ export const DOOR_CHARTER_BYTES = 1024 * 1024;
 /** The id of what is ordered: sent again with the same id, an order counts once. */
 export const IDEMPOTENCY_HEADER = 'idempotency-key';
 
-const personSchema = z.string().min(1).max(256);
 const durationMsSchema = z
   .int()
   .min(1)

@@ -57,4 +57,5 @@ export * from './record/reconciliation.js';
 export * from './record/replay-report.js';
 export * from './record/replay.js';
 export * from './record/state-at.js';
+export * from './record/plain-text.js';
 export * from './record/well-formed.js';

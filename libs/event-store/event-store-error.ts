@@ -5,6 +5,8 @@ export type EventStoreErrorCode =
   | 'REMIT_EVENT_STORE_REFUSED'
   /** An event that does not fit its schema was about to be stored: a fault of the caller. */
   | 'REMIT_EVENT_STORE_INVALID_EVENT'
+  /** PostgreSQL cannot hold what was to be stored. */
+  | 'REMIT_EVENT_STORE_NOT_STORABLE'
   /** A stored event does not fit the schema of this version. */
   | 'REMIT_EVENT_STORE_UNREADABLE'
   /** Others kept appending to the stream. Send the same command again. */
@@ -24,6 +26,8 @@ export class EventStoreError extends Error {
 }
 
 const SQLSTATE = /^[0-9A-Z]{5}$/;
+/** Data exceptions, and more than the server can hold in a row or an index: what was to be stored is why. */
+const DATA_SQLSTATE = /^(?:22|54)/;
 /** Connection lost, serialisation, out of resources, shutting down, starting up or cancelled: all of these pass. */
 const PASSING_SQLSTATE = /^(?:08|25P03|40|53|57)/;
 
@@ -37,6 +41,13 @@ export function eventStoreErrorOf(error: unknown): EventStoreError {
   const cause = driverErrorOf(error);
   const code = cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : undefined;
   const said = cause instanceof Error ? cause.message : String(cause);
+  if (code !== undefined && SQLSTATE.test(code) && DATA_SQLSTATE.test(code)) {
+    return new EventStoreError(
+      'REMIT_EVENT_STORE_NOT_STORABLE',
+      `PostgreSQL cannot hold it (${code}): ${said}. Nothing is stored.`,
+      { cause },
+    );
+  }
   if (code !== undefined && SQLSTATE.test(code) && !PASSING_SQLSTATE.test(code)) {
     return new EventStoreError(
       'REMIT_EVENT_STORE_REFUSED',

@@ -10,12 +10,23 @@ export interface EventRow {
   readonly text: string;
 }
 
+/** Largest event, bytes of JSON: whatever is stored fits into a message, so that no event stops the stream it is in. */
+export const MAX_EVENT_BYTES = 512 * 1024;
+
 export function textOfEvent<Event>(schema: EventSchema<Event>, stream: string, event: Event): string {
   const checked = schema.safeParse(event);
-  if (checked.success) return JSON.stringify(checked.data);
+  if (!checked.success) {
+    throw new EventStoreError(
+      'REMIT_EVENT_STORE_INVALID_EVENT',
+      `an event for stream ${stream} does not fit its schema, nothing is stored: ${z.prettifyError(checked.error)}`,
+    );
+  }
+  const text = JSON.stringify(checked.data);
+  const bytes = Buffer.byteLength(text);
+  if (bytes <= MAX_EVENT_BYTES) return text;
   throw new EventStoreError(
     'REMIT_EVENT_STORE_INVALID_EVENT',
-    `an event for stream ${stream} does not fit its schema, nothing is stored: ${z.prettifyError(checked.error)}`,
+    `an event for stream ${stream} takes ${bytes} bytes and may take ${MAX_EVENT_BYTES}, nothing is stored: order less at once`,
   );
 }
 

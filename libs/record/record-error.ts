@@ -1,6 +1,8 @@
 export type RecordErrorCode =
   | 'REMIT_RECORD_UNAVAILABLE'
   | 'REMIT_RECORD_REFUSED'
+  /** PostgreSQL cannot hold what was to be stored. */
+  | 'REMIT_RECORD_NOT_STORABLE'
   /** A statement ran longer than it may, or an administrator has ended it: nothing of it counts. */
   | 'REMIT_RECORD_CUT_OFF'
   /** Another process has been closing an epoch for longer than it may take: see whether it hangs. */
@@ -34,6 +36,8 @@ export class RecordError extends Error {
 
 const SQLSTATE = /^[0-9A-Z]{5}$/;
 const QUERY_CANCELED = '57014';
+/** Data exceptions, and more than the server can hold in a row or an index: what was to be stored is why. */
+const DATA_SQLSTATE = /^(?:22|54)/;
 /** Connection lost, out of resources, shutting down or starting up: all of these pass. */
 const PASSING_SQLSTATE = /^(?:08|53|57)/;
 
@@ -55,6 +59,9 @@ export function recordErrorOf(error: unknown): RecordError {
         'agent; if it was not large, see what else the server is busy with (pg_stat_activity).',
       { cause },
     );
+  }
+  if (code !== undefined && SQLSTATE.test(code) && DATA_SQLSTATE.test(code)) {
+    return new RecordError('REMIT_RECORD_NOT_STORABLE', `PostgreSQL cannot hold it (${code}): ${said}`, { cause });
   }
   if (code !== undefined && SQLSTATE.test(code) && !PASSING_SQLSTATE.test(code)) {
     return new RecordError(

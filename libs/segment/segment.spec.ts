@@ -2,9 +2,18 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { v7 as uuidv7 } from 'uuid';
 import { MemoryBus, MemoryLog, type Bus, type BusReport, type ReceivedMessage } from '#bus';
 import { EVENTS, readEvent, sha256, TOPICS, writeEvent } from '#contracts';
-import { canonicalJson, checkCharter, LAYERS, type Decision, type Intent, type Layer } from '#domain';
+import {
+  canonicalJson,
+  checkCharter,
+  LAYERS,
+  limitedGrantsOf,
+  type Decision,
+  type Intent,
+  type Layer,
+  type PermissionEvent,
+} from '#domain';
 import { eventually } from '#testing';
-import { createSegment, inputTopicOf } from './segment.js';
+import { createSegment, inputTopicOf, type ReserveUse } from './segment.js';
 import { AUTHORITY_WINDOW_MS, CHARTER_KEY, createViews } from './views.js';
 
 const ENGINE = 'remit/test';
@@ -21,7 +30,8 @@ function charterText(never: string): string {
     'boundaries:',
     `  - { id: action-restriction, never: [${never}] }`,
     'agents:',
-    `  ${AGENT}: { owner: tests, purpose: report, scope: { actions: [read, export], systems: [reporting] } }`,
+    `  ${AGENT}: { owner: tests, purpose: report, scope: { actions: [read, export, transfer], systems: [reporting] } }`,
+    'permissions: { transferring: { required_for: { actions: [transfer] } } }',
   ].join('\n');
 }
 
@@ -75,12 +85,17 @@ class World {
   async start(
     layers: readonly Layer[],
     group: string,
-    { bus = this.bus(), viewWaitMs = VIEW_WAIT_MS, stalled = false } = {},
+    {
+      bus = this.bus(),
+      viewWaitMs = VIEW_WAIT_MS,
+      stalled = false,
+      reserve,
+    }: { bus?: Bus; viewWaitMs?: number; stalled?: boolean; reserve?: ReserveUse } = {},
   ): Promise<void> {
     const views = createViews(bus);
     const started = views.start();
     if (!stalled) await started;
-    const segment = createSegment({ layers, engine: ENGINE, viewWaitMs }, views);
+    const segment = createSegment({ layers, engine: ENGINE, viewWaitMs, reserve }, views);
     const consumption = await bus.consume({ group, topics: [inputTopicOf(layers)] }, segment);
     this.#stops.push(async () => {
       await consumption.stop();
@@ -123,6 +138,18 @@ class World {
       subject: AGENT,
       data: checked,
     });
+    await this.#bus.publish([{ topic: TOPICS.permissionEvents.name, key: AGENT, ...message }]);
+    this.now += 1;
+  }
+
+  /** A grant for one use, under its own name. */
+  async grantOnce(version: number, permission: string, charterDigest: string): Promise<void> {
+    const at = new Date(this.now).toISOString();
+    const stamp = { agentId: AGENT, version, by: 'sam', reason: 'a test', commandId: uuidv7(), at };
+    const expiresAt = new Date(this.now + 3_600_000).toISOString();
+    const terms = { constraints: {}, uses: 1, expiresAt, approvedBy: ['sam'], charterDigest };
+    const data: PermissionEvent = { event: 'PermissionGranted', ...stamp, grantId: permission, permission, ...terms };
+    const message = writeEvent(EVENTS.permissionEvent, { id: uuidv7(), source: '/test', subject: AGENT, data });
     await this.#bus.publish([{ topic: TOPICS.permissionEvents.name, key: AGENT, ...message }]);
     this.now += 1;
   }
@@ -272,6 +299,25 @@ describe('the pipeline', () => {
       expect(canonicalJson(second)).toBe(canonicalJson(first));
     },
   );
+
+  it('promise 3: an intent that makes judging itself fail is denied, and stops nobody', async () => {
+    const digest = await world.activate('drop');
+    await world.grantOnce(1, 'transferring', digest);
+    await world.propose('read');
+    await world.propose('transfer');
+    await world.propose('read');
+    const reserve = () => Promise.reject(new TypeError('Cannot read properties of undefined (reading secret)'));
+    await world.start(LAYERS, 'failing', { reserve });
+    const decisions = await world.decisions(3);
+    expect(decisions.map(({ outcome }) => outcome)).toEqual(['allow', 'deny', 'allow']);
+    const [, denied] = decisions;
+    expect(rulesOf(denied as Decision)).toEqual(LAYERS.map((layer) => `${layer}/layer-error`));
+    // the use is named, so that one that was set aside is set free by the denial
+    expect(limitedGrantsOf(denied?.verdicts ?? [])).toEqual(['transferring']);
+    expect(JSON.stringify(denied)).toContain('TypeError');
+    expect(JSON.stringify(denied)).not.toContain('secret');
+    expect(await world.messages(TOPICS.deadLetters.name, 0)).toEqual([]);
+  });
 
   it.each(LAYERS.slice(1))('promise 1: nothing is decided while only the views of %s are behind', async (late) => {
     await world.activate('drop');

@@ -11,6 +11,7 @@ import {
   INITIAL_AUTHORITY,
   problemOfSecondRound,
   roundOf,
+  withLayerError,
   type AgentAuthority,
   type Charter,
   type Decision,
@@ -22,6 +23,7 @@ import {
 } from '#domain';
 import { EVENTS, readEvent, sha256, TOPICS, traceHeadersOf, writeEvent } from '#contracts';
 import {
+  outlookOf,
   type Batch,
   type BatchHandler,
   type BatchResult,
@@ -130,6 +132,8 @@ interface Waiting {
   readonly subject: JudgedIntent;
   readonly facts: Facts;
   readonly charter: Charter;
+  /** As judged before any use was asked for. */
+  readonly layers: readonly JudgedLayer[];
 }
 
 /**
@@ -169,6 +173,21 @@ export function createSegment(options: SegmentOptions, views: Views): BatchHandl
       began = ended;
       return { layer, verdict, ms };
     });
+  }
+
+  const NOT_JUDGED: readonly JudgedLayer[] = options.layers.map((layer) => ({
+    layer,
+    verdict: { layer, findings: [], passed: [], facts: {} },
+    ms: 0,
+  }));
+
+  /** An intent that makes judging itself fail is denied: it must neither stop its partition nor go without a decision. */
+  function failClosed(
+    layers: readonly JudgedLayer[],
+    charter: Charter | undefined,
+    error: unknown,
+  ): readonly JudgedLayer[] {
+    return layers.map((judged) => ({ ...judged, verdict: withLayerError(judged.verdict, error, charter) }));
   }
 
   /** The grants whose uses must be set aside before these verdicts may leave. */
@@ -220,19 +239,29 @@ export function createSegment(options: SegmentOptions, views: Views): BatchHandl
     add(message: ReceivedMessage, subject: JudgedIntent, facts: Facts): void {
       const began = this.#now();
       const { charter, without } = facts;
-      const layers = judgeLayers(subject, facts);
       const place = this.#results.length;
-      if (without === undefined && charter !== undefined && usesToReserve(subject, layers, charter).length > 0) {
-        this.#waiting.push({ place, message, subject, facts, charter });
-        this.#results.push(undefined);
-      } else this.#results.push(this.#resultOf(message, subject, layers, charter, began));
+      let layers: readonly JudgedLayer[] = NOT_JUDGED;
+      try {
+        layers = judgeLayers(subject, facts);
+        if (without === undefined && charter !== undefined && usesToReserve(subject, layers, charter).length > 0) {
+          this.#waiting.push({ place, message, subject, facts, charter, layers });
+          this.#results.push(undefined);
+        } else this.#results.push(this.#resultOf(message, subject, layers, charter, began));
+      } catch (error) {
+        this.#results[place] = this.#resultOf(message, subject, failClosed(layers, charter, error), charter, began);
+      }
     }
 
     async settle(): Promise<ResultMessage[]> {
       for (const waiting of this.#waiting) {
         const { place, message, subject, charter } = waiting;
         const began = this.#now();
-        this.#results[place] = this.#resultOf(message, subject, await judgeWithUses(waiting), charter, began);
+        const layers = await judgeWithUses(waiting).catch((error: unknown) => {
+          // the answer can be known later
+          if (outlookOf(error) === 'later') throw error;
+          return failClosed(waiting.layers, charter, error);
+        });
+        this.#results[place] = this.#resultOf(message, subject, layers, charter, began);
         await this.batch.heartbeat();
       }
       tell((watch) => watch.finished?.(this.batch, this.#judged));

@@ -24,9 +24,10 @@ export class ConsumptionMetrics implements ConsumptionWatch {
     const { metrics } = this;
     const place = { 'messaging.destination.name': topic, 'messaging.consumer.group.name': group };
     const work = { ...PROCESSING, ...place, ...(failed === undefined ? {} : { 'error.type': errorTypeOf(failed) }) };
-    for (const { message, code } of parked) {
+    for (const { message, code, givenUp } of parked) {
       const from = { 'messaging.destination.name': message.topic };
       metrics.counter(METRICS.deadLetters).add(1, { 'error.type': errorTypeOf(code), ...from });
+      if (givenUp === true) metrics.counter(METRICS.givenUp).add(1, { 'error.type': errorTypeOf(code), ...place });
     }
     if (messages === 0) return;
     metrics.counter(METRICS.consumedMessages).add(messages, work);

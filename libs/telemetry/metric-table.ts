@@ -257,6 +257,20 @@ export const METRICS = {
       TOPIC,
     ],
   },
+  givenUp: {
+    name: 'remit.messages.given_up',
+    instrument: 'counter',
+    unit: '{message}',
+    by: 'every process',
+    means:
+      'Messages that could be read and can never be worked off, by group: each is a dead letter, and what would have ' +
+      'come of it is missing.',
+    attributes: [
+      { name: 'error.type', from: 'OpenTelemetry errors', values: "Remit's error codes, else `_OTHER`" },
+      TOPIC,
+      GROUP,
+    ],
+  },
   holdsOpen: {
     name: 'remit.holds.open',
     instrument: 'gauge',

@@ -280,6 +280,36 @@ export function describeBus(name: string, makeWorld: () => Promise<BusWorld>): v
       await echoed(2);
     });
 
+    it('promise 9: a message that can never be worked off becomes a dead letter, and all others of its batch are, in order', async () => {
+      const reports: BatchReport[] = [];
+      const watch: ConsumptionWatch = {
+        joined: () => undefined,
+        worked: (report) => reports.push(report),
+        renewed: () => undefined,
+      };
+      const watched = world.connect({ deadLetterTopic: topics.dead.name, watch });
+      await publishNumbered(['a'], 20);
+      await watched.bus.consume({ group: group(), topics: [topics.in.name] }, (batch) => {
+        const poison = batch.messages.find((message) => ['7', '13'].includes(textOf(message)));
+        if (poison === undefined) return Promise.resolve(echo(batch));
+        const error = new Error(`${textOf(poison)} does not fit`);
+        return Promise.reject(Object.assign(error, { code: 'REMIT_EVENT_STORE_INVALID_EVENT' }));
+      });
+      await echoed(18);
+      const numbers = Array.from({ length: 20 }, (_, number) => String(number));
+      expect((await readTopic(bus, topics.out.name)).map(textOf)).toEqual(
+        numbers.filter((number) => number !== '7' && number !== '13'),
+      );
+      await eventually(() => reports.flatMap(({ parked }) => parked).length === 2);
+      expect(reports.flatMap(({ parked }) => parked)).toMatchObject([
+        { code: 'REMIT_EVENT_STORE_INVALID_EVENT', message: { offset: 7 }, givenUp: true },
+        { code: 'REMIT_EVENT_STORE_INVALID_EVENT', message: { offset: 13 }, givenUp: true },
+      ]);
+      const [letter] = await readDeadLetters(bus, topics.dead.name);
+      expect(letter?.reason).toBe(`${group()} cannot work it off, and trying again does not help: 7 does not fit`);
+      expect(Buffer.from(letter?.value ?? '', 'base64').toString()).toBe('7');
+    });
+
     it('two replicas share the partitions, and all of them go to the one that stays', async () => {
       const handledBy = new Map<string, string>();
       const consume = (who: Bus, replica: string) =>

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { agentIdSchema } from '../intent/intent.js';
 import { severitySchema } from '../decision/decision.js';
+import { reasonSchema } from '../record/plain-text.js';
 import { durationMs, hoursOf, isTimeZone, weekdaysOf } from './time-notation.js';
 
 const DEFAULT_CLASSIFICATIONS = ['public', 'internal', 'confidential', 'restricted'];
@@ -189,7 +190,7 @@ export const policySchema = z.strictObject({
   violated_when: z.string().max(4096).describe('A CEL expression over action, context and lists.'),
   effect: z.enum(['deny', 'hold']),
   unless_granted: z.string().optional().describe('A permission that lifts it.'),
-  reason: z.string().min(1, 'must say why').max(1024),
+  reason: reasonSchema,
 });
 
 export const rolloutModeSchema = z.enum(['off', 'shadow', 'enforce']);

@@ -1,6 +1,6 @@
 import { LineCounter, isAlias, isMap, isScalar, isSeq, parseDocument, visit } from 'yaml';
 import type { Document, Pair, YAMLMap, YAMLParseError, YAMLWarning } from 'yaml';
-import { isWellFormed } from '../record/well-formed.js';
+import { isPlainText } from '../record/plain-text.js';
 import { pathText, type CharterPath, type CharterProblem, type CharterProblemCode } from './charter-problems.js';
 
 /** A charter is read by people: what is longer is no charter. */
@@ -86,8 +86,8 @@ function problemsOfNodes(document: Document.Parsed, lines: LineCounter): Charter
         add('REMIT_CHARTER_ALIAS', node, `\`*${node.source}\` is a YAML alias; write out what it stands for`);
       } else if (node.tag !== undefined) {
         add('REMIT_CHARTER_TAG', node, `\`${node.tag}\` is a YAML tag, which a charter may not have`, TAG_HINT);
-      } else if (isScalar(node) && typeof node.value === 'string' && !isWellFormed(node.value)) {
-        add('REMIT_CHARTER_NOT_YAML', node, 'holds half a character, which no text in UTF-8 can');
+      } else if (isScalar(node) && typeof node.value === 'string' && !isPlainText(node.value)) {
+        add('REMIT_CHARTER_NOT_YAML', node, 'holds half a character or U+0000, which no event can');
       }
     },
     Map(_, map) {

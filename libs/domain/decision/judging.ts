@@ -51,6 +51,13 @@ export function judge(layer: Layer, input: JudgingInput): Verdict {
   }
 }
 
+/** What a layer's process adds when judging itself fails, outside every rule: a violation, so nothing is allowed. */
+export function withLayerError(verdict: Verdict, error: unknown, charter: Charter | undefined): Verdict {
+  const { rule, reason, ...raw } = layerError(verdict.layer, error);
+  const finding = charter === undefined ? denial(rule, reason) : inForce({ ...raw, rule, reason }, charter);
+  return { ...verdict, findings: [...verdict.findings, finding] };
+}
+
 function denial(rule: string, reason: string): Finding {
   return { rule, effect: 'violation', severity: 'critical', reason, enforced: true };
 }

@@ -3,26 +3,26 @@ import { agentIdSchema } from '../intent/intent.js';
 import { canonicalJson } from '../record/canonical-json.js';
 import type { Sha256 } from '../record/digest.js';
 import { AGENT_ID_PREFIX } from './authority.js';
+import { personSchema, plainTextSchema, reasonSchema, roleSchema } from '../record/plain-text.js';
 import {
   digestSchema,
   givenIdSchema,
   permissionIdSchema,
   permissionNameSchema,
-  reasonSchema,
   timeSchema,
 } from './permission-fields.js';
 import { constraintsSchema, heldIntentSchema, type Approvals, type Binding } from './permission-grants.js';
 
 const order = {
   agentId: agentIdSchema.describe('Whose authority it is about; also the message key.'),
-  by: z.string().min(1).max(256).describe('Who orders it, as the door has authenticated them.'),
+  by: personSchema.describe('Who orders it, as the door has authenticated them.'),
   reason: reasonSchema,
 };
 /** Of people and of agents: the id is theirs. */
 const given = { ...order, commandId: givenIdSchema };
 /** Of timers and layers: the id is derived, so that any number of replicas orders the same thing once. */
 const derived = { ...order, commandId: permissionIdSchema };
-const roles = z.array(z.string().min(1).max(128)).max(64).describe('Roles of the person, as the door knows them.');
+const roles = z.array(roleSchema).max(64).describe('Roles of the person, as the door knows them.');
 const requestId = permissionIdSchema;
 const grantId = permissionIdSchema;
 const durationMs = z.int().describe('How long the grant lasts, ms.');
@@ -33,13 +33,13 @@ export const requestPermissionSchema = z.strictObject({
   command: z.literal('RequestPermission'),
   ...given,
   needs: z
-    .array(z.strictObject({ permission: permissionNameSchema, rule: z.string().max(256).optional() }))
+    .array(z.strictObject({ permission: permissionNameSchema, rule: plainTextSchema(256).optional() }))
     .min(1)
     .max(16),
   durationMs,
   uses,
   constraints: constraintsSchema.optional(),
-  onBehalfOf: z.string().min(1).max(256).optional(),
+  onBehalfOf: personSchema.optional(),
   held: heldIntentSchema.optional().describe('Binds everything to this one action, chain and charter, for one use.'),
   waitMs: z.int().describe('How long the request stays open, ms.'),
 });
@@ -135,7 +135,7 @@ export const permissionAskSchema = z.discriminatedUnion('ask', [
     durationMs,
     uses,
     constraints: constraintsSchema.optional(),
-    onBehalfOf: z.string().min(1).max(256).optional().describe('The person it acts for, who cannot approve it.'),
+    onBehalfOf: personSchema.optional().describe('The person it acts for, who cannot approve it.'),
     waitMs: z.int().describe('How long the request stays open, ms.'),
   }),
   z.strictObject({

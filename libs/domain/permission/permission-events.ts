@@ -1,12 +1,7 @@
 import { z } from 'zod';
 import { agentIdSchema } from '../intent/intent.js';
-import {
-  digestSchema,
-  permissionIdSchema,
-  permissionNameSchema,
-  reasonSchema,
-  timeSchema,
-} from './permission-fields.js';
+import { personSchema, plainTextSchema, reasonSchema, roleSchema } from '../record/plain-text.js';
+import { digestSchema, permissionIdSchema, permissionNameSchema, timeSchema } from './permission-fields.js';
 import { approvalsSchema, constraintsSchema, heldIntentSchema } from './permission-grants.js';
 
 const fact = {
@@ -14,7 +9,7 @@ const fact = {
   version: z.int().min(1).describe("Position in the agent's stream, from 1, without gaps."),
   commandId: permissionIdSchema.describe('The command that led to it.'),
   at: timeSchema.describe("The command's broker append time."),
-  by: z.string().min(1).max(256).describe('The person, agent, layer or timer that ordered it.'),
+  by: personSchema.describe('The person, agent, layer or timer that ordered it.'),
   reason: reasonSchema,
 };
 
@@ -36,7 +31,7 @@ export const permissionRequestedSchema = z.strictObject({
       z.strictObject({
         permission: permissionNameSchema,
         approvals: approvalsSchema,
-        rule: z.string().max(256).optional().describe('The rule that asked for it.'),
+        rule: plainTextSchema(256).optional().describe('The rule that asked for it.'),
       }),
     )
     .min(1)
@@ -50,7 +45,7 @@ export const permissionRequestedSchema = z.strictObject({
     .describe('How often each grant may be used; null: within its time as often as needed.'),
   constraints: constraintsSchema,
   charterDigest: digestSchema.describe('Approvals count while this charter is in force; afterwards it is superseded.'),
-  onBehalfOf: z.string().min(1).max(256).optional(),
+  onBehalfOf: personSchema.optional(),
   held: heldIntentSchema.optional().describe('The intent that waits for it.'),
   expiresAt: timeSchema.describe('The request expires then, by comparison; the event only records it.'),
 });
@@ -59,7 +54,7 @@ export const permissionApprovalEnteredSchema = z.strictObject({
   event: z.literal('PermissionApprovalEntered'),
   ...fact,
   requestId,
-  roles: z.array(z.string().min(1).max(128)).max(64).describe('The roles the person had.'),
+  roles: z.array(roleSchema).max(64).describe('The roles the person had.'),
 });
 export const permissionRejectedSchema = z.strictObject({ event: z.literal('PermissionRejected'), ...fact, requestId });
 export const permissionRequestExpiredSchema = z.strictObject({
@@ -97,7 +92,7 @@ export const permissionGrantedSchema = z.strictObject({
   expiresAt: timeSchema.describe(
     'It authorises what was judged before then, by comparison; the event only records it.',
   ),
-  approvedBy: z.array(z.string().min(1).max(256)).min(1).max(256),
+  approvedBy: z.array(personSchema).min(1).max(256),
   charterDigest: digestSchema.describe('The charter it was granted under.'),
   requestId: requestId.optional(),
   breakGlass: z

@@ -3,6 +3,7 @@ import { chainIdOf, type Intent } from '../intent/intent.js';
 import { boundedMemo } from '../matching/bounded-memo.js';
 import { parameterAt } from '../matching/parameter-path.js';
 import { isGlob, readValueGlob } from '../matching/value-glob.js';
+import { plainTextSchema, roleSchema } from '../record/plain-text.js';
 import { digestSchema } from './permission-fields.js';
 import {
   expectedAndGot,
@@ -25,18 +26,15 @@ export const constraintsSchema = z.strictObject({
   destination: valueConstraintSchema
     .optional()
     .describe('Where it may go. Of several destinations, all must be named.'),
-  target: z
-    .string()
-    .min(1)
-    .max(256)
+  target: plainTextSchema(256)
     .optional()
     .describe('The system acted on; `*` stands for one or more characters of one part of its name.'),
   parameters: z
     .record(
-      z
-        .string()
-        .max(256)
-        .regex(/^[^.\s]+(\.[^.\s]+)*$/, 'must be the dotted path of a parameter, such as payment.amount'),
+      plainTextSchema(256).regex(
+        /^[^.\s]+(\.[^.\s]+)*$/,
+        'must be the dotted path of a parameter, such as payment.amount',
+      ),
       valueConstraintSchema,
     )
     .refine((parameters) => Object.keys(parameters).length <= MAX_NAMED_PARAMETERS, {
@@ -44,7 +42,7 @@ export const constraintsSchema = z.strictObject({
     })
     .optional()
     .describe('By dotted path: the value it may have. Of a list, every item must be named.'),
-  chainId: z.string().min(1).max(256).optional().describe('Only intents of this chain.'),
+  chainId: plainTextSchema(256).optional().describe('Only intents of this chain.'),
   actionDigest: digestSchema.optional().describe('Only this exact action.'),
   charterDigest: digestSchema.optional().describe('Only while this charter is in force.'),
 });
@@ -55,7 +53,7 @@ export const heldIntentSchema = z.strictObject({
   intentId: z.uuidv7(),
   decisionId: digestSchema.describe('The decision that held it.'),
   actionDigest: digestSchema,
-  chainId: z.string().min(1).max(256),
+  chainId: plainTextSchema(256),
   source: z
     .strictObject({ topic: z.string(), partition: z.int().min(0), offset: z.int().min(0) })
     .describe('Where the intent lies, parameters and all.'),
@@ -64,7 +62,7 @@ export const heldIntentSchema = z.strictObject({
 export type HeldIntent = z.infer<typeof heldIntentSchema>;
 
 /** Whose approval a permission needs: `count` different people, each with the role. */
-export const approvalsSchema = z.strictObject({ count: z.int().min(1).max(16), role: z.string().min(1).max(128) });
+export const approvalsSchema = z.strictObject({ count: z.int().min(1).max(16), role: roleSchema });
 export type Approvals = z.infer<typeof approvalsSchema>;
 
 export type ConstraintName = keyof Constraints;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isPlainText, NOT_PLAIN, plainTextSchema } from '../record/plain-text.js';
 import type { JsonValue } from '../intent/intent.js';
 import { boundedMemo } from '../matching/bounded-memo.js';
 import { climbs, isBelow, plainPath } from '../matching/file-path.js';
@@ -9,7 +10,7 @@ import { domainOf } from '../matching/addresses.js';
 /** So many values one constraint may name. */
 export const MAX_NAMED_VALUES = 64;
 
-const textSchema = z.string().min(1).max(1024);
+const textSchema = plainTextSchema(1024);
 
 /** How a value may be named, for who has named one otherwise. */
 export const VALUE_CONSTRAINT_SHAPES =
@@ -23,13 +24,15 @@ const rangeSchema = z
 const namedValueSchema = z.union(
   [
     z
-      .union([z.string().max(1024), z.number(), z.boolean()])
+      .union([z.string().max(1024).refine(isPlainText, NOT_PLAIN), z.number(), z.boolean()])
       .describe(
         'Exactly this value, of this type. A text with `*` is a glob; a text that is one mail address, or a pattern ' +
           'over them such as *@friend.example, is an address.',
       ),
     z
-      .strictObject({ equals: z.union([z.string().max(1024), z.number(), z.boolean(), z.null()]) })
+      .strictObject({
+        equals: z.union([z.string().max(1024).refine(isPlainText, NOT_PLAIN), z.number(), z.boolean(), z.null()]),
+      })
       .describe('Exactly this value, of this type, letter case and all.'),
     z
       .strictObject({ glob: textSchema })
@@ -46,9 +49,7 @@ const namedValueSchema = z.union(
       .strictObject({ address: textSchema })
       .describe('Exactly one mail address, in either letter case: jane@friend.example, or *@friend.example.'),
     rangeSchema.describe('A number from `min` to `max`, both included.'),
-    z
-      .strictObject({ list: z.string().min(1).max(64) })
-      .describe('An entry of this list of the charter in force (`lists`).'),
+    z.strictObject({ list: plainTextSchema(64) }).describe('An entry of this list of the charter in force (`lists`).'),
   ],
   VALUE_CONSTRAINT_SHAPES,
 );
