@@ -74,6 +74,10 @@ export class SignedBus implements Bus {
     return this.bus.ends(topics);
   }
 
+  firstBetween(topic: string, partition: number, from: number, to: number): Promise<number | undefined> {
+    return this.bus.firstBetween(topic, partition, from, to);
+  }
+
   async readAt(topic: string, partition: number, offset: number): Promise<ReceivedMessage | undefined> {
     const message = await this.bus.readAt(topic, partition, offset);
     return message && this.#accepted([message], [])[0];
