@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { requireDatabaseUrl } from '#testing';
+import { floods } from './flood.js';
 import { groups } from './groups.js';
 import { resultTable, type Played } from './result-table.js';
 import { keepsPromises, type ChaosResult, type ScenarioGroup } from './scenario.js';
@@ -8,6 +9,7 @@ import { keepsPromises, type ChaosResult, type ScenarioGroup } from './scenario.
 /** What `npm run chaos` plays, by the name `--only` takes. */
 const GROUPS: Readonly<Record<string, ScenarioGroup>> = {
   groups,
+  flood: floods,
 };
 
 const progress = (line: string): void => void process.stderr.write(`${line}\n`);

@@ -16,6 +16,8 @@ export interface World {
   readonly cluster: OwnCluster;
   readonly database: OwnDatabase;
   readonly witness: Witness;
+  /** Where its processes keep what they have made up, such as the dev key. */
+  readonly stateFolder: string;
   /** The processes of Remit; a scenario may end them and put others in their place. */
   readonly apps: RunningApp[];
   startAnother(): Promise<RunningApp>;
@@ -26,7 +28,8 @@ export interface World {
 
 export interface WorldOptions {
   readonly brokers: 1 | 3;
-  readonly charter?: string;
+  /** Made of the witness's own charter. */
+  readonly charter?: (witness: string) => string;
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -44,11 +47,12 @@ export async function startWorld(tools: ChaosTools, options: WorldOptions): Prom
     ends.push(() => rm(folder, { recursive: true, force: true }));
     const load = startLoad(tools.load);
     ends.push(() => load());
+    const stateFolder = join(folder, 'state');
     const env = {
       REMIT_REPLICATION_FACTOR: String(options.brokers),
       // as in production, not as tests have it
       REMIT_GROUP_SESSION_MS: '6000',
-      REMIT_STATE_DIR: join(folder, 'state'),
+      REMIT_STATE_DIR: stateFolder,
       REMIT_RECORD_KEYS: join(folder, 'record-keys'),
       ...options.env,
     };
@@ -67,7 +71,7 @@ export async function startWorld(tools: ChaosTools, options: WorldOptions): Prom
       replicationFactor: options.brokers,
     });
     await bus.ensureTopics(Object.values(TOPICS));
-    await activateCharterText(bus, options.charter ?? WITNESS_CHARTER);
+    await activateCharterText(bus, options.charter?.(WITNESS_CHARTER) ?? WITNESS_CHARTER);
     await bus.close();
     await untilReady(apps);
     const witness = new Witness(cluster.addresses);
@@ -75,6 +79,7 @@ export async function startWorld(tools: ChaosTools, options: WorldOptions): Prom
     return {
       cluster,
       database,
+      stateFolder,
       witness,
       apps,
       startAnother,

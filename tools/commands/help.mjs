@@ -125,6 +125,7 @@ and prints one table: how many intents there were, how many were lost, contradic
 silence, how long it took until everything worked again, and memory. Loopback only; every fault ends by itself.
 
   --only WHAT   groups  brokers killed, frozen and restarted: does every consumer group consume again
+                flood   agents that flood: is another agent suspended within a second
   --fault TEXT  only faults whose name contains this
   --repeat N    plays each fault N times in a row (default: 1)
   --load N      processes that only compute beside it (default: as many as there are cores)
