@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { loadConfig } from '#config';
 import type { RequestDetail, RequestView } from '#contracts';
-import { inertText } from '#domain';
+import { destinationsOf, inertText } from '#domain';
 import { fail } from './command-failure.js';
 import { openDoorClient, type DoorClient } from './door-client.js';
 import { constraintText } from './constraint-options.js';
@@ -163,8 +163,9 @@ function listText(requests: readonly RequestView[]): string {
 
 function actionText({ held, constraints }: RequestView): string {
   if (held === undefined) return constraintText(constraints);
-  const { type, target, destination } = held.action;
-  return `${type} on ${target}${destination === undefined ? '' : ` to ${destination}`}`;
+  const { type, target } = held.action;
+  const destinations = destinationsOf(held.action);
+  return `${type} on ${target}${destinations.length === 0 ? '' : ` to ${destinations.join(', ')}`}`;
 }
 
 function rejectedText({ rejectedBy, rejectedBecause = '' }: RequestDetail): string {

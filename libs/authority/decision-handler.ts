@@ -39,7 +39,7 @@ export function requestOfHold(decision: Decision, charter: Charter): PermissionC
   const needs = [...rules].slice(0, MOST_NEEDS).map(([permission, rule]) => ({ permission, rule }));
   if (needs.length === 0) return undefined;
   const durations = needs.flatMap(({ permission }) => terms?.permissions.get(permission)?.maxDurationMs ?? []);
-  const { type, target, destination } = action;
+  const { digest: _, ...shown } = action;
   return {
     command: 'RequestPermission',
     agentId,
@@ -56,7 +56,7 @@ export function requestOfHold(decision: Decision, charter: Charter): PermissionC
       actionDigest: action.digest,
       chainId,
       source: stamp.source,
-      action: { type, target, ...(destination === undefined ? {} : { destination }) },
+      action: shown,
     },
     ...(onBehalfOf === undefined ? {} : { onBehalfOf }),
   };

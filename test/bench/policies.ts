@@ -116,6 +116,7 @@ function givenIntents(): readonly Given[] {
             reference: `INV-2026-${index}`,
           },
           destination: ['warehouse', 'api.bank.example', 'partner.example', ''][index % 4] ?? '',
+          destinations: ['warehouse', 'api.bank.example', 'partner.example', ''].slice(index % 4, (index % 4) + 1),
           dataClassification: 'internal',
           integration: '',
           environment: index % 3 === 0 ? 'production' : '',

@@ -1,7 +1,8 @@
 import { WEEKDAYS, hoursOf, weekdaysOf } from '../charter/time-notation.js';
 import type { Boundary } from '../charter/charter-document.js';
-import type { Action } from '../intent/intent.js';
+import { destinationsOf, type Action } from '../intent/intent.js';
 import type { Claim } from '../intent/claims.js';
+import { compileAllowedTexts } from '../matching/allowed-texts.js';
 import { allowing, restrictingVerbs } from '../matching/selection.js';
 import type { Classification, Classifications, GovernedSystem } from '../charter/systems.js';
 import type { ClaimedClassification } from './effective-classification.js';
@@ -89,13 +90,15 @@ function writeDown(
   const target = systems.get(action.target);
   const byTarget = refusal(target?.name ?? 'a system', target?.classification ?? mildest ?? data, target !== undefined);
   if (byTarget !== undefined) return byTarget;
-  const destination = action.destination ?? undefined;
-  if (destination === undefined) return undefined;
-  for (const { name, classification } of receivers(destination)) {
-    const byReceiver = refusal(name, classification, true);
-    if (byReceiver !== undefined) return byReceiver;
+  for (const destination of destinationsOf(action)) {
+    for (const { name, classification } of receivers(destination)) {
+      const byReceiver = refusal(name, classification, true);
+      if (byReceiver !== undefined) return byReceiver;
+    }
+    const byUnknown = systems.has(destination) ? undefined : refusal('a receiver', mildest ?? data, false);
+    if (byUnknown !== undefined) return byUnknown;
   }
-  return systems.has(destination) ? undefined : refusal('a receiver', mildest ?? data, false);
+  return undefined;
 }
 
 const always = (): boolean => true;
@@ -147,10 +150,23 @@ export function compileBoundary(boundary: Boundary, context: BoundaryContext): B
       applies: always,
       breach: ({ action }) => {
         if (!allowed(action.target)) return because(`system ${action.target} may not be touched`);
-        const { destination } = action;
-        if (destination === null || destination === undefined) return undefined;
-        const foreign = context.receivers(destination).find(({ name }) => !allowed(name));
+        const reached = destinationsOf(action).flatMap((destination) => context.receivers(destination));
+        const foreign = reached.find(({ name }) => !allowed(name));
         return because(foreign === undefined ? undefined : `system ${foreign.name} may not be a destination`);
+      },
+    };
+  }
+  if ('destinations' in boundary) {
+    const allowed = compileAllowedTexts(boundary.destinations);
+    return {
+      id,
+      applies: (action) => destinationsOf(action).length > 0,
+      breach: ({ action }) => {
+        const going = destinationsOf(action);
+        const refused = going.findIndex((name) => !allowed(name));
+        if (refused === -1) return undefined;
+        const which = going.length === 1 ? 'the destination' : `destination ${refused + 1} of ${going.length}`;
+        return because(`${which} is not one that data may go to`);
       },
     };
   }

@@ -52,6 +52,10 @@ export const systemAccessBoundarySchema = z
   .strictObject({ ...boundaryFields, systems: patternsSchema })
   .describe('No other system may be touched.');
 
+export const destinationsBoundarySchema = z
+  .strictObject({ ...boundaryFields, destinations: patternsSchema })
+  .describe('Data may go nowhere else: names, or globs of one part, case-sensitive.');
+
 export const actionRestrictionBoundarySchema = z
   .strictObject({ ...boundaryFields, never: patternsSchema })
   .describe('Verbs that may never be used: a word of the action type, or a glob over all of it.');
@@ -96,6 +100,7 @@ export const numericLimitBoundarySchema = z
 /** The kinds of boundary, each with the key that says which it is. */
 export const BOUNDARY_KINDS = {
   'system access': { key: 'systems', schema: systemAccessBoundarySchema },
+  destinations: { key: 'destinations', schema: destinationsBoundarySchema },
   'action restriction': { key: 'never', schema: actionRestrictionBoundarySchema },
   'time window': { key: 'hours', schema: timeWindowBoundarySchema },
   'numeric limit': { key: 'parameter', schema: numericLimitBoundarySchema },
@@ -105,6 +110,7 @@ export const BOUNDARY_KINDS = {
 
 export const boundarySchema = z.union([
   systemAccessBoundarySchema,
+  destinationsBoundarySchema,
   actionRestrictionBoundarySchema,
   timeWindowBoundarySchema,
   numericLimitBoundarySchema,
@@ -149,17 +155,21 @@ const selectionSchema = z
     ...refined('REMIT_CHARTER_EMPTY'),
   });
 
+const bindingSchema = z.union(
+  [
+    z.enum(['action', 'target', 'destination', 'parameters', 'chain']),
+    z.templateLiteral(['parameters.', z.string().regex(/[^.\s]+(\.[^.\s]+)*/)]),
+  ],
+  'must be action, target, destination, parameters, parameters.NAME or chain',
+);
+
 export const permissionSchema = z.strictObject({
   required_for: selectionSchema.optional(),
   extends_scope: selectionSchema
     .optional()
     .describe('What a grant of it lets an agent do beyond its intended scope. A standing permission does not.'),
   max_duration: durationSchema.optional().describe('The longest a grant may last.'),
-  bind: z
-    .array(z.enum(['action', 'target', 'destination', 'parameters', 'chain']))
-    .min(1)
-    .optional()
-    .describe('What every grant of it must be bound to.'),
+  bind: z.array(bindingSchema).min(1).optional().describe('What every grant of it must be bound to.'),
   approvals: z
     .strictObject({ count: z.int().min(1).max(16), role: nameSchema })
     .optional()
@@ -177,7 +187,11 @@ export const breakGlassTermsSchema = z
   .strictObject({ role: nameSchema, max_duration: durationSchema })
   .describe('Who may grant past the approvals, and for how long at most. Left out: nobody.');
 
-export const policySchema = z.strictObject({
+const PLACE = /^(destination|parameters\.[^.\s]+(\.[^.\s]+)*)$/;
+
+const expressionSchema = z.string().max(4096);
+
+const policyFieldsSchema = z.strictObject({
   id: ruleIdSchema,
   severity: severitySchema,
   scope: z
@@ -187,11 +201,27 @@ export const policySchema = z.strictObject({
       agents: patternsSchema.optional(),
     })
     .optional(),
-  violated_when: z.string().max(4096).describe('A CEL expression over action, context and lists.'),
+  violated_when: expressionSchema.optional().describe('A CEL expression over action, context and lists: a condition.'),
+  objects_to: z
+    .record(
+      z.string().regex(PLACE, 'must be destination or the dotted path of a parameter, such as parameters.recipients'),
+      expressionSchema,
+    )
+    .optional()
+    .describe(
+      'Instead of a condition: by place, a CEL expression that yields a list of the values there it objects to. Grants ' +
+        'of `unless_granted` lift exactly the values they name.',
+    ),
   effect: z.enum(['deny', 'hold']),
   unless_granted: z.string().optional().describe('A permission that lifts it.'),
   reason: reasonSchema,
 });
+
+/** Refuses neither and both of `violated_when` and `objects_to`. */
+export const policySchema = policyFieldsSchema.refine(
+  ({ violated_when: condition, objects_to: objections }) => (condition === undefined) !== (objections === undefined),
+  { error: 'needs `violated_when` or `objects_to`, one of the two', ...refined('REMIT_CHARTER_MISSING_FIELD') },
+);
 
 export const rolloutModeSchema = z.enum(['off', 'shadow', 'enforce']);
 export type RolloutMode = z.infer<typeof rolloutModeSchema>;

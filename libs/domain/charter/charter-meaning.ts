@@ -2,9 +2,11 @@ import { IMMUTABLE_RULES, ROLLED_OUT_RULES, requiredPermissionRule } from '../de
 import { severitySchema } from '../decision/decision.js';
 import { compileGlob, hasWildcard } from '../matching/glob.js';
 import { foldName } from '../matching/folding.js';
+import type { Place } from '../matching/action-places.js';
 import { hintFor, nearestName } from '../matching/near-names.js';
 import { DESTRUCTIVE_VERBS, compileVerbUse } from '../matching/verbs.js';
-import { expressionReader, type ExpressionReader } from '../policy/cel-expressions.js';
+import { expressionReader, type ExpressionReader, type ExpressionReading } from '../policy/cel-expressions.js';
+import type { ExpressionReads } from '../policy/cel-places.js';
 import { BOUNDARY_KINDS, rolloutModeSchema, rolloutShareSchema } from './charter-document.js';
 import { reportShape, type CharterPath, type Report } from './charter-problems.js';
 import { hoursOf } from './time-notation.js';
@@ -46,6 +48,8 @@ interface Declared {
   readonly permissions: readonly string[];
   /** Those with approvers. */
   readonly approved: readonly string[];
+  /** What each permission binds its grants to. */
+  readonly bindings: ReadonlyMap<string, readonly string[]>;
   /** Reads conditions over the declared lists. */
   readonly expressions: ExpressionReader;
 }
@@ -62,6 +66,12 @@ function declaredBy(charter: Mapping): Declared {
     permissions: Object.keys(mappingOf(charter['permissions'])),
     approved: Object.entries(mappingOf(charter['permissions'])).flatMap(([name, permission]) =>
       mappingOf(permission)['approvals'] === undefined ? [] : [name],
+    ),
+    bindings: new Map(
+      Object.entries(mappingOf(charter['permissions'])).map(([name, permission]) => [
+        name,
+        textsOf(mappingOf(permission)['bind']),
+      ]),
     ),
     expressions: expressionReader({
       lists: Object.fromEntries(
@@ -163,6 +173,7 @@ function checkBoundary(boundary: unknown, path: CharterPath, declared: Declared,
       }
       return;
     }
+    case 'destinations':
     case 'action restriction':
     case 'no write-down':
       return;
@@ -252,14 +263,48 @@ function checkPermissions(permissions: Mapping, declared: Declared, report: Repo
   }
 }
 
+function reportExpression(reading: ExpressionReading | undefined, path: CharterPath, report: Report): void {
+  if (reading?.ok !== false) return;
+  for (const { code, message, offset, hint } of reading.problems) {
+    const where = offset === 0 ? '' : ` (character ${offset + 1} of the expression)`;
+    report(code, path, message + where, { hint });
+  }
+}
+
+/**
+ * A grant that names values lifts those; one that names none lifts the whole policy. Where the policy looks at values, a
+ * permission should demand that its grants name some.
+ */
+function warnOfLifting(
+  permission: string,
+  { places, target }: ExpressionReads,
+  declared: Declared,
+  path: CharterPath,
+  warn: Report,
+): void {
+  if (!declared.permissions.includes(permission)) return;
+  const bind = declared.bindings.get(permission) ?? [];
+  if (bind.includes('action')) return;
+  const namesValues = bind.some((one) => one === 'destination' || one.startsWith('parameters'));
+  const open = [...(namesValues ? [] : places.keys()), ...(target && !bind.includes('target') ? ['target'] : [])];
+  if (open.length === 0) return;
+  const message = `a grant of \`${permission}\` that does not name the ${open.join(' and the ')} lifts this policy for every one`;
+  warn('REMIT_CHARTER_LIFTS_MORE', path, message, {
+    hint: `bind \`${permission}\`: write \`bind: [${open.join(', ')}]\` there, or \`bind: [action]\``,
+  });
+}
+
 function checkPolicy(policy: unknown, path: CharterPath, declared: Declared, report: Report, warn: Report): void {
-  const { violated_when: expression, scope, unless_granted: permission, effect } = mappingOf(policy);
+  const { violated_when: expression, objects_to: objections, scope, effect } = mappingOf(policy);
+  const { unless_granted: permission } = mappingOf(policy);
   const reading = typeof expression === 'string' ? declared.expressions.read(expression) : undefined;
-  if (reading?.ok === false) {
-    for (const { code, message, offset, hint } of reading.problems) {
-      const where = offset === 0 ? '' : ` (character ${offset + 1} of the expression)`;
-      report(code, [...path, 'violated_when'], message + where, { hint });
-    }
+  reportExpression(reading, [...path, 'violated_when'], report);
+  for (const [place, values] of Object.entries(mappingOf(objections))) {
+    if (typeof values !== 'string') continue;
+    reportExpression(declared.expressions.read(values, 'list'), [...path, 'objects_to', place], report);
+  }
+  if (isMapping(objections) && Object.keys(objections).length === 0) {
+    report('REMIT_CHARTER_EMPTY', [...path, 'objects_to'], 'objects to nothing: name a place, such as `destination`');
   }
   if (isMapping(scope)) {
     expectSystems(scope['systems'], declared, [...path, 'scope', 'systems'], report);
@@ -277,6 +322,10 @@ function checkPolicy(policy: unknown, path: CharterPath, declared: Declared, rep
         hint: `give \`${permission}\` its \`approvals\`: how many people of which role`,
       });
     }
+    if (reading?.ok === true) warnOfLifting(permission, reading.reads, declared, [...path, 'unless_granted'], warn);
+    const places = new Map(Object.keys(mappingOf(objections)).map((place) => [place as Place, []]));
+    const objected = { places, oneDestination: false, target: false };
+    warnOfLifting(permission, objected, declared, [...path, 'unless_granted'], warn);
   } else if (effect === 'hold') {
     const message = 'holds the action, but nothing says who may release it';
     report('REMIT_CHARTER_NOBODY_APPROVES', [...path, 'effect'], message, {

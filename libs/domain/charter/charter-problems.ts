@@ -29,6 +29,7 @@ export const CHARTER_PROBLEM_CODES = [
   /* * */ 'REMIT_CHARTER_MATCHES_NO_AGENT',
   /* * */ 'REMIT_CHARTER_NEAR_MISS',
   /* * */ 'REMIT_CHARTER_VERBS_NOT_COVERED',
+  /* * */ 'REMIT_CHARTER_LIFTS_MORE',
 ] as const;
 export type CharterProblemCode = (typeof CHARTER_PROBLEM_CODES)[number];
 

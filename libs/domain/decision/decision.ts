@@ -105,6 +105,7 @@ export const decisionSchema = z.strictObject({
     type: z.string(),
     target: z.string(),
     destination: z.string().optional(),
+    destinations: z.array(z.string()).optional(),
     digest: digestSchema,
   }),
   outcome: outcomeSchema,

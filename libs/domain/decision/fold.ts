@@ -61,6 +61,7 @@ export function decide(input: DecidingInput): Decision {
       type: action.type,
       target: action.target,
       ...(action.destination ? { destination: action.destination } : {}),
+      ...(action.destinations ? { destinations: action.destinations } : {}),
       digest: actionDigest,
     },
     outcome,

@@ -47,12 +47,21 @@ const parametersSchema = z
   )
   .meta({ type: 'object', description: 'What the action is done with: any JSON object.' });
 
-/** What an agent intends to do. Everything below `destination` is the agent's own claim: it can only tighten. */
+/** So many places one action may send to. */
+export const MAX_DESTINATIONS = 64;
+
+/** What an agent intends to do. Everything below `destinations` is the agent's own claim: it can only tighten. */
 export const actionSchema = z.strictObject({
   type: actionTypeSchema.describe('The verb, such as read_costs.'),
   target: systemNameSchema.describe('The system acted on, by its name in the charter.'),
   parameters: parametersSchema.optional(),
   destination: textSchema(1024).nullish().describe('Where data goes: a system, host, address or account.'),
+  destinations: z
+    .array(textSchema(1024))
+    .min(1)
+    .max(MAX_DESTINATIONS)
+    .nullish()
+    .describe('Every place data goes to, where there are several. What `destination` names counts as well.'),
   dataClassification: textSchema(64).nullish().describe("Claimed classification, one of the charter's."),
   integration: textSchema(128).nullish().describe('Claimed third-party integration.'),
   environment: textSchema(64).nullish().describe('Claimed environment, such as production.'),
@@ -60,6 +69,11 @@ export const actionSchema = z.strictObject({
   allowOffHours: z.boolean().nullish().describe('The agent says that it may work outside business hours.'),
 });
 export type Action = z.infer<typeof actionSchema>;
+
+/** Every place the action sends to, each once; empty where it names none. Every rule about destinations holds for each. */
+export function destinationsOf({ destination, destinations }: Pick<Action, 'destination' | 'destinations'>): string[] {
+  return [...new Set([...(destination == null ? [] : [destination]), ...(destinations ?? [])])];
+}
 
 /** What started a chain: a user, a schedule, an event, another agent. */
 export const triggerSchema = z.strictObject({

@@ -1,4 +1,5 @@
 import type { Intent } from '../intent/intent.js';
+import type { Place } from '../matching/action-places.js';
 import {
   evolveAuthority,
   grantNamed,
@@ -57,6 +58,7 @@ export type Authorisation =
   | {
       readonly authorised: true;
       readonly grantId: string;
+      readonly grant: Grant;
       /** Its uses are counted: one must be reserved before the verdict leaves. */
       readonly mustReserve: boolean;
       /** ms since the epoch */
@@ -98,24 +100,43 @@ export function authorises(authority: AgentAuthority | undefined, question: Auth
     if (miss === undefined) fitting.push(grant);
     else considered.push({ grantId: grant.grantId, ...miss });
   }
-  const named = considered
-    .sort((one, other) => newestFirst(grantNamed(known, one.grantId), grantNamed(known, other.grantId)))
-    .slice(0, MOST_CONSIDERED);
-  const chosen = fitting.sort((one, other) => preference(one, other, question))[0];
-  if (chosen !== undefined) {
-    const { grantId, uses, expiresAt } = chosen;
-    return { authorised: true, grantId, mustReserve: uses !== null, expiresAt, considered: named };
-  }
-  const nearest = Math.max(0, ...considered.map(({ why }) => BY_NEARNESS.indexOf(why)));
-  return { authorised: false, why: BY_NEARNESS[nearest] ?? 'no grant', considered: named };
+  const reason = nearestReason(known, considered);
+  const chosen = fitting.sort(byPreference(question))[0];
+  if (chosen === undefined) return { authorised: false, ...reason };
+  const { grantId, uses, expiresAt } = chosen;
+  return {
+    authorised: true,
+    grantId,
+    grant: chosen,
+    mustReserve: uses !== null,
+    expiresAt,
+    considered: reason.considered,
+  };
 }
 
-function missOf(grant: Grant, question: AuthorityQuestion): Omit<GrantConsidered, 'grantId'> | undefined {
+/** Why none of the grants considered does, by the nearest miss; the newest are named. */
+export function nearestReason(
+  authority: AgentAuthority,
+  considered: readonly GrantConsidered[],
+): { readonly why: WhyNot; readonly considered: readonly GrantConsidered[] } {
+  const named = [...considered]
+    .sort((one, other) => newestFirst(grantNamed(authority, one.grantId), grantNamed(authority, other.grantId)))
+    .slice(0, MOST_CONSIDERED);
+  const nearest = Math.max(0, ...considered.map(({ why }) => BY_NEARNESS.indexOf(why)));
+  return { why: BY_NEARNESS[nearest] ?? 'no grant', considered: named };
+}
+
+/** Why a grant does not do; `objected`: places whose values are looked at one by one, so they only have to be there. */
+export function missOf(
+  grant: Grant,
+  question: AuthorityQuestion,
+  objected: readonly Place[] = [],
+): Omit<GrantConsidered, 'grantId'> | undefined {
   const { intent, judgedAt } = question;
   if (grant.status === 'revoked') return { why: 'revoked' };
   if (judgedAt >= grant.expiresAt) return { why: 'expired' };
   if (judgedAt < grant.grantedAt) return { why: 'not granted yet' };
-  const broken = brokenConstraint(grant.constraints, question);
+  const broken = brokenConstraint(grant.constraints, question, objected);
   if (broken !== undefined) return { why: 'constraint broken', ...broken };
   const person = intent.onBehalfOf ?? undefined;
   if (person !== undefined && grant.approvedBy.some((by) => samePerson(by, person))) return { why: 'self-approved' };
@@ -130,12 +151,13 @@ function hasReserved(grant: Grant, { intent, actionDigest }: AuthorityQuestion):
 }
 
 /** What this intent has reserved already, then what costs no use, then what ends first. */
-function preference(one: Grant, other: Grant, question: AuthorityQuestion): number {
+export function byPreference(question: AuthorityQuestion): (one: Grant, other: Grant) => number {
   const cost = (grant: Grant): number => {
     if (hasReserved(grant, question)) return 0;
     return grant.uses === null ? 1 : 2;
   };
-  return cost(one) - cost(other) || one.expiresAt - other.expiresAt || (one.grantId < other.grantId ? -1 : 1);
+  return (one, other) =>
+    cost(one) - cost(other) || one.expiresAt - other.expiresAt || (one.grantId < other.grantId ? -1 : 1);
 }
 
 function newestFirst(one: Grant | undefined, other: Grant | undefined): number {

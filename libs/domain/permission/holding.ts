@@ -1,6 +1,9 @@
 import type { Verdict } from '../decision/decision.js';
 import type { JudgingInput } from '../decision/layer.js';
-import { authorises, type GrantConsidered } from './authority-queries.js';
+import type { GrantConsidered } from './authority-queries.js';
+import { authorisesTogether } from './granted-values.js';
+import type { Objection } from '../matching/action-places.js';
+import { brokenInWords } from './permission-grants.js';
 
 /** How an agent comes to hold a permission, or which grants were looked at in vain. A fact of the verdict. */
 export type PermissionHolding =
@@ -9,20 +12,46 @@ export type PermissionHolding =
   | { readonly permission: string; readonly by: 'grant'; readonly grantId: string; readonly mustReserve: boolean }
   | { readonly permission: string; readonly by: 'nothing'; readonly considered: readonly GrantConsidered[] };
 
-/** By a grant that is valid for this intent, whatever the agent may always do. */
-export function holdingByGrant(input: JudgingInput, permission: string): PermissionHolding {
+/** Held by grants that are valid for this intent, whatever the agent may always do; never empty. */
+export function holdingsByGrant(
+  input: JudgingInput,
+  permission: string,
+  objection?: Objection,
+): readonly PermissionHolding[] {
   const { intent, actionDigest, judgedAt, charter, authority, unavailable } = input;
   const { digest: charterDigest, inList } = charter;
   const question = { permission, intent, actionDigest, judgedAt, charterDigest, inList, unavailable };
-  const answer = authorises(authority, question);
-  if (!answer.authorised) return { permission, by: 'nothing', considered: answer.considered };
-  return { permission, by: 'grant', grantId: answer.grantId, mustReserve: answer.mustReserve };
+  const answer = authorisesTogether(authority, question, objection);
+  if (!answer.authorised) return [{ permission, by: 'nothing', considered: answer.considered }];
+  return answer.grants.map(({ grantId, uses }) => ({ permission, by: 'grant', grantId, mustReserve: uses !== null }));
 }
 
-/** By the charter's own word, or else by a grant. */
-export function holdingOf(input: JudgingInput, permission: string): PermissionHolding {
+/** By the charter's own word, or else by grants: for the whole intent, or for what a policy objects to. */
+export function holdingsOf(
+  input: JudgingInput,
+  permission: string,
+  objection?: Objection,
+): readonly PermissionHolding[] {
   const standing = input.charter.agents.get(input.intent.agentId)?.permissions;
-  return standing?.has(permission) === true ? { permission, by: 'standing' } : holdingByGrant(input, permission);
+  if (standing?.has(permission) === true) return [{ permission, by: 'standing' }];
+  return holdingsByGrant(input, permission, objection);
+}
+
+/** Whether the permission is held. */
+export function isHeld(holdings: readonly PermissionHolding[]): boolean {
+  return holdings.every(({ by }) => by !== 'nothing');
+}
+
+/** Why the grants there are do not do: "expired" is never told as "never granted". */
+export function nearestMisses(holdings: readonly PermissionHolding[]): string {
+  const reasons = new Set(
+    holdings.flatMap((holding) => (holding.by === 'nothing' ? holding.considered.map(reasonOf) : [])),
+  );
+  return reasons.size === 0 ? '' : ` (its grants: ${[...reasons].join('; ')})`;
+}
+
+function reasonOf({ why, constraint, ...how }: GrantConsidered): string {
+  return constraint === undefined ? why : `${why}: ${brokenInWords({ constraint, ...how })}`;
 }
 
 const NONE: readonly string[] = [];

@@ -1,8 +1,9 @@
 import { z } from 'zod';
-import { chainIdOf, type Intent } from '../intent/intent.js';
+import { chainIdOf, destinationsOf, type Intent, type JsonValue } from '../intent/intent.js';
+import { parameterOf, type Place } from '../matching/action-places.js';
+import { compileAllowedTexts } from '../matching/allowed-texts.js';
 import { boundedMemo } from '../matching/bounded-memo.js';
 import { parameterAt } from '../matching/parameter-path.js';
-import { isGlob, readValueGlob } from '../matching/value-glob.js';
 import { plainTextSchema, roleSchema } from '../record/plain-text.js';
 import { digestSchema } from './permission-fields.js';
 import {
@@ -57,7 +58,12 @@ export const heldIntentSchema = z.strictObject({
   source: z
     .strictObject({ topic: z.string(), partition: z.int().min(0), offset: z.int().min(0) })
     .describe('Where the intent lies, parameters and all.'),
-  action: z.strictObject({ type: z.string(), target: z.string(), destination: z.string().optional() }),
+  action: z.strictObject({
+    type: z.string(),
+    target: z.string(),
+    destination: z.string().optional(),
+    destinations: z.array(z.string()).optional(),
+  }),
 });
 export type HeldIntent = z.infer<typeof heldIntentSchema>;
 
@@ -80,13 +86,7 @@ export interface BrokenConstraint {
 
 const REMEMBERED_TARGETS = 256;
 
-const targetGlob = boundedMemo(REMEMBERED_TARGETS, (source: string) => readValueGlob(source, { letters: 'exact' }));
-
-function isTarget(wanted: string, target: string): boolean {
-  if (!isGlob(wanted)) return wanted === target;
-  const reading = targetGlob(wanted);
-  return reading.ok && reading.pattern.test(target);
-}
+const targets = boundedMemo(REMEMBERED_TARGETS, (wanted: string) => compileAllowedTexts([wanted]));
 
 /** What a grant is held against. */
 export interface ConstraintSubject {
@@ -98,8 +98,15 @@ export interface ConstraintSubject {
   readonly inList?: ListLookUp | undefined;
 }
 
-/** The first constraint the intent does not keep; `undefined` when it keeps all. */
-export function brokenConstraint(constraints: Constraints, subject: ConstraintSubject): BrokenConstraint | undefined {
+/**
+ * The first constraint the intent does not keep; `undefined` when it keeps all. At the places in `objected` a value only
+ * has to be there: what it may be is asked value by value.
+ */
+export function brokenConstraint(
+  constraints: Constraints,
+  subject: ConstraintSubject,
+  objected: readonly Place[] = [],
+): BrokenConstraint | undefined {
   const { intent, actionDigest, charterDigest, inList } = subject;
   const { action } = intent;
   const { destination, target, parameters, chainId } = constraints;
@@ -110,19 +117,40 @@ export function brokenConstraint(constraints: Constraints, subject: ConstraintSu
     return { constraint: 'charterDigest' };
   }
   if (chainId !== undefined && chainId !== chainIdOf(intent)) return { constraint: 'chainId' };
-  if (target !== undefined && !isTarget(target, action.target)) return { constraint: 'target' };
+  if (target !== undefined && !targets(target)(action.target)) return { constraint: 'target' };
   if (destination !== undefined) {
-    const going = action.destination ?? undefined;
-    if (!keepsConstraint(destination, going, inList)) {
+    const all = destinationsOf(action);
+    const going = all.length > 1 ? all : all[0];
+    const isKept = objected.includes('destination') ? all.length > 0 : keepsConstraint(destination, going, inList);
+    if (!isKept) {
       return { constraint: 'destination', ...expectedAndGot(destination, going, inList) };
     }
   }
   for (const [path, wanted] of Object.entries(parameters ?? {})) {
     const value = parameterAt(action.parameters, path.split('.'));
-    if (keepsConstraint(wanted, value, inList)) continue;
+    const isObjected = objected.includes(`parameters.${path}`);
+    if (isObjected ? isThere(value) : keepsConstraint(wanted, value, inList)) continue;
     return { constraint: 'parameters', parameter: path, ...expectedAndGot(wanted, value, inList) };
   }
   return undefined;
+}
+
+function isThere(value: JsonValue | undefined): boolean {
+  return Array.isArray(value) ? value.length > 0 : value !== undefined;
+}
+
+/** What constraints name at a place; undefined where they name nothing there. */
+export function constraintAt({ destination, parameters }: Constraints, place: Place): ValueConstraint | undefined {
+  if (place === 'destination') return destination;
+  const path = parameterOf(place);
+  return path !== undefined && parameters !== undefined && Object.hasOwn(parameters, path)
+    ? parameters[path]
+    : undefined;
+}
+
+/** Whether constraints name no value: neither a destination nor a parameter. */
+export function namesNoValue({ destination, parameters }: Constraints): boolean {
+  return destination === undefined && parameters === undefined;
 }
 
 /** A broken constraint as a person reads it. */
@@ -132,9 +160,9 @@ export function brokenInWords({ constraint, parameter, expected, got }: BrokenCo
 }
 
 /** What a charter may demand that every grant of a permission is bound to. */
-export type Binding = 'action' | 'target' | 'destination' | 'parameters' | 'chain';
+export type Binding = 'action' | 'target' | 'destination' | 'parameters' | `parameters.${string}` | 'chain';
 
-const CONSTRAINT_OF_BINDING: Record<Binding, ConstraintName> = {
+const CONSTRAINT_OF_BINDING: Record<Exclude<Binding, `parameters.${string}`>, ConstraintName> = {
   action: 'actionDigest',
   target: 'target',
   destination: 'destination',
@@ -142,13 +170,16 @@ const CONSTRAINT_OF_BINDING: Record<Binding, ConstraintName> = {
   chain: 'chainId',
 };
 
-/** What an exact action digest binds as well. */
-const PARTS_OF_ACTION: readonly Binding[] = ['action', 'target', 'destination', 'parameters'];
+function isParameter(binding: Binding): binding is `parameters.${string}` {
+  return binding.startsWith('parameters.');
+}
 
 /** The bindings the constraints leave open. */
 export function openBindings(bindings: readonly Binding[], constraints: Constraints): Binding[] {
   return bindings.filter((binding) => {
-    if (constraints.actionDigest !== undefined && PARTS_OF_ACTION.includes(binding)) return false;
+    // One exact action is bound in all its parts.
+    if (constraints.actionDigest !== undefined && binding !== 'chain') return false;
+    if (isParameter(binding)) return constraintAt(constraints, binding) === undefined;
     return constraints[CONSTRAINT_OF_BINDING[binding]] === undefined;
   });
 }

@@ -1,18 +1,7 @@
 import type { JudgingInput, LayerJudgement, RawFinding } from '../decision/layer.js';
 import { hasGap } from './authority.js';
-import { holdingOf, type PermissionHolding } from './holding.js';
-import { brokenInWords } from './permission-grants.js';
+import { holdingsOf, isHeld, nearestMisses, type PermissionHolding } from './holding.js';
 import { approvalFinding, endOfApproval } from './second-round.js';
-
-/** Why the grants there are do not do: "expired" is never told as "never granted". */
-function nearestMiss({ considered }: Extract<PermissionHolding, { by: 'nothing' }>): string {
-  const reasons = new Set(
-    considered.map(({ why, constraint, ...how }) =>
-      constraint === undefined ? why : `${why}: ${brokenInWords({ constraint, ...how })}`,
-    ),
-  );
-  return reasons.size === 0 ? '' : ` (its grants: ${[...reasons].join('; ')})`;
-}
 
 /** Whether the agent may now do what needs elevation. */
 export function judgePermissions(input: JudgingInput): LayerJudgement {
@@ -34,13 +23,13 @@ export function judgePermissions(input: JudgingInput): LayerJudgement {
   const holdings: PermissionHolding[] = [];
   for (const { permission, rule, actions, systems } of charter.requirements) {
     if (!actions(action.type) || !systems(action.target) || charter.modeOf(rule) === 'off') continue;
-    const holding = holdingOf(input, permission);
-    holdings.push(holding);
-    if (holding.by !== 'nothing') {
+    const held = holdingsOf(input, permission);
+    holdings.push(...held);
+    if (isHeld(held)) {
       passed.push(rule);
       continue;
     }
-    const reason = `${action.type} on ${action.target} needs the permission ${permission}, which ${agentId} does not hold${nearestMiss(holding)}`;
+    const reason = `${action.type} on ${action.target} needs the permission ${permission}, which ${agentId} does not hold${nearestMisses(held)}`;
     findings.push({ rule, effect: 'violation', severity: 'critical', reason, permission });
   }
   const facts: Record<string, unknown> = {};

@@ -2,10 +2,14 @@ import { z } from 'zod';
 import { isPlainText, NOT_PLAIN, plainTextSchema } from '../record/plain-text.js';
 import type { JsonValue } from '../intent/intent.js';
 import { boundedMemo } from '../matching/bounded-memo.js';
-import { climbs, isBelow, plainPath } from '../matching/file-path.js';
+import { compileAllowedTexts } from '../matching/allowed-texts.js';
+import { isBelow, plainPath } from '../matching/file-path.js';
 import { mailAddress } from '../matching/mail-address.js';
 import { isGlob, readValueGlob } from '../matching/value-glob.js';
 import { domainOf } from '../matching/addresses.js';
+
+/** So many items of one list are compared with what grants name; a longer list is covered by no named value. */
+export const MAX_ITEMS_LOOKED_AT = 256;
 
 /** So many values one constraint may name. */
 export const MAX_NAMED_VALUES = 64;
@@ -103,7 +107,7 @@ function typedValues(constraint: ValueConstraint): Typed[] {
 
 const REMEMBERED_GLOBS = 256;
 
-const exactGlob = boundedMemo(REMEMBERED_GLOBS, (source: string) => readValueGlob(source, { letters: 'exact' }));
+const exactGlob = boundedMemo(REMEMBERED_GLOBS, (source: string) => compileAllowedTexts([source]));
 const foldedGlob = boundedMemo(REMEMBERED_GLOBS, (source: string) => readValueGlob(source));
 
 function matchesGlob(reading: ReturnType<typeof readValueGlob>, text: string): boolean {
@@ -120,7 +124,7 @@ function hostOf(text: string): string | undefined {
 function namesText(typed: Exclude<Typed, { kind: 'equals' | 'range' }>, text: string, inList: ListLookUp): boolean {
   switch (typed.kind) {
     case 'glob':
-      return matchesGlob(exactGlob(typed.glob), text) && !climbs(text);
+      return exactGlob(typed.glob)(text);
     case 'host': {
       const host = hostOf(text);
       return host !== undefined && matchesGlob(foldedGlob(typed.host), host);
@@ -172,13 +176,14 @@ export function keepsConstraint(
 ): boolean {
   if (value === undefined) return false;
   if (!Array.isArray(value)) return namesValue(constraint, value, inList);
-  return value.length > 0 && value.every((item) => keepsConstraint(constraint, item, inList));
+  if (value.length === 0 || value.length > MAX_ITEMS_LOOKED_AT) return false;
+  return value.every((item) => keepsConstraint(constraint, item, inList));
 }
 
 function problemOfTyped(typed: Typed, lists: ReadonlySet<string>): string | undefined {
   switch (typed.kind) {
     case 'glob': {
-      const reading = exactGlob(typed.glob);
+      const reading = readValueGlob(typed.glob, { letters: 'exact' });
       return reading.ok ? undefined : `the glob ${reading.message}`;
     }
     case 'host':
@@ -279,7 +284,8 @@ function kindOfTyped(typed: Typed): string {
   }
 }
 
-function kindOfValue(value: JsonValue | undefined): string {
+/** The kind of a value, and nothing of what it says. */
+export function kindOfValue(value: JsonValue | undefined): string {
   if (value === undefined) return 'missing';
   if (value === null) return 'null';
   if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list';
@@ -304,6 +310,9 @@ export function expectedAndGot(
   value: JsonValue | undefined,
   inList: ListLookUp = NO_LISTS,
 ): { readonly expected: string; readonly got: string } {
+  if (Array.isArray(value) && value.length > MAX_ITEMS_LOOKED_AT) {
+    return { expected: `at most ${MAX_ITEMS_LOOKED_AT} items`, got: 'more' };
+  }
   if (Array.isArray(value) && value.length > 0) {
     const item = value.find((one) => !keepsConstraint(constraint, one, inList));
     const inner = expectedAndGot(constraint, item, inList);

@@ -3,6 +3,7 @@ import type { Claim } from '../intent/claims.js';
 import { nearestName } from '../matching/near-names.js';
 import { policyFunctions, type PatternStore, type PolicyFunction } from './cel-functions.js';
 import { ExpressionRefusal, workBudget, type WorkBudget } from './cel-patterns.js';
+import { readsOf, type ExpressionReads } from './cel-places.js';
 import { claimBehind, claimsBehind } from './claim-readings.js';
 import {
   FIELDS,
@@ -25,6 +26,7 @@ export const EXPRESSION_PROBLEM_CODES = [
   'REMIT_CHARTER_EXPRESSION_REFUSED',
   'REMIT_CHARTER_EXPRESSION_TYPE',
   'REMIT_CHARTER_EXPRESSION_NOT_BOOLEAN',
+  'REMIT_CHARTER_EXPRESSION_NO_LIST',
   'REMIT_CHARTER_EXPRESSION_PATTERN',
   'REMIT_CHARTER_EXPRESSION_NEVER',
 ] as const;
@@ -53,11 +55,17 @@ export interface ConditionReads {
   readonly widely: ReadonlySet<ReadWidely>;
   /** The texts written in it. */
   readonly texts: readonly string[];
+  /** The places whose values a grant may name. */
+  readonly reads: ExpressionReads;
+}
+
+/** An expression of a policy, with what it looks at. */
+export interface CheckedExpression extends ConditionReads {
+  readonly condition: Condition;
 }
 
 export type ExpressionReading =
-  | ({ readonly ok: true; readonly condition: Condition } & ConditionReads)
-  | { readonly ok: false; readonly problems: readonly ExpressionProblem[] };
+  ({ readonly ok: true } & CheckedExpression) | { readonly ok: false; readonly problems: readonly ExpressionProblem[] };
 
 /** Longest expression, in characters. */
 export const LONGEST_EXPRESSION = 2_000;
@@ -190,7 +198,7 @@ function checkMethod(walk: Walk, node: ASTNode, name: string): void {
     complain(walk, node, 'REMIT_CHARTER_EXPRESSION_REFUSED', message, `write \`${own.usage}\``);
   } else if (LOOPS.has(name)) {
     const message = `\`${name}\` is refused, because what loops can run long`;
-    const hint = 'use `inList`, `anyInList`, `anyNotInList` or `anyParameter`';
+    const hint = 'use `inList`, `anyInList`, `anyNotInList`, `itemsNotInList` or `anyParameter`';
     complain(walk, node, 'REMIT_CHARTER_EXPRESSION_REFUSED', message, hint);
   } else {
     const known = [...KEPT_METHODS, ...walk.functions.keys()];
@@ -416,7 +424,8 @@ function typeProblem(error: unknown, ast: ASTNode, usages: ReadonlyMap<string, s
 
 /** Reads the expressions of one charter. */
 export interface ExpressionReader {
-  read(expression: string): ExpressionReading;
+  /** `list`: of the values that a policy objects to; else a condition, true or false. */
+  read(expression: string, yields?: 'bool' | 'list'): ExpressionReading;
   /** What evaluations may still cost; refilled for each intent. */
   readonly budget: WorkBudget;
 }
@@ -438,7 +447,7 @@ export function expressionReader(schema: ExpressionSchema): ExpressionReader {
   const byName = new Map(functions.map((one) => [one.name, one]));
   const usages = new Map([...KEPT_FUNCTIONS, ...functions.map((one): [string, string] => [one.name, one.usage])]);
 
-  const read = (expression: string): ExpressionReading => {
+  const read: ExpressionReader['read'] = (expression, yields = 'bool') => {
     const refused = (...problems: readonly ExpressionProblem[]): ExpressionReading => ({ ok: false, problems });
     const code = 'REMIT_CHARTER_EXPRESSION_EMPTY';
     if (expression.trim() === '')
@@ -478,18 +487,24 @@ export function expressionReader(schema: ExpressionSchema): ExpressionReader {
     if (walk.problems.length > 0) return refused(...walk.problems);
     const checked = parsed.check();
     if (!checked.valid) return refused(typeProblem(checked.error, parsed.ast, usages));
-    if (checked.type !== 'bool') {
+    if (yields === 'list' && checked.type !== 'dyn' && !(checked.type ?? '').startsWith('list')) {
+      const message = `yields no values of the action, but a ${checked.type ?? ''}`;
+      const hint =
+        'write `itemsNotInList(action.parameters.NAME, lists.NAME)`, or `CONDITION ? action.parameters.NAME : []`';
+      return refused({ code: 'REMIT_CHARTER_EXPRESSION_NO_LIST', message, offset: 0, hint });
+    }
+    if (yields === 'bool' && checked.type !== 'bool') {
       const message = `says neither true nor false, but ${checked.type === 'dyn' ? 'anything' : `a ${checked.type ?? ''}`}`;
       const hint = checked.type === 'dyn' ? 'compare it, as in `… == true`' : 'compare it with something';
       return refused({ code: 'REMIT_CHARTER_EXPRESSION_NOT_BOOLEAN', message, offset: 0, hint });
     }
     demandFiniteNumbers(parsed.ast);
-    if (!walk.usesVariables && isNeverTrue(parsed)) {
+    if (yields === 'bool' && !walk.usesVariables && isNeverTrue(parsed)) {
       const message = 'is never true, so the policy can never apply';
       return refused({ code: 'REMIT_CHARTER_EXPRESSION_NEVER', message, offset: 0 });
     }
     const { claims, widely, texts } = walk;
-    return { ok: true, condition: parsed, claims, widely, texts };
+    return { ok: true, condition: parsed, claims, widely, texts, reads: readsOf(parsed.ast) };
   };
   return { read, budget };
 }

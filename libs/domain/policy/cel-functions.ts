@@ -10,7 +10,7 @@ export interface PolicyFunction {
   /** As an author reads it. */
   readonly usage: string;
   readonly signature: string;
-  readonly run: (...values: never[]) => boolean | string | readonly string[];
+  readonly run: (...values: never[]) => boolean | string | readonly unknown[];
   readonly pattern?: { readonly argument: number; readonly kind: 'regular expression' | 'glob' };
 }
 
@@ -53,6 +53,11 @@ function textsOf(value: unknown, into: string[], budget: WorkBudget): void {
   }
 }
 
+/** The items of a list; of a single value, itself. */
+function itemsOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [value];
+}
+
 /**
  * The functions that policies have besides the few of CEL that are kept. Each takes time linear in what it looks at
  * and pays for it out of the budget of the intent; when that is spent it refuses, and the policy counts as violated.
@@ -91,6 +96,11 @@ export function policyFunctions(budget: WorkBudget): { functions: readonly Polic
     const entries = entriesOf(list);
     budget.spend(entries.cost(text.length));
     return entries.has(text);
+  };
+
+  const isEntry = (item: unknown, list: readonly string[]): boolean => {
+    budget.spend(1);
+    return typeof item === 'string' && item !== AMBIGUOUS_HOST && inList(item, list);
   };
 
   const collected = new WeakMap<object, readonly string[]>();
@@ -140,6 +150,18 @@ export function policyFunctions(budget: WorkBudget): { functions: readonly Polic
       signature: 'anyNotInList(list<string>, list<string>): bool',
       run: (texts: readonly string[], list: readonly string[]) =>
         texts.some((text) => text === AMBIGUOUS_HOST || !inList(text, list)),
+    },
+    {
+      name: 'itemsNotInList',
+      usage: 'itemsNotInList(values, list)',
+      signature: 'itemsNotInList(dyn, list<string>): list<dyn>',
+      run: (values: unknown, list: readonly string[]) => itemsOf(values).filter((item) => !isEntry(item, list)),
+    },
+    {
+      name: 'itemsInList',
+      usage: 'itemsInList(values, list)',
+      signature: 'itemsInList(dyn, list<string>): list<dyn>',
+      run: (values: unknown, list: readonly string[]) => itemsOf(values).filter((item) => isEntry(item, list)),
     },
     {
       name: 'glob',

@@ -14,6 +14,7 @@ function variables(action: Partial<PolicyVariables['action']> = {}): PolicyVaria
       target: 'ledger',
       parameters: {},
       destination: '',
+      destinations: [],
       dataClassification: 'internal',
       integration: '',
       environment: '',
@@ -95,7 +96,7 @@ describe('policies', () => {
       policy('absolute', 'true'),
     );
     const { violated, passed, lifted } = programs.evaluate(occasion, variables(), {
-      holds: (permission) => permission === 'production_change',
+      lifts: ({ unless_granted: permission }) => permission === 'production_change',
     });
     expect(idsOf(violated)).toEqual(['other', 'absolute']);
     expect(passed).toEqual(['production', 'failing']);
@@ -107,7 +108,7 @@ describe('policies', () => {
     programsOf(policy('production', 'false || action.containsPii', { unless_granted: 'production_change' })).evaluate(
       occasion,
       variables(),
-      { holds: (permission) => asked.push(permission) > 0 },
+      { lifts: ({ unless_granted: permission }) => asked.push(permission ?? '') > 0 },
     );
     expect(asked).toEqual([]);
   });

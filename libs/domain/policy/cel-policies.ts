@@ -1,16 +1,20 @@
 import type { Severity } from '../decision/decision.js';
 import type { Claim } from '../intent/claims.js';
+import type { JsonValue } from '../intent/intent.js';
+import { valuesAt, type ObjectedValue, type Objection, type Place } from '../matching/action-places.js';
 import { boundedMemo } from '../matching/bounded-memo.js';
 import { readingsOfDestination } from '../matching/receivers.js';
 import { restrictingNames, restrictingVerbs } from '../matching/selection.js';
 import { readingsOfVerb } from '../matching/verbs.js';
 import {
   expressionReader,
+  type CheckedExpression,
   type Condition,
-  type ConditionReads,
   type ExpressionProblem,
   type ExpressionSchema,
 } from './cel-expressions.js';
+import { ExpressionRefusal, readEntryList, type EntryList, type WorkBudget } from './cel-patterns.js';
+import type { ListNamed } from './cel-places.js';
 import type { PolicyVariables } from './cel-variables.js';
 import { choicesOf, claimedVariables, type ClaimReading, type ClaimSet, type Spelling } from './claim-readings.js';
 
@@ -25,7 +29,9 @@ export interface PolicyStatement {
         readonly agents?: readonly string[] | undefined;
       }
     | undefined;
-  readonly violated_when: string;
+  /** When it is violated; or, by place, the values it objects to: it is violated while there is one. One of the two. */
+  readonly violated_when?: string | undefined;
+  readonly objects_to?: Readonly<Record<string, string>> | undefined;
   readonly effect: 'deny' | 'hold';
   readonly unless_granted?: string | undefined;
   readonly reason: string;
@@ -33,6 +39,8 @@ export interface PolicyStatement {
 
 export interface PolicyProblem extends ExpressionProblem {
   readonly policy: string;
+  /** Which of its expressions: a place of `objects_to`; left out: `violated_when`. */
+  readonly place?: string;
 }
 
 export type PolicyCompilation =
@@ -70,8 +78,8 @@ export interface PolicyPrograms {
   /**
    * Evaluates every policy that speaks of the action. Never throws and never stops at the first: all violated policies
    * are in the outcome. `variables` are the charter's word; each policy is evaluated by them and by every choice of the
-   * claims it reads, and the strictest answer counts. `skip` leaves out rules that are switched off; `holds` says whether
-   * the agent holds a permission.
+   * claims it reads, and for each destination where it looks at one; the strictest answer counts. `skip` leaves out rules
+   * that are switched off; `lifts` says whether a permission lifts a policy.
    */
   evaluate(
     occasion: PolicyOccasion,
@@ -79,14 +87,20 @@ export interface PolicyPrograms {
     rules?: {
       readonly claims?: readonly ClaimReading[];
       readonly skip?: (policy: string) => boolean;
-      readonly holds?: (permission: string) => boolean;
+      readonly lifts?: Lifting;
     },
   ): PolicyOutcome;
 }
 
-interface Program extends ConditionReads {
+/** Whether the agent holds the permission of a policy for everything that the policy objects to. */
+export type Lifting = (policy: PolicyStatement, objection: Objection) => boolean;
+
+interface Program {
   readonly policy: PolicyStatement;
-  readonly condition: Condition;
+  /** Of `violated_when` … */
+  readonly condition?: CheckedExpression;
+  /** … or of `objects_to`. */
+  readonly objections?: ReadonlyMap<Place, CheckedExpression>;
   readonly applies: (occasion: PolicyOccasion) => boolean;
 }
 
@@ -101,6 +115,8 @@ function scopeOf({ scope }: PolicyStatement): (occasion: PolicyOccasion) => bool
   const agents = restrictingNames(scope.agents);
   return ({ actionType, target, agentId }) => actions(actionType) && systems(target) && agents(agentId);
 }
+
+const NO_OBJECTIONS: ReadonlyMap<Place, CheckedExpression> = new Map();
 
 const separator = '\n';
 
@@ -168,7 +184,10 @@ function sizeOf(claims: ClaimSet): number {
 const MAX_READINGS = 32;
 
 /** How a condition reads the verb and the destination of an action; as they are written comes first. */
-function spellingsFor({ widely, texts }: Program, action: PolicyVariables['action']): readonly Spelling[] | 'too many' {
+function spellingsFor(
+  { widely, texts }: CheckedExpression,
+  action: PolicyVariables['action'],
+): readonly Spelling[] | 'too many' {
   const written: Spelling = { type: action.type, destination: action.destination };
   if (widely.size === 0) return [written];
   const types = widely.has('type') ? [...new Set([action.type, ...readingsOfVerb(action.type, texts)])] : [action.type];
@@ -182,41 +201,187 @@ function spellingsFor({ widely, texts }: Program, action: PolicyVariables['actio
   return types.flatMap((type) => destinations.map((destination) => ({ type, destination })));
 }
 
-/**
- * How a policy is violated: by the charter's word, else by the fewest claims that break it. Every choice is evaluated, also
- * after one has broken it: what the policies after it may cost must not depend on which claim did.
- */
-function violationOf(
-  program: Program,
-  { action }: PolicyVariables,
-  variables: ReturnType<typeof claimedVariables>,
-  readings: readonly ClaimReading[],
-): PolicyViolation | undefined {
-  const { policy, condition, claims: read } = program;
-  const spellings = spellingsFor(program, action);
-  if (spellings === 'too many') return { policy, failed: 'ambiguous_address' };
-  const answerTo = (claims: ClaimSet): boolean | string => {
-    for (const spelling of spellings) {
-      const answer = isViolated(condition, variables(claims, spelling));
-      if (answer !== false) return answer;
-    }
-    return false;
+/** The values of one intent with one of its destinations as `action.destination`. */
+interface View {
+  readonly action: PolicyVariables['action'];
+  readonly variables: ReturnType<typeof claimedVariables>;
+}
+
+/** The values of one intent, as expressions see them. */
+interface Sight {
+  readonly parameters: Readonly<Record<string, JsonValue>>;
+  readonly destinations: readonly string[];
+  readonly readings: readonly ClaimReading[];
+  /** With the first destination, or with each of several. */
+  readonly first: View;
+  readonly each: () => readonly View[];
+}
+
+function sightOf(variables: PolicyVariables, readings: readonly ClaimReading[]): Sight {
+  const { parameters, destinations } = variables.action;
+  const first: View = { action: variables.action, variables: claimedVariables(variables, readings) };
+  let views: readonly View[] | undefined;
+  const viewOf = (destination: string): View => {
+    const action = { ...variables.action, destination };
+    return { action, variables: claimedVariables({ ...variables, action }, readings) };
   };
-  const bare = answerTo(0);
-  if (bare !== false) return bare === true ? { policy } : { policy, failed: bare };
+  return { parameters, destinations, readings, first, each: () => (views ??= destinations.map(viewOf)) };
+}
+
+/** One way to evaluate an expression, with every spelling in which it reads the action. */
+interface Turn {
+  readonly view: View;
+  readonly spellings: readonly Spelling[] | 'too many';
+}
+
+/** What an expression is evaluated for: each destination, where it looks at one of several. */
+function turnsOf(expression: CheckedExpression, sight: Sight): readonly Turn[] {
+  const several = expression.reads.oneDestination && sight.destinations.length > 1;
+  return (several ? sight.each() : [sight.first]).map((view) => ({
+    view,
+    spellings: spellingsFor(expression, view.action),
+  }));
+}
+
+function answerOf({ condition }: CheckedExpression, { view, spellings }: Turn, claims: ClaimSet): boolean | string {
+  if (spellings === 'too many') return 'ambiguous_address';
+  for (const spelling of spellings) {
+    const answer = isViolated(condition, view.variables(claims, spelling));
+    if (answer !== false) return answer;
+  }
+  return false;
+}
+
+/** The claims of the intent that an expression reads. */
+function claimsRead({ claims }: CheckedExpression, { readings }: Sight): ClaimSet {
   let present: ClaimSet = 0;
-  for (const [bit, { claim }] of readings.entries()) if (read.has(claim)) present |= 1 << bit;
+  for (const [bit, { claim }] of readings.entries()) if (claims.has(claim)) present |= 1 << bit;
+  return present;
+}
+
+/** How a policy is violated, and what it objects to, which is worked out when somebody asks. */
+interface Judged {
+  readonly how: Omit<PolicyViolation, 'policy'>;
+  readonly objection: () => Objection;
+}
+
+type EntriesOf = (list: ListNamed) => EntryList;
+
+/**
+ * How a condition is violated: by the charter's word, else by the fewest claims that break it. Every choice is evaluated,
+ * also after one has broken it: what the policies after it may cost must not depend on which claim did.
+ */
+function howViolated(expression: CheckedExpression, sight: Sight): Judged['how'] | undefined {
+  const turns = turnsOf(expression, sight);
+  const answerBy = (claims: ClaimSet): boolean | string => {
+    let answer: boolean | string = false;
+    for (const turn of turns) {
+      const one = answerOf(expression, turn, claims);
+      if (answer === false || typeof one === 'string') answer = one;
+    }
+    return answer;
+  };
+  const bare = answerBy(0);
+  if (bare !== false) return bare === true ? {} : { failed: bare };
+  const present = claimsRead(expression, sight);
   if (present === 0) return undefined;
   let found: { readonly chosen: ClaimSet; readonly answer: true | string } | undefined;
   for (const chosen of choicesOf(present)) {
-    const answer = chosen !== 0 && answerTo(chosen);
+    const answer = chosen !== 0 && answerBy(chosen);
     if (answer === false || (found !== undefined && sizeOf(found.chosen) <= sizeOf(chosen))) continue;
     found = { chosen, answer };
   }
   if (found === undefined) return undefined;
   const { chosen, answer } = found;
-  const claims = readings.filter((_, bit) => (chosen & (1 << bit)) !== 0).map(({ claim }) => claim);
-  return answer === true ? { policy, claims } : { policy, failed: answer, claims };
+  const claims = sight.readings.filter((_, bit) => (chosen & (1 << bit)) !== 0).map(({ claim }) => claim);
+  return answer === true ? { claims } : { failed: answer, claims };
+}
+
+/** The destinations for which a condition is violated, whatever the agent is believed. */
+function destinationsAgainst(expression: CheckedExpression, sight: Sight): readonly string[] {
+  const turns = turnsOf(expression, sight);
+  if (turns.length < 2) return sight.destinations;
+  const choices = [...choicesOf(claimsRead(expression, sight))];
+  return turns
+    .filter((turn) => choices.some((claims) => answerOf(expression, turn, claims) !== false))
+    .map(({ view }) => view.action.destination);
+}
+
+function judgeCondition(
+  expression: CheckedExpression,
+  sight: Sight,
+  entriesOf: EntriesOf,
+  budget: WorkBudget,
+): Judged | undefined {
+  const how = howViolated(expression, sight);
+  if (how === undefined) return undefined;
+  const objection = (): Objection => {
+    const values: ObjectedValue[] = [];
+    const { places } = expression.reads;
+    for (const [place, tests] of places) {
+      const there = place === 'destination' ? destinationsAgainst(expression, sight) : valuesAt(place, sight);
+      // A condition that failed has said nothing about any of them.
+      const all = how.failed !== undefined || tests.some(({ objects }) => objects === 'all');
+      const named = tests.flatMap((test) =>
+        test.objects === 'all' ? [] : [{ ...test, entries: entriesOf(test.list) }],
+      );
+      for (const value of there) {
+        const isObjected = named.some(({ objects, entries }) => {
+          if (typeof value !== 'string') return true;
+          budget.spend(entries.cost(value.length));
+          return entries.has(value) === (objects === 'inside');
+        });
+        if (all || isObjected) values.push({ place, value });
+      }
+    }
+    return { places: [...places.keys()], values };
+  };
+  return { how, objection };
+}
+
+/** The values that an expression yields, as JSON: the items of a list, or one value. */
+function objectedItems(answer: unknown): readonly JsonValue[] {
+  return (Array.isArray(answer) ? answer : [answer]).map((item: unknown) =>
+    typeof item === 'bigint' ? Number(item) : (item as JsonValue),
+  );
+}
+
+function judgeObjections(objections: ReadonlyMap<Place, CheckedExpression>, sight: Sight): Judged | undefined {
+  const values: ObjectedValue[] = [];
+  let failed: string | undefined;
+  for (const [place, expression] of objections) {
+    const there = valuesAt(place, sight);
+    // What is not there cannot be objected to.
+    if (there.length === 0) continue;
+    const objected = new Set<JsonValue>();
+    for (const claims of choicesOf(claimsRead(expression, sight))) {
+      for (const { view, spellings } of turnsOf(expression, sight)) {
+        try {
+          if (spellings === 'too many') throw new ExpressionRefusal('ambiguous_address');
+          for (const spelling of spellings) {
+            const items = objectedItems(expression.condition(view.variables(claims, spelling)));
+            for (const value of items) objected.add(value);
+          }
+        } catch (error) {
+          failed ??= failureCode(error);
+          for (const value of there) objected.add(value);
+        }
+      }
+    }
+    for (const value of objected) values.push({ place, value });
+  }
+  if (values.length === 0) return undefined;
+  const objection = { places: [...objections.keys()], values };
+  return { how: failed === undefined ? {} : { failed }, objection: () => objection };
+}
+
+/** Whether a permission lifts what a policy objects to. What cannot be worked out is not lifted. */
+function isLifted(policy: PolicyStatement, { objection }: Judged, lifts: Lifting): boolean {
+  try {
+    return lifts(policy, objection());
+  } catch {
+    return false;
+  }
 }
 
 const NO_CLAIMS: readonly ClaimReading[] = [];
@@ -230,35 +395,54 @@ export function compilePolicies(policies: readonly PolicyStatement[], schema: Ex
   const problems: PolicyProblem[] = [];
   const programs: Program[] = [];
   for (const policy of policies) {
-    const reading = reader.read(policy.violated_when);
-    if (reading.ok) {
-      const { condition, claims, widely, texts } = reading;
-      programs.push({ policy, condition, claims, widely, texts, applies: scopeOf(policy) });
-    } else problems.push(...reading.problems.map((problem) => ({ ...problem, policy: policy.id })));
+    const { id, violated_when: condition, objects_to: objectsTo } = policy;
+    const applies = scopeOf(policy);
+    if (condition !== undefined) {
+      const reading = reader.read(condition);
+      if (reading.ok) programs.push({ policy, condition: reading, applies });
+      else problems.push(...reading.problems.map((problem) => ({ ...problem, policy: id })));
+      continue;
+    }
+    const objections = new Map<Place, CheckedExpression>();
+    for (const [place, expression] of Object.entries(objectsTo ?? {})) {
+      const reading = reader.read(expression, 'list');
+      if (reading.ok) objections.set(place as Place, reading);
+      else problems.push(...reading.problems.map((problem) => ({ ...problem, policy: id, place })));
+    }
+    programs.push({ policy, objections, applies });
   }
   if (problems.length > 0) return { ok: false, problems };
 
   const programsFor = indexOf(programs);
+  const compiledLists = new WeakMap<readonly string[], EntryList>();
+  const entriesOf: EntriesOf = (list) => {
+    const entries = 'name' in list ? (schema.lists[list.name] ?? []) : list.entries;
+    const compiled = compiledLists.get(entries) ?? readEntryList(entries);
+    compiledLists.set(entries, compiled);
+    return compiled;
+  };
   return {
     ok: true,
     programs: {
       size: programs.length,
-      evaluate(occasion, variables, { claims: readings = NO_CLAIMS, skip, holds } = {}) {
+      evaluate(occasion, variables, { claims: readings = NO_CLAIMS, skip, lifts } = {}) {
         reader.budget.refill();
-        const bound = claimedVariables(variables, readings);
+        const sight = sightOf(variables, readings);
         const violated: PolicyViolation[] = [];
         const passed: string[] = [];
         const lifted: PolicyViolation[] = [];
-        for (const program of programsFor(occasion)) {
-          const { policy } = program;
+        for (const { policy, condition, objections } of programsFor(occasion)) {
           if (skip?.(policy.id) === true) continue;
-          const violation = violationOf(program, variables, bound, readings);
-          if (violation === undefined) {
+          const judged =
+            condition === undefined
+              ? judgeObjections(objections ?? NO_OBJECTIONS, sight)
+              : judgeCondition(condition, sight, entriesOf, reader.budget);
+          if (judged === undefined) {
             passed.push(policy.id);
             continue;
           }
-          const permission = policy.unless_granted;
-          if (permission !== undefined && holds?.(permission) === true) {
+          const violation: PolicyViolation = { policy, ...judged.how };
+          if (policy.unless_granted !== undefined && lifts !== undefined && isLifted(policy, judged, lifts)) {
             passed.push(policy.id);
             lifted.push(violation);
           } else {

@@ -23,6 +23,7 @@ export const VARIABLES = {
     target: 'string',
     parameters: 'map<string, dyn>',
     destination: 'string',
+    destinations: 'list<string>',
     dataClassification: 'string',
     integration: 'string',
     environment: 'string',

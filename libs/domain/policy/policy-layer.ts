@@ -3,8 +3,8 @@ import { localTimeIn, type LocalTime } from '../boundary/local-time.js';
 import type { Charter } from '../charter/charter.js';
 import { WEEKDAYS } from '../charter/time-notation.js';
 import type { JudgingInput, LayerJudgement, RawFinding } from '../decision/layer.js';
-import { chainIdOf, type Intent } from '../intent/intent.js';
-import { holdingOf, type PermissionHolding } from '../permission/holding.js';
+import { chainIdOf, destinationsOf, type Intent } from '../intent/intent.js';
+import { holdingsOf, isHeld, nearestMisses, type PermissionHolding } from '../permission/holding.js';
 import { claimedEnvironment, environmentOf, integrationsOf } from '../verification/claims.js';
 import type { PolicyViolation } from './cel-policies.js';
 import type { PolicyVariables } from './cel-variables.js';
@@ -20,6 +20,7 @@ function mayWorkOffHours({ agentId, action }: Intent, charter: Charter): boolean
 function variablesOf(input: JudgingInput, pii: readonly PiiFinding[], local: LocalTime): PolicyVariables {
   const { intent, charter } = input;
   const { action } = intent;
+  const destinations = destinationsOf(action);
   const classification = charter.systems.get(action.target)?.classification ?? charter.classifications.strictest;
   const integrations = integrationsOf(charter, action).ofCharter;
   const offHoursAllowed = mayWorkOffHours(intent, charter);
@@ -30,7 +31,8 @@ function variablesOf(input: JudgingInput, pii: readonly PiiFinding[], local: Loc
       type: action.type,
       target: action.target,
       parameters: action.parameters ?? {},
-      destination: action.destination ?? '',
+      destination: destinations[0] ?? '',
+      destinations,
       dataClassification: classification.name,
       integration: integrations[0] ?? '',
       environment: environmentOf(charter, action) ?? '',
@@ -95,17 +97,22 @@ function reasonOf({ policy: { reason }, failed, claims }: PolicyViolation): stri
   return remarks.length === 0 ? reason : `${reason} (${remarks.join('; ')})`;
 }
 
-function findingOf(violation: PolicyViolation): RawFinding {
+function findingOf(violation: PolicyViolation, notLifted: string): RawFinding {
   const { policy, claims } = violation;
   const { id, effect, severity, unless_granted: permission } = policy;
   return {
     rule: id,
     effect: effect === 'hold' ? 'needs-approval' : 'violation',
     severity,
-    reason: reasonOf(violation),
+    reason: reasonOf(violation) + notLifted,
     ...(permission === undefined ? {} : { permission }),
     ...(claims === undefined ? {} : { claims: [...claims] }),
   };
+}
+
+/** Each grant is named once in the facts, however many policies it lifts. */
+function nameOf(holding: PermissionHolding): string {
+  return holding.by === 'grant' ? `${holding.permission} ${holding.grantId}` : `${holding.permission} ${holding.by}`;
 }
 
 /**
@@ -120,16 +127,18 @@ export function judgePolicies(input: JudgingInput): LayerJudgement {
   const variables = variablesOf(input, pii, local);
 
   const holdings = new Map<string, PermissionHolding>();
+  const notLifted = new Map<string, string>();
   const { violated, passed } = charter.policies.evaluate(
     { actionType: action.type, target: action.target, agentId },
     variables,
     {
       claims: claimReadingsOf(input, variables),
       skip: (policy) => charter.modeOf(policy) === 'off',
-      holds: (permission) => {
-        const holding = holdings.get(permission) ?? holdingOf(input, permission);
-        holdings.set(permission, holding);
-        return holding.by !== 'nothing';
+      lifts: ({ id, unless_granted: permission = '' }, objection) => {
+        const held = holdingsOf(input, permission, objection);
+        for (const holding of held) holdings.set(nameOf(holding), holding);
+        notLifted.set(id, nearestMisses(held));
+        return isHeld(held);
       },
     },
   );
@@ -140,5 +149,6 @@ export function judgePolicies(input: JudgingInput): LayerJudgement {
   if (variables.context.offHoursAllowed) facts['offHoursAllowed'] = true;
   if (charter.policies.size > 0) facts['localTime'] = { [charter.timezone]: local.text };
   if (holdings.size > 0) facts['permissions'] = [...holdings.values()];
-  return { findings: violated.map(findingOf), passed: [...passed], facts };
+  const findings = violated.map((violation) => findingOf(violation, notLifted.get(violation.policy.id) ?? ''));
+  return { findings, passed: [...passed], facts };
 }

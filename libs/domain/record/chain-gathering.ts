@@ -65,9 +65,15 @@ export function claimKey({ agentId, intentId }: Cause): string {
 }
 
 function saidByIntent({ intent, actionDigest }: IntentEvent): Said {
-  const { type, target, destination } = intent.action;
+  const { type, target, destination, destinations } = intent.action;
   return {
-    action: { type, target, ...(destination ? { destination } : {}), digest: actionDigest },
+    action: {
+      type,
+      target,
+      ...(destination ? { destination } : {}),
+      ...(destinations ? { destinations } : {}),
+      digest: actionDigest,
+    },
     cause: intent.cause ?? null,
     onBehalfOf: intent.onBehalfOf ?? null,
     trigger: intent.trigger ?? null,

@@ -1,3 +1,4 @@
+import { destinationsOf } from '../intent/intent.js';
 import type { ActionAuthority, AuthorityUsed } from './chain-authority.js';
 import type { ChainCause } from './chain-cause.js';
 import type { ChainAction, ChainDecision, ChainReport, ChainTree } from './chain.js';
@@ -83,7 +84,8 @@ const ERASED_UNDECIDED = 'content erased: nobody can tell its cause, trigger and
 
 function linesOf(action: ChainAction): string[] {
   const { agentId, intentId, cause, trigger, onBehalfOf, upstream } = action;
-  const destination = action.action.destination === undefined ? '' : ` to ${inertText(action.action.destination)}`;
+  const going = destinationsOf(action.action).map(inertText).join(', ');
+  const destination = going === '' ? '' : ` to ${going}`;
   const what = `${inertText(action.action.type)} on ${inertText(action.action.target)}${destination}`;
   const lines = [`${inertText(agentId)}: ${what}: ${action.outcome.toUpperCase()}`, `intent ${intentId}`];
   if (action.erased) lines.push(action.decisions.length > 0 ? ERASED : ERASED_UNDECIDED);

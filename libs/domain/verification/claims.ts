@@ -1,5 +1,5 @@
 import type { Charter } from '../charter/charter.js';
-import type { Action } from '../intent/intent.js';
+import { destinationsOf, type Action } from '../intent/intent.js';
 import { foldName } from '../matching/folding.js';
 
 /** The charter's own word for the environment of the target. */
@@ -26,7 +26,7 @@ const NONE: Integrations = { ofCharter: [], claimed: undefined };
 
 export function integrationsOf(charter: Charter, action: Action): Integrations {
   const target = charter.systems.get(action.target)?.integration;
-  const destination = action.destination ? charter.receivers(action.destination) : [];
+  const destination = destinationsOf(action).flatMap((name) => charter.receivers(name));
   const claim = action.integration ?? undefined;
   if (target === undefined && destination.length === 0 && claim === undefined) return NONE;
   const reached = destination.map(({ integration }) => integration);

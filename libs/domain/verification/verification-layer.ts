@@ -1,7 +1,7 @@
 import type { Charter } from '../charter/charter.js';
 import type { JudgingInput, LayerJudgement, RawFinding } from '../decision/layer.js';
 import type { Intent } from '../intent/intent.js';
-import { holdingByGrant, type PermissionHolding } from '../permission/holding.js';
+import { holdingsByGrant, isHeld, type PermissionHolding } from '../permission/holding.js';
 import { environmentOf, integrationsOf, type Integrations } from './claims.js';
 
 function violation(rule: string, reason: string): RawFinding {
@@ -24,9 +24,9 @@ function wideningGrants(input: JudgingInput): PermissionHolding[] {
   const refused: PermissionHolding[] = [];
   for (const { permission, actions, systems } of input.charter.scopeExtensions) {
     if (!actions(action.type) || !systems(action.target)) continue;
-    const holding = holdingByGrant(input, permission);
-    if (holding.by === 'grant') return [holding];
-    refused.push(holding);
+    const holdings = holdingsByGrant(input, permission);
+    if (isHeld(holdings)) return [...holdings];
+    refused.push(...holdings);
   }
   return refused;
 }

@@ -21,6 +21,10 @@ const casesSchema = z.strictObject({
     z.strictObject({
       title: z.string(),
       expression: z.string(),
+      of: z
+        .literal('objects_to')
+        .optional()
+        .describe('It says which values the policy objects to; else when it is violated.'),
       problems: z.array(z.strictObject({ code: z.string(), offset: z.int().optional(), hint: z.string().optional() })),
     }),
   ),
@@ -29,11 +33,12 @@ const { base, lists, evaluated, refused } = casesSchema.parse(
   parse(readFileSync(join(import.meta.dirname, 'expressions.yaml'), 'utf8')),
 );
 
-const compiled = (expression: string) =>
-  compilePolicies(
-    [{ id: 'the-policy', severity: 'critical', violated_when: expression, effect: 'deny', reason: 'because' }],
-    { lists },
-  );
+const compiled = (expression: string, of?: 'objects_to') => {
+  const says = of === undefined ? { violated_when: expression } : { objects_to: { 'parameters.to': expression } };
+  return compilePolicies([{ id: 'the-policy', severity: 'critical', effect: 'deny', reason: 'because', ...says }], {
+    lists,
+  });
+};
 
 describe('a condition says whether its policy is violated', () => {
   it.each(evaluated)('$title', ({ expression, given, is }) => {
@@ -54,8 +59,8 @@ describe('a condition says whether its policy is violated', () => {
 });
 
 describe('a condition is refused at load, with its place and what to write instead', () => {
-  it.each(refused)('$title', ({ expression, problems }) => {
-    const compilation = compiled(expression);
+  it.each(refused)('$title', ({ expression, of, problems }) => {
+    const compilation = compiled(expression, of);
     expect(compilation.ok).toBe(false);
     if (compilation.ok) return;
     expect(compilation.problems).toMatchObject(

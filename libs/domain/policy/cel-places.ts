@@ -1,0 +1,160 @@
+import type { ASTNode } from '@marcbachmann/cel-js';
+import type { Place } from '../matching/action-places.js';
+import { READ_WIDELY } from './cel-variables.js';
+
+/** What an expression has against the values at one place. */
+export type ObjectionTest =
+  /** It objects to items that are not in the list … */
+  | { readonly objects: 'outside'; readonly list: ListNamed }
+  /** … or that are in it … */
+  | { readonly objects: 'inside'; readonly list: ListNamed }
+  /** … or it looks at the values in a way that cannot be told item by item. */
+  | { readonly objects: 'all' };
+
+/** A list that does not depend on the action: one of the charter's, or one written in the expression. */
+export type ListNamed = { readonly name: string } | { readonly entries: readonly string[] };
+
+export interface ExpressionReads {
+  /** Every place that is read, with what is held against its values. */
+  readonly places: ReadonlyMap<Place, readonly ObjectionTest[]>;
+  /** It looks at one destination alone, so it is evaluated for each. */
+  readonly oneDestination: boolean;
+  /** It looks at the system acted on. */
+  readonly target: boolean;
+}
+
+/** Whether a part that is true makes the whole true (`yes`), false, or cannot be told. */
+type Sense = 'yes' | 'no' | 'unknown';
+
+const OPPOSITE: Readonly<Record<Sense, Sense>> = { yes: 'no', no: 'yes', unknown: 'unknown' };
+
+/** What is objected to where one of these is true, or false: the items outside or inside of its list. */
+const LIST_TESTS: Readonly<Record<string, Partial<Record<Sense, 'outside' | 'inside'>>>> = {
+  inList: { yes: 'inside', no: 'outside' },
+  anyInList: { yes: 'inside' },
+  anyNotInList: { yes: 'outside' },
+};
+
+/** The name of a member: a field, or an index that is a text or a number. */
+function stepOf(node: ASTNode): { of: ASTNode; step: string } | undefined {
+  if (node.op === '.') return { of: node.args[0], step: node.args[1] };
+  if (node.op !== '[]') return undefined;
+  const [of, key] = node.args;
+  if (
+    key.op !== 'value' ||
+    (typeof key.args !== 'string' && typeof key.args !== 'number' && typeof key.args !== 'bigint')
+  )
+    return undefined;
+  return { of, step: String(key.args) };
+}
+
+/** The members that a node selects from a variable, outermost first; undefined when it is no such selection. */
+function selectionOf(node: ASTNode): readonly string[] | undefined {
+  if (node.op === 'id') return [node.args];
+  const member = stepOf(node);
+  const before = member && selectionOf(member.of);
+  return member === undefined || before === undefined ? undefined : [...before, member.step];
+}
+
+function placeOf(selection: readonly string[] | undefined): Place | undefined {
+  if (selection?.[0] !== 'action') return undefined;
+  const [, field, ...path] = selection;
+  if (field === undefined) return 'parameters';
+  if (field === 'destination' || field === 'destinations' || field === READ_WIDELY.destination) return 'destination';
+  if (field !== 'parameters') return undefined;
+  return path.length === 0 ? 'parameters' : `parameters.${path.join('.')}`;
+}
+
+function listNamed(node: ASTNode): ListNamed | undefined {
+  const selection = selectionOf(node);
+  if (selection?.[0] === 'lists' && selection[1] !== undefined && selection.length === 2) return { name: selection[1] };
+  if (node.op !== 'list') return undefined;
+  const entries = node.args.map((one) => (one.op === 'value' && typeof one.args === 'string' ? one.args : undefined));
+  return entries.every((entry) => entry !== undefined) ? { entries } : undefined;
+}
+
+function childrenOf(node: ASTNode): readonly ASTNode[] {
+  switch (node.op) {
+    case '.':
+    case '.?':
+      return [node.args[0]];
+    case 'call':
+      return node.args[1];
+    case 'rcall':
+      return [node.args[1], ...node.args[2]];
+    case '!_':
+    case '-_':
+      return [node.args];
+    case 'value':
+    case 'id':
+      return [];
+    case 'map':
+      return node.args.flat();
+    default:
+      return node.args;
+  }
+}
+
+/** What an expression reads of what a grant can name, and what it has against it. */
+export function readsOf(ast: ASTNode): ExpressionReads {
+  const places = new Map<Place, ObjectionTest[]>();
+  let oneDestination = false;
+  let target = false;
+
+  const note = (place: Place, test: ObjectionTest): void => {
+    const tests = places.get(place);
+    if (tests === undefined) places.set(place, [test]);
+    else tests.push(test);
+  };
+  const read = (node: ASTNode): Place | undefined => {
+    const selection = selectionOf(node);
+    if (selection?.[0] !== 'action') return undefined;
+    const whole = selection.length === 1;
+    if (whole || selection[1] === 'target') target = true;
+    if (whole || selection[1] === 'destination' || selection[1] === READ_WIDELY.destination) oneDestination = true;
+    if (whole) note('destination', { objects: 'all' });
+    return placeOf(selection);
+  };
+  const visit = (node: ASTNode, sense: Sense): void => {
+    switch (node.op) {
+      case '!_':
+        visit(node.args, OPPOSITE[sense]);
+        return;
+      case '&&':
+      case '||':
+        for (const part of node.args) visit(part, sense);
+        return;
+      case '?:': {
+        const [condition, either, or] = node.args;
+        visit(condition, 'unknown');
+        visit(either, sense);
+        visit(or, sense);
+        return;
+      }
+      case 'call': {
+        const [name, given] = node.args;
+        // Whether a parameter is there is no objection to what it says.
+        if (name === 'has') return;
+        const [values, list] = given;
+        const objects = LIST_TESTS[name]?.[sense];
+        const entries = list === undefined ? undefined : listNamed(list);
+        if (objects !== undefined && values !== undefined && entries !== undefined) {
+          const place = read(values);
+          if (place !== undefined) {
+            note(place, { objects, list: entries });
+            return;
+          }
+        }
+        for (const one of given) visit(one, 'unknown');
+        return;
+      }
+      default: {
+        const place = read(node);
+        if (place !== undefined) note(place, { objects: 'all' });
+        else if (selectionOf(node) === undefined) for (const one of childrenOf(node)) visit(one, 'unknown');
+      }
+    }
+  };
+  visit(ast, 'yes');
+  return { places, oneDestination, target };
+}
