@@ -1,23 +1,38 @@
-import { Inject, Injectable, Module, type OnApplicationShutdown } from '@nestjs/common';
+import {
+  Inject,
+  Injectable,
+  Logger,
+  Module,
+  type BeforeApplicationShutdown,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+  type OnModuleInit,
+} from '@nestjs/common';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { MessagePattern, Payload } from '@nestjs/microservices';
-import { BatchTransport, type Batch, type BatchResult, type Bus } from '#bus';
+import { BatchTransport, messageOf, type Batch, type BatchHandler, type BatchResult, type Bus } from '#bus';
 import type { Config } from '#config';
 import { TOPICS } from '#contracts';
 import { PostgresHistory, type History } from '#record';
 import {
+  AUDIT_GROUP,
   BatchController,
   BUS,
   BusModule,
   CONFIG,
+  LOG_CHECKS,
+  LOG_WATCH,
   PROCESS_METRICS,
   SIGNATURES,
   UNVERIFIED_BUS,
+  type LogWatch,
   type ReadinessCheck,
   type Signatures,
 } from '#service';
-import type { Metrics } from '#telemetry';
+import { onceAMinutePerCause, type Metrics } from '#telemetry';
 import { observeAuditLag } from './audit-metrics.js';
-import { ingest } from './ingestion.js';
+import { ingestion } from './ingestion.js';
+import { auditPositions, ReadingOn } from './reading-on.js';
 import { ProvingModule } from './proving.module.js';
 
 /** Injection token of the {@link History} this process writes. */
@@ -32,16 +47,72 @@ export const AUDIT_CHECKS = Symbol('remit.audit-checks');
 /** Keeps every message of every topic. */
 @BatchController()
 class AuditController {
+  readonly #ingest: BatchHandler;
+
   constructor(
-    @Inject(HISTORY) private readonly history: History,
-    @Inject(SIGNATURES) private readonly signatures: Signatures | undefined,
-  ) {}
+    @Inject(HISTORY) history: History,
+    @Inject(BUS) bus: Bus,
+    @Inject(LOG_WATCH) watch: LogWatch,
+    @Inject(SIGNATURES) signatures: Signatures | undefined,
+  ) {
+    this.#ingest = ingestion(history, bus, watch, signatures?.verifier);
+  }
 
   @MessagePattern(Object.values(TOPICS).map((topic) => topic.name), AUDITING)
   keep(@Payload() batch: Batch): Promise<BatchResult> {
-    return ingest(this.history, batch, this.signatures?.verifier);
+    return this.#ingest(batch);
   }
 }
+
+/** Compares the audit log with the log before anything is stored, and goes on doing so. */
+@Injectable()
+class Comparing implements OnModuleInit, OnApplicationBootstrap, BeforeApplicationShutdown {
+  readonly #log = new Logger('audit log');
+  readonly #stopping = new AbortController();
+  readonly #tellFailed = onceAMinutePerCause(messageOf, (error) => {
+    this.#log.warn({ message: `where the audit log is could not be compared: ${messageOf(error)}`, error });
+  });
+  #looking: Promise<void> | undefined;
+
+  constructor(
+    @Inject(HISTORY) private readonly history: History,
+    @Inject(AUDITING) private readonly transport: BatchTransport,
+    @Inject(BUS) private readonly bus: Bus,
+    @Inject(LOG_WATCH) private readonly watch: LogWatch,
+  ) {}
+
+  async onModuleInit(): Promise<void> {
+    // a database that is away is compared later: nothing is stored before it answers, and never over a hole
+    await this.watch.watch(() => auditPositions(this.history)).catch(this.#tellFailed);
+  }
+
+  onApplicationBootstrap(): void {
+    this.#looking = this.#lookOnAndOn(new ReadingOn(this.history, this.transport, this.bus));
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    this.#stopping.abort();
+    await this.#looking;
+  }
+
+  async #lookOnAndOn(readingOn: ReadingOn): Promise<void> {
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      try {
+        for (const { topic, partition, next } of await readingOn.look()) {
+          this.#log.warn(
+            `${topic}/${String(partition)} is read again from offset ${String(next)} on: the database holds no more of it`,
+          );
+        }
+      } catch (error) {
+        this.#tellFailed(error);
+      }
+      await sleep(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined);
+    }
+  }
+}
+
+const LOOK_EVERY_MS = 1_000;
 
 @Injectable()
 class HistoryLifetime implements OnApplicationShutdown {
@@ -52,8 +123,13 @@ class HistoryLifetime implements OnApplicationShutdown {
   }
 }
 
-function auditChecks(history: History, transport: BatchTransport): readonly ReadinessCheck[] {
+function auditChecks(
+  history: History,
+  transport: BatchTransport,
+  log: readonly ReadinessCheck[],
+): readonly ReadinessCheck[] {
   return [
+    ...log,
     {
       name: 'audit partitions',
       missing: () => Promise.resolve(transport.settled() ? undefined : 'the consumer group has not settled yet'),
@@ -85,9 +161,10 @@ function auditChecks(history: History, transport: BatchTransport): readonly Read
       provide: AUDITING,
       // what nobody may act on is kept all the same
       inject: [UNVERIFIED_BUS],
-      useFactory: (bus: Bus) => new BatchTransport({ bus, group: 'remit.audit', transportId: AUDITING }),
+      useFactory: (bus: Bus) => new BatchTransport({ bus, group: AUDIT_GROUP, transportId: AUDITING }),
     },
-    { provide: AUDIT_CHECKS, inject: [HISTORY, AUDITING], useFactory: auditChecks },
+    { provide: AUDIT_CHECKS, inject: [HISTORY, AUDITING, LOG_CHECKS], useFactory: auditChecks },
+    Comparing,
     HistoryLifetime,
   ],
   exports: [HISTORY, AUDITING, AUDIT_CHECKS],

@@ -1,7 +1,8 @@
 import type { Bus } from '#bus';
-import { EVENTS, TOPICS, writeEvent } from '#contracts';
-import type { Checkpoint } from '#domain';
-import type { Projections, ProvenRecord } from '#record';
+import { EVENTS, sha256, TOPICS, writeEvent } from '#contracts';
+import { AUDIT_LOG_READER, logDiscrepancy, type Checkpoint } from '#domain';
+import type { LostCheckpoints, Projections, ProvenRecord } from '#record';
+import type { LogWatch } from '#service';
 import type { RecordWatch } from './record-watch.js';
 
 export interface EpochClosingOptions {
@@ -9,6 +10,8 @@ export interface EpochClosingOptions {
   /** The clock of this process, ms since the epoch. It says when an epoch was closed, and decides nothing. */
   readonly now: () => number;
   readonly onFailure: (error: unknown) => void;
+  /** Where people acknowledge that a database was restored. */
+  readonly discrepancies: Pick<LogWatch, 'found' | 'find'>;
   /** Verifies what was closed. */
   readonly watch?: Pick<RecordWatch, 'closed' | 'notClosed' | 'verify'>;
 }
@@ -19,12 +22,14 @@ export interface EpochClosingOptions {
  */
 export class EpochClosing {
   #timer: NodeJS.Timeout | undefined;
+  /** The last epoch the database has had, as far as this process has seen: fewer, and it was restored meanwhile. */
+  #known: number | undefined;
   #running: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly record: ProvenRecord,
     private readonly projections: Projections,
-    private readonly bus: Pick<Bus, 'publish'>,
+    private readonly bus: Pick<Bus, 'publish' | 'ends'>,
     private readonly options: EpochClosingOptions,
   ) {}
 
@@ -64,12 +69,47 @@ export class EpochClosing {
     }
   }
 
+  /** What was published before must be stored before anything new is signed: it may be more than the database knows. */
+  async #hasReadCheckpoints(): Promise<boolean> {
+    const topic = TOPICS.auditCheckpoints.name;
+    const [end = 0] = (await this.bus.ends([topic])).get(topic) ?? [];
+    return (await this.record.stored.next(topic, 0)) >= end;
+  }
+
+  /** Nothing is signed a second time for an epoch that was published: first a person has to know of it. */
+  async #goOnAfter(lost: LostCheckpoints): Promise<Checkpoint | undefined> {
+    const from = lost.after + 1;
+    const discrepancy = logDiscrepancy(
+      {
+        ...{ kind: 'checkpoints-lost', topic: TOPICS.auditCheckpoints.name, partition: 0, reader: AUDIT_LOG_READER },
+        ...{ from, to: from + lost.lost.length },
+      },
+      sha256,
+    );
+    await this.options.discrepancies.found(discrepancy);
+    const acknowledged = this.options.discrepancies.find(discrepancy.id)?.acknowledged;
+    if (acknowledged === undefined) return undefined;
+    const { by, reason } = acknowledged;
+    return this.record.checkpoints.signRestored(lost, {
+      now: this.options.now(),
+      restored: { after: lost.after, by, reason },
+    });
+  }
+
   async #closeEpoch(): Promise<Checkpoint | undefined> {
     try {
-      return await this.record.checkpoints.sign({
+      const epoch = (await this.record.checkpoints.latest())?.body.epoch ?? 0;
+      if (this.#known === undefined || epoch < this.#known) {
+        if (!(await this.#hasReadCheckpoints())) return undefined;
+        const lost = await this.record.checkpoints.lost();
+        if (lost !== undefined) return await this.#goOnAfter(lost);
+      }
+      const signed = await this.record.checkpoints.sign({
         now: this.options.now(),
         notForItself: [TOPICS.auditCheckpoints.name],
       });
+      this.#known = signed?.body.epoch ?? epoch;
+      return signed;
     } catch (error) {
       this.options.watch?.notClosed(error);
       throw error;

@@ -9,7 +9,7 @@ import {
 import { messageOf, type Bus } from '#bus';
 import type { Config } from '#config';
 import { Projections, ProvenRecord } from '#record';
-import { BUS, BusModule, CONFIG, PROCESS_METRICS } from '#service';
+import { BUS, BusModule, CONFIG, LOG_WATCH, PROCESS_METRICS, type LogWatch } from '#service';
 import { onceAMinutePerCause, type Metrics } from '#telemetry';
 import { observeRecord } from './audit-metrics.js';
 import { EpochClosing } from './epoch-closing.js';
@@ -25,6 +25,7 @@ class ProvingLifetime implements OnApplicationBootstrap, BeforeApplicationShutdo
   constructor(
     @Inject(CONFIG) { databaseUrl, recordKeys, epochMs }: Config,
     @Inject(BUS) bus: Bus,
+    @Inject(LOG_WATCH) discrepancies: LogWatch,
     @Inject(PROCESS_METRICS) metrics: Metrics | undefined,
   ) {
     const options = { databaseUrl, keyFolder: recordKeys, poolSize: 2, applicationName: 'remit-record-proof' };
@@ -40,6 +41,7 @@ class ProvingLifetime implements OnApplicationBootstrap, BeforeApplicationShutdo
       epochMs,
       now: Date.now,
       watch,
+      discrepancies,
       onFailure: onceAMinutePerCause(messageOf, (error) => {
         const message = `signing, publishing or verifying is tried again in the next round: ${messageOf(error)}`;
         this.#logger.warn({ message, error });

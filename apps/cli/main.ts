@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { addApprovalCommands } from './approval-commands.js';
 import { addCharterCommands } from './charter-commands.js';
 import { CommandFailure, sayingOf } from './command-failure.js';
+import { addLogCommands } from './log-commands.js';
 import { addLoginCommands } from './login-command.js';
 import { addAgentCommands, addPermissionCommands } from './permission-commands.js';
 
@@ -33,6 +34,7 @@ addCharterCommands(program);
 addPermissionCommands(program);
 addApprovalCommands(program);
 addAgentCommands(program);
+addLogCommands(program);
 // what the record needs takes a second to load: an order at the door, the kill switch above all, does not wait for it
 const isAtTheDoor = program.commands.some((command) => command.name() === process.argv[2]);
 if (!isAtTheDoor) {

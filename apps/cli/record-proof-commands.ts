@@ -172,6 +172,14 @@ function print(report: RecordReport, options: VerifyOptions, remarks: readonly s
       );
       if (report.moreFaults > 0) process.stdout.write(`… and ${String(report.moreFaults)} more\n`);
     }
+    for (const { epoch, after, by, reason, closedAt } of report.restorations) {
+      process.stdout.write(
+        inertText(
+          `Checkpoint ${String(epoch)} (${closedAt}) says that the database was restored: what epochs ${String(after + 1)} to ` +
+            `${String(epoch - 1)} had signed was read again from the log and signed anew; acknowledged by ${by}: ${reason}`,
+        ) + '\n',
+      );
+    }
     const { last, proven, notYetProven, dropped, checkpoints } = report;
     const until = last === undefined ? '' : `, the last of ${last.closedAt}`;
     process.stdout.write(

@@ -93,7 +93,7 @@ class World {
     const all = Object.entries(headers).map(([name, one]) => [name, Buffer.from(String(one))] as const);
     const messages = [{ ...message, headers: Object.fromEntries(all) }];
     const { topic, partition } = message;
-    void this.#follow({ topic, partition, messages, heartbeat: () => Promise.resolve() });
+    void this.#follow({ topic, partition, messages, readFrom: 0, heartbeat: () => Promise.resolve() });
     return this;
   }
 

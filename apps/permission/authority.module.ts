@@ -6,7 +6,9 @@ import {
   type DynamicModule,
   type BeforeApplicationShutdown,
   type OnApplicationBootstrap,
+  type OnModuleInit,
 } from '@nestjs/common';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { MessagePattern, Payload } from '@nestjs/microservices';
 import {
   createCommandHandler,
@@ -14,10 +16,15 @@ import {
   createOutcomeHandler,
   createRequestHandler,
   createSecondRoundHandler,
+  createStoreComparison,
+  forgetForked,
+  readStoreOn,
   startAuthorityTimer,
   startPermissionStateTimer,
+  storePositions,
   type AuthorityRuntime,
   type AuthorityTimer,
+  type PermissionDatabase,
   type PermissionStore,
 } from '#authority';
 import { BatchTransport, messageOf, type Batch, type BatchHandler, type BatchResult, type Bus } from '#bus';
@@ -28,6 +35,7 @@ import {
   BatchController,
   BUS,
   CONFIG,
+  LOG_WATCH,
   PEOPLES_STORE,
   PERMISSION_STORE,
   PROCESS_METRICS,
@@ -35,6 +43,7 @@ import {
   TRACING,
   TracingModule,
   VIEWS,
+  type LogWatch,
   type ReadinessCheck,
 } from '#service';
 import { onceAMinutePerCause, type Metrics, type Tracing } from '#telemetry';
@@ -46,9 +55,10 @@ export const COMMANDS = Symbol('remit.permission-commands');
 export const REQUESTS = Symbol('remit.permission-requests');
 export const USES = Symbol('remit.permission-uses');
 export const ROUNDS = Symbol('remit.permission-rounds');
+export const STORE_COMPARISON = Symbol('remit.event-store');
 
 /** Every transport of the runtime, for the process's `main`. */
-export const AUTHORITY_TRANSPORTS = [COMMANDS, REQUESTS, USES, ROUNDS] as const;
+export const AUTHORITY_TRANSPORTS = [STORE_COMPARISON, COMMANDS, REQUESTS, USES, ROUNDS] as const;
 
 /** Injection token of the {@link ReadinessCheck}s of the runtime. */
 export const AUTHORITY_CHECKS = Symbol('remit.authority-checks');
@@ -64,10 +74,13 @@ class AuthorityController {
   readonly #decisions: BatchHandler;
   readonly #rounds: BatchHandler;
   readonly #reports: BatchHandler;
+  readonly #comparison: BatchHandler;
 
   constructor(
     @Inject(RUNTIME) runtime: AuthorityRuntime,
     @Inject(PEOPLES_STORE) peoples: PermissionStore,
+    @Inject(PERMISSION_STORE) store: PermissionDatabase,
+    @Inject(LOG_WATCH) watch: LogWatch,
     @Inject(ACTION_METRICS) actions: ActionMetrics | undefined,
   ) {
     this.#commands = createCommandHandler({ ...runtime, store: peoples });
@@ -75,6 +88,16 @@ class AuthorityController {
     this.#decisions = createDecisionHandler(runtime);
     this.#rounds = createSecondRoundHandler(runtime);
     this.#reports = createOutcomeHandler((report) => actions?.reported(report));
+    const log = new Logger('event store');
+    this.#comparison = createStoreComparison(store, runtime.bus, {
+      found: (discrepancy) => watch.found(discrepancy),
+      onRestored: (partition, events) => {
+        log.warn(
+          `${String(events)} events of permission.events/${String(partition)} were missing and are taken from the log: ` +
+            'the database was restored from a backup',
+        );
+      },
+    });
   }
 
   @MessagePattern(TOPICS.permissionCommands.name, COMMANDS)
@@ -95,6 +118,11 @@ class AuthorityController {
   @MessagePattern(TOPICS.agentOutcomes.name, USES)
   report(@Payload() batch: Batch): Promise<BatchResult> {
     return this.#reports(batch);
+  }
+
+  @MessagePattern(TOPICS.permissionEvents.name, STORE_COMPARISON)
+  compare(@Payload() batch: Batch): Promise<BatchResult> {
+    return this.#comparison(batch);
   }
 
   @MessagePattern(TOPICS.permissionEvents.name, ROUNDS)
@@ -127,6 +155,49 @@ class TimerLifetime implements OnApplicationBootstrap, BeforeApplicationShutdown
 
   async beforeApplicationShutdown(): Promise<void> {
     await Promise.all([this.#timer?.stop(), this.#snapshots?.stop()]);
+  }
+}
+
+const LOOK_EVERY_MS = 1_000;
+
+/** Compares the event store with the log before any command is handled, and goes on doing so. */
+@Injectable()
+class Comparing implements OnModuleInit, OnApplicationBootstrap, BeforeApplicationShutdown {
+  readonly #stopping = new AbortController();
+  readonly #log = new Logger('event store');
+  readonly #tellFailed = onceAMinutePerCause(messageOf, (error) => {
+    this.#log.warn({ message: `where the event store is could not be compared: ${messageOf(error)}`, error });
+  });
+  #looking: Promise<void> | undefined;
+
+  constructor(
+    @Inject(PERMISSION_STORE) private readonly store: PermissionDatabase,
+    @Inject(STORE_COMPARISON) private readonly transport: BatchTransport,
+    @Inject(BUS) private readonly bus: Bus,
+    @Inject(LOG_WATCH) private readonly watch: LogWatch,
+  ) {}
+
+  async onModuleInit(): Promise<void> {
+    this.watch.onSaid((event) => forgetForked(event, this.store));
+    // while the database is away no command is handled either
+    await this.watch.watch(() => storePositions(this.store)).catch(this.#tellFailed);
+  }
+
+  onApplicationBootstrap(): void {
+    this.#looking = this.#lookOnAndOn();
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    this.#stopping.abort();
+    await this.#looking;
+  }
+
+  async #lookOnAndOn(): Promise<void> {
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      await readStoreOn(this.store, this.transport, this.bus).catch(this.#tellFailed);
+      await sleep(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined);
+    }
   }
 }
 
@@ -194,6 +265,7 @@ export class AuthorityModule {
           inject: [PERMISSION_STORE, ...AUTHORITY_TRANSPORTS],
           useFactory: authorityChecks,
         },
+        Comparing,
         TimerLifetime,
       ],
       exports: [AUTHORITY_CHECKS, ...AUTHORITY_TRANSPORTS, RequiredPermissionStoreModule],

@@ -46,7 +46,7 @@ export class AuthorityError extends Error {
 }
 
 /** Appends permission events to `permission.events`, in the order given. */
-export function permissionPublisher(bus: Bus): PublishEvents<PermissionEvent> {
+export function permissionPublisher(bus: Pick<Bus, 'publish'>): PublishEvents<PermissionEvent> {
   return async (stored) => {
     const messages = stored.map(({ event }) => {
       const { agentId, version, at } = event;
@@ -91,14 +91,17 @@ export function authoritiesIn(store: PermissionStore): AuthorityAggregates {
  * store's or the bus's coded error while either is away: then send it again.
  */
 export function order(
-  { store, bus }: Pick<AuthorityRuntime, 'store' | 'bus'>,
+  { store, bus, views }: Pick<AuthorityRuntime, 'store' | 'bus' | 'views'>,
   placed: PlacedCommand,
 ): Promise<Handled<PermissionEvent>> {
   const { command } = placed;
   const { agentId, commandId } = command;
   const commandDigest = commandDigestOf(command, sha256);
   return authoritiesIn(store).handleAndPublish(
-    { stream: agentId, commandId, commandDigest, command: placed },
+    {
+      ...{ stream: agentId, commandId, commandDigest, command: placed },
+      knownVersion: views.permissions.latest(agentId)?.version,
+    },
     permissionPublisher(bus),
   );
 }

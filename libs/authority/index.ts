@@ -7,4 +7,5 @@ export * from './outcome-handler.js';
 export * from './permission-store.js';
 export { createRequestHandler, MAX_LETTERS_PER_MINUTE } from './request-handler.js';
 export * from './second-round-handler.js';
+export * from './store-comparison.js';
 export * from './use-reservations.js';

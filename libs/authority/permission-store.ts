@@ -5,6 +5,7 @@ import {
   type CommandIdentity,
   type CommandResult,
   type EventStore,
+  type LogComparison,
   type PublishEvents,
   type PublishTurn,
   type PublishTurnResult,
@@ -31,11 +32,11 @@ export interface PermissionStoreOptions {
  * whatever needs it waits. Until then every call rejects with `REMIT_EVENT_STORE_UNAVAILABLE` and may be repeated.
  */
 export class PermissionDatabase implements PermissionStore {
-  #opening: Promise<PermissionStore> | undefined;
+  #opening: Promise<PostgresEventStore<PermissionEvent>> | undefined;
 
   constructor(private readonly options: PermissionStoreOptions) {}
 
-  #open(): Promise<PermissionStore> {
+  #open(): Promise<PostgresEventStore<PermissionEvent>> {
     this.#opening ??= PostgresEventStore.open(permissionEventSchema, {
       ...this.options,
       applicationName: 'remit-permission',
@@ -44,6 +45,11 @@ export class PermissionDatabase implements PermissionStore {
       throw error;
     });
     return this.#opening;
+  }
+
+  /** The same store against `permission.events`. */
+  async comparison(): Promise<LogComparison<PermissionEvent>> {
+    return (await this.#open()).log;
   }
 
   async readStream(stream: string, after?: number): Promise<StreamReading<PermissionEvent>> {

@@ -73,6 +73,16 @@ export class BatchTransport extends Server implements CustomTransportStrategy {
     return this.#consumption?.assigned() ?? new Map();
   }
 
+  /** The next offsets to be worked off, per topic and assigned partition, as far as they are known. */
+  positions(): ReadonlyMap<string, ReadonlyMap<number, number>> {
+    return this.#consumption?.positions() ?? new Map();
+  }
+
+  /** Reads a partition again from an earlier offset on. */
+  goBack(topic: string, partition: number, next: number): void {
+    this.#consumption?.goBack(topic, partition, next);
+  }
+
   /** In the group, with all the partitions it is to have. */
   settled(): boolean {
     return this.#consumption?.settled() ?? false;

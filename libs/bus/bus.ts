@@ -49,6 +49,8 @@ export interface Batch {
   readonly topic: string;
   readonly partition: number;
   readonly messages: readonly ReceivedMessage[];
+  /** From here on the partition was read: offsets between here and the last message that are left out hold none. */
+  readonly readFrom: number;
   /**
    * Keeps the group membership alive during long work. Throws `REMIT_BUS_PARTITION_LOST` when the partition has been
    * taken away: give up, somebody else gets the batch.
@@ -87,6 +89,8 @@ export interface Consumption {
    * never committed there, and this member has not got anything either.
    */
   positions(): ReadonlyMap<string, ReadonlyMap<number, number>>;
+  /** Reads a partition of this member again, from an earlier offset on, once the batch in hand is done. */
+  goBack(topic: string, partition: number, next: number): void;
   /** The member is in the group and knows its partitions; it may have none where there are more members than partitions. */
   settled(): boolean;
   /** Finishes the batch in hand, commits it and leaves the group. */
@@ -125,6 +129,28 @@ export interface ConsumptionWatch {
   /** A reader stood still, and was made anew. */
   renewed(reader: ReaderName): void;
 }
+
+/** A consumer group is about to go on in a partition. */
+export interface GroupReading {
+  readonly group: string;
+  readonly topic: string;
+  readonly partition: number;
+  /** Where it has to go on, by what it has committed or worked off; `undefined`: it has never committed. */
+  readonly expected: number | undefined;
+  /** Where it does go on. Beyond `expected`: what lay between is no longer kept. Before it: the log is another one. */
+  readonly readFrom: number;
+}
+
+/** Is asked before a group reads on. What it throws makes the same messages come again. */
+export interface ReadingGate {
+  /** Before a member joins a group: where that has come, and where the log begins and ends. */
+  joining(options: ConsumeOptions): Promise<void>;
+  /** Before each batch. Returns the offset before which nothing of the partition is handled. */
+  admit(reading: GroupReading): Promise<number>;
+}
+
+/** For each topic, the next offset to be read of each partition, as far as the group has committed one. */
+export type CommittedOffsets = ReadonlyMap<string, ReadonlyMap<number, number>>;
 
 /** Where to read on: the next offset, and the running maximum of append times before it, ms since the epoch. */
 export interface StartPosition {
@@ -193,6 +219,10 @@ export interface Bus {
    * asked. Throws `REMIT_BUS_UNREACHABLE` after a few tries.
    */
   ends(topics: readonly string[]): Promise<LogEnds>;
+  /** For each topic, the first offset that is kept of each partition. Throws `REMIT_BUS_UNREACHABLE` after a few tries. */
+  starts(topics: readonly string[]): Promise<LogEnds>;
+  /** How far a group has come. Throws `REMIT_BUS_UNREACHABLE` after a few tries. */
+  committed(group: string, topics: readonly string[]): Promise<CommittedOffsets>;
   /**
    * The offset of the first message that is kept from `from` on and before `to`. `undefined`: there is none, only
    * transaction markers, which take offsets and are no messages, or what has expired. Throws `REMIT_BUS_UNREACHABLE`.

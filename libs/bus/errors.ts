@@ -6,6 +6,8 @@ export type BusErrorCode =
   | 'REMIT_BUS_MESSAGE_TOO_LARGE'
   | 'REMIT_BUS_PUBLISH_FAILED'
   | 'REMIT_BUS_PARTITION_LOST'
+  /** Somebody must acknowledge a discrepancy between the log and its readers first. */
+  | 'REMIT_BUS_HELD'
   | 'REMIT_BUS_UNREACHABLE'
   | 'REMIT_BUS_CREDENTIALS_UNREADABLE'
   | 'REMIT_BUS_NOT_AUTHENTICATED'

@@ -36,7 +36,7 @@ describe('promise 9: what stops a partition', () => {
       const place = { topic: 'in', partition, offset: from + index, appendTime: 1, logTime: 1 };
       return { ...place, key: null, value: null, headers: {} };
     });
-    return { topic: 'in', partition, messages, heartbeat: () => Promise.resolve() };
+    return { topic: 'in', partition, messages, readFrom: from, heartbeat: () => Promise.resolve() };
   }
 
   const offsetsOf = ({ publish }: BatchResult): number[] => publish.map(({ source }) => source.offset);

@@ -4,6 +4,7 @@ import { TOPICS, type AccessRule, type TopicDeclaration } from '#contracts';
 import type {
   BatchHandler,
   Bus,
+  CommittedOffsets,
   ConsumeOptions,
   Consumption,
   ConsumptionWatch,
@@ -13,6 +14,7 @@ import type {
   MessageReader,
   OutgoingMessage,
   PublishedMessage,
+  ReadingGate,
   ReceivedMessage,
   Standstill,
 } from './bus.js';
@@ -50,6 +52,8 @@ export interface KafkaBusOptions {
   readonly sessionMs?: number;
   /** A reader that has not read for so long is made anew, ms; 25,000 by default: longer than a rebalance may take. */
   readonly renewAfterMs?: number;
+  /** Asked before groups of this process join, and before each batch. */
+  readonly gate?: ReadingGate | undefined;
   /** Reports what the Kafka client tells of its ordinary work too, at level `debug`. Not by default. */
   readonly reportsClient?: boolean;
 }
@@ -60,6 +64,7 @@ export class KafkaBus implements Bus {
   readonly #clientId: string;
   readonly #log: BusLog;
   readonly #watch: ConsumptionWatch | undefined;
+  readonly #gate: ReadingGate | undefined;
   readonly #topics: KafkaTopics;
   readonly #producer: KafkaProducer;
   readonly #ends: KafkaEnds;
@@ -86,6 +91,7 @@ export class KafkaBus implements Bus {
     this.#watch = options.watch;
     this.#sessionMs = options.sessionMs ?? DEFAULT_SESSION_MS;
     this.#renewAfterMs = options.renewAfterMs ?? DEFAULT_RENEW_AFTER_MS;
+    this.#gate = options.gate;
     this.#client = clientFactory({
       brokers,
       clientId,
@@ -143,6 +149,7 @@ export class KafkaBus implements Bus {
     await this.#topics.limits(this.#office.topic);
     let partitions = 0;
     for (const topic of options.topics) partitions += (await this.#topics.limits(topic)).partitions;
+    await this.#gate?.joining(options);
     const consumption = new KafkaConsumption(
       {
         client: this.#client,
@@ -154,6 +161,7 @@ export class KafkaBus implements Bus {
         watch: this.#watch,
         sessionMs: this.#sessionMs,
         renewAfterMs: this.#renewAfterMs,
+        gate: this.#gate,
         stopped: (reader) => this.#readers.delete(reader),
       },
       options,
@@ -183,6 +191,22 @@ export class KafkaBus implements Bus {
   async firstBetween(topic: string, partition: number, from: number, to: number): Promise<number | undefined> {
     this.#mustBeOpen();
     return this.#ends.firstBetween(topic, partition, from, to);
+  }
+
+  async starts(topics: readonly string[]): Promise<LogEnds> {
+    this.#mustBeOpen();
+    return this.#ends.starts(topics);
+  }
+
+  async committed(group: string, topics: readonly string[]): Promise<CommittedOffsets> {
+    this.#mustBeOpen();
+    const committed = await this.#topics.committed(group, topics);
+    return new Map(
+      [...committed].map(([topic, partitions]) => [
+        topic,
+        new Map([...partitions].map(([partition, { next }]) => [partition, next])),
+      ]),
+    );
   }
 
   async readAt(topic: string, partition: number, offset: number): Promise<ReceivedMessage | undefined> {

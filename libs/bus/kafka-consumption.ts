@@ -8,6 +8,7 @@ import type {
   ConsumeOptions,
   Consumption,
   ConsumptionWatch,
+  ReadingGate,
   ReceivedMessage,
   Standstill,
   Unreadable,
@@ -41,6 +42,7 @@ export interface ConsumptionDependencies {
   readonly sessionMs: number;
   /** {@link ReaderOptions.renewAfterMs} */
   readonly renewAfterMs: number;
+  readonly gate: ReadingGate | undefined;
   readonly stopped: (reader: OpenReader) => void;
 }
 
@@ -58,6 +60,8 @@ export class KafkaConsumption implements Consumption, OpenReader {
   readonly #resumptions = new Set<NodeJS.Timeout>();
   readonly #failures = new Map<string, BackOff>();
   readonly #isolation: Isolation;
+  /** Partitions that are to be read again, and from where: what was fetched before is not theirs. */
+  readonly #goingBack = new Map<string, number>();
   #assignment: Assignment | undefined;
   #stopBy = Infinity;
 
@@ -83,6 +87,7 @@ export class KafkaConsumption implements Consumption, OpenReader {
       onAssignment: (assignment) => {
         const partitions = new Map<string, readonly number[]>(Object.entries(assignment ?? {}));
         const positions = new Map([...partitions.keys()].map((topic) => [topic, new Map<number, number>()]));
+        this.#goingBack.clear();
         this.#assignment = assignment && { partitions, positions, times: this.#committedTimes(partitions, positions) };
       },
       onNothing: (topic, partition, lastOffset) => this.#passOver(topic, partition, lastOffset + 1),
@@ -100,6 +105,13 @@ export class KafkaConsumption implements Consumption, OpenReader {
 
   standstill(): Standstill {
     return { reader: this.options, ms: this.#reader.standstillMs() };
+  }
+
+  goBack(topic: string, partition: number, next: number): void {
+    const position = this.#assignment?.positions.get(topic);
+    if (position === undefined || !this.#isOurs(topic, partition)) return;
+    this.#goingBack.set(`${topic}/${partition}`, next);
+    this.#reader.consumer?.seek({ topic, partition, offset: String(next) });
   }
 
   settled(): boolean {
@@ -155,11 +167,23 @@ export class KafkaConsumption implements Consumption, OpenReader {
     const times = await membership.during(assignment.times);
     if (this.#mustGiveUp()) return;
     const position = assignment.positions.get(topic);
-    if (position?.has(partition) === false) position.set(partition, Number(payload.batch.firstOffset()));
-    const { messages, unreadable, logTime } = read(payload, times.get(where) ?? 0);
+    const readFrom = fetchedOffset(payload);
+    const back = this.#goingBack.get(where);
+    // fetched before it was told to go back: what is wanted comes next
+    if (back !== undefined && readFrom !== back) return;
+    const expected = back ?? position?.get(partition);
+    if (expected === undefined) position?.set(partition, Number(payload.batch.firstOffset()));
+    const fetched = read(payload, times.get(where) ?? 0);
+    const { logTime } = fetched;
+    let { messages, unreadable } = fetched;
     let prepared: PreparedResult;
     try {
-      const batch = membership.batch(topic, partition, messages);
+      const { group } = this.options;
+      const gate = this.on.gate?.admit({ group, topic, partition, expected, readFrom });
+      const voidBefore = gate === undefined ? 0 : await membership.during(gate);
+      messages = messages.filter(({ offset }) => offset >= voidBefore);
+      unreadable = unreadable.filter(({ message }) => message.offset >= voidBefore);
+      const batch = membership.batch(topic, partition, messages, readFrom);
       const { publish, unreadable: more } = messages.length === 0 ? NOTHING : await this.#isolation.handle(batch);
       prepared = await membership.during(this.#prepare({ publish, unreadable: [...unreadable, ...more] }));
       if (!(await this.#publish({ messages: prepared.messages, sent: 0 }, membership))) return;
@@ -175,6 +199,7 @@ export class KafkaConsumption implements Consumption, OpenReader {
     if (!(await this.#commit(payload, Number(lastOffset) + 1, logTime, membership))) return;
     times.set(where, logTime);
     position?.set(partition, Number(lastOffset) + 1);
+    if (this.#goingBack.get(where) === back) this.#goingBack.delete(where);
     payload.resolveOffset(lastOffset);
     const { parked } = prepared;
     this.#tell({ topic, messages: messages.length, ms: performance.now() - began, parked });
@@ -274,6 +299,11 @@ export class KafkaConsumption implements Consumption, OpenReader {
   }
 }
 
+/** The offset that was asked for: kafkajs knows it and does not type it. */
+function fetchedOffset({ batch }: EachBatchPayload): number {
+  return Number((batch as unknown as { readonly fetchedOffset: string }).fetchedOffset);
+}
+
 const NOTHING: BatchResult = { publish: [], unreadable: [] };
 
 /** Keeps this member in the group while a batch is in hand, and notices when it is out. */
@@ -282,8 +312,8 @@ class Membership {
 
   constructor(private readonly payload: EachBatchPayload) {}
 
-  batch(topic: string, partition: number, messages: readonly ReceivedMessage[]): Batch {
-    return { topic, partition, messages, heartbeat: () => this.#heartbeat() };
+  batch(topic: string, partition: number, messages: readonly ReceivedMessage[], readFrom: number): Batch {
+    return { topic, partition, messages, readFrom, heartbeat: () => this.#heartbeat() };
   }
 
   /** Heartbeats while it waits. Handlers see to that themselves: one that hangs must lose its partition. */

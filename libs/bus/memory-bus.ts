@@ -5,6 +5,7 @@ import type {
   BatchHandler,
   BatchReport,
   Bus,
+  CommittedOffsets,
   ConsumeOptions,
   Consumption,
   ConsumptionWatch,
@@ -271,6 +272,14 @@ class MemoryConsumption implements Consumption {
     return new Map([...this.#assigned].map(([topic, partitions]) => [topic, positionsOf(topic, partitions)]));
   }
 
+  goBack(topic: string, partition: number, next: number): void {
+    const where = `${topic}/${partition}`;
+    if (!this.#owns(topic, partition)) return;
+    const logTime = this.client.log.read(topic, partition, 0, 0).findLast(({ offset }) => offset < next)?.logTime ?? 0;
+    this.#group.commit(where, { next, logTime });
+    this.client.log.wakeReaders();
+  }
+
   settled(): boolean {
     return !this.#stopping;
   }
@@ -343,6 +352,7 @@ class MemoryConsumption implements Consumption {
       topic,
       partition,
       messages,
+      readFrom: messages[0]?.offset ?? 0,
       heartbeat: () => {
         if (!this.#crashed && this.#group.generation === generation) return Promise.resolve();
         return Promise.reject(new BusError('REMIT_BUS_PARTITION_LOST', 'the group has changed: give up this batch'));
@@ -488,6 +498,25 @@ export class MemoryBus implements Bus {
     await this.#enter();
     const end = this.#client.log.end(topic)[partition] ?? 0;
     return from < Math.min(to, end) ? from : undefined;
+  }
+
+  async starts(topics: readonly string[]): Promise<LogEnds> {
+    await this.#enter();
+    return new Map(topics.map((topic) => [topic, this.#client.log.end(topic).map(() => 0)]));
+  }
+
+  async committed(group: string, topics: readonly string[]): Promise<CommittedOffsets> {
+    await this.#enter();
+    const { log } = this.#client;
+    return new Map(
+      topics.map((topic) => {
+        const committed = log.end(topic).flatMap((_, partition) => {
+          const next = log.group(group).committed(`${topic}/${String(partition)}`)?.next;
+          return next === undefined ? [] : [[partition, next] as const];
+        });
+        return [topic, new Map(committed)] as const;
+      }),
+    );
   }
 
   async readAt(topic: string, partition: number, offset: number): Promise<ReceivedMessage | undefined> {

@@ -22,6 +22,10 @@ export const OUTLOOKS: Readonly<Record<string, Outlook>> = {
   REMIT_BUS_CREDENTIALS_UNREADABLE: 'later',
   REMIT_BUS_STANDSTILL: 'later',
   REMIT_BUS_TOO_FEW_BROKERS: 'later',
+  // until a person has acknowledged a discrepancy, or the partition is read again from where the database is
+  REMIT_BUS_HELD: 'later',
+  REMIT_RECORD_BEHIND_READER: 'later',
+  REMIT_EVENT_STORE_BEHIND_LOG: 'later',
   REMIT_BUS_HANDLER_FAILED: 'unknown',
   REMIT_BUS_HANDLER_TWICE: 'later',
   REMIT_BUS_CLIENT: 'later',

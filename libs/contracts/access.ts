@@ -17,11 +17,17 @@ const SERVICE_VIEWS = 'remit.view.';
 const AGENT_VIEWS = 'agent-';
 
 /** What the layers after the first need for their views, and what they write when they reserve uses of grants. */
-const VIEWS = [TOPICS.charterEvents, TOPICS.permissionEvents, TOPICS.permissionState] as const;
+const VIEWS = [
+  TOPICS.charterEvents,
+  TOPICS.permissionEvents,
+  TOPICS.permissionState,
+  // every process waits where people must acknowledge a discrepancy first, and says what it finds itself
+  TOPICS.logDiscrepancies,
+] as const;
 
 const BOUNDARY: ServiceAccess = {
   reads: [...VIEWS, TOPICS.agentActions],
-  writes: [TOPICS.boundaryChecked, TOPICS.deadLetters],
+  writes: [TOPICS.boundaryChecked, TOPICS.logDiscrepancies, TOPICS.deadLetters],
   groups: ['remit.boundary'],
 };
 
@@ -43,10 +49,12 @@ const PERMISSION: ServiceAccess = {
     TOPICS.charterEvents,
     TOPICS.agentActions,
     TOPICS.auditAccess,
+    TOPICS.logDiscrepancies,
     TOPICS.deadLetters,
   ],
   groups: [
     'remit.permission',
+    'remit.event-store',
     'remit.permission-commands',
     'remit.permission-requests',
     'remit.permission-uses',
@@ -56,19 +64,19 @@ const PERMISSION: ServiceAccess = {
 
 const VERIFIER: ServiceAccess = {
   reads: [...VIEWS, TOPICS.permissionChecked],
-  writes: [TOPICS.scopeVerified, TOPICS.permissionEvents, TOPICS.deadLetters],
+  writes: [TOPICS.scopeVerified, TOPICS.permissionEvents, TOPICS.logDiscrepancies, TOPICS.deadLetters],
   groups: ['remit.verification'],
 };
 
 const POLICY: ServiceAccess = {
   reads: [...VIEWS, TOPICS.scopeVerified],
-  writes: [TOPICS.agentDecisions, TOPICS.permissionEvents, TOPICS.deadLetters],
+  writes: [TOPICS.agentDecisions, TOPICS.permissionEvents, TOPICS.logDiscrepancies, TOPICS.deadLetters],
   groups: ['remit.policy'],
 };
 
 const AUDIT: ServiceAccess = {
   reads: Object.values(TOPICS),
-  writes: [TOPICS.auditCheckpoints, TOPICS.auditAccess, TOPICS.deadLetters],
+  writes: [TOPICS.auditCheckpoints, TOPICS.auditAccess, TOPICS.logDiscrepancies, TOPICS.deadLetters],
   groups: ['remit.audit'],
 };
 

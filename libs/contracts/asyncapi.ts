@@ -40,6 +40,16 @@ function layer(party: Party, from: TopicDeclaration, to: TopicDeclaration): Flow
   ];
 }
 
+/** Every process compares what it reads with the log. */
+const DISCREPANCY_FLOWS: readonly Flow[] = (['boundary', 'permission', 'verifier', 'policy', 'audit'] as const).flatMap(
+  (party) => [
+    flow(party, 'send', TOPICS.logDiscrepancies, 'Says where the log and what it has read do not agree.'),
+    ...(party === 'audit'
+      ? []
+      : [flow(party, 'receive', TOPICS.logDiscrepancies, 'Waits where people must acknowledge something first.')]),
+  ],
+);
+
 /** Who sends what where, when each layer is a process of its own. */
 const FLOWS: readonly Flow[] = [
   flow('agent', 'send', TOPICS.agentActions, 'Says what it intends to do.'),
@@ -60,6 +70,7 @@ const FLOWS: readonly Flow[] = [
   ...Object.values(TOPICS).map((topic) => flow('audit', 'receive', topic, 'Stores it.')),
   flow('audit', 'send', TOPICS.deadLetters, 'Puts aside what it cannot read.'),
   flow('audit', 'send', TOPICS.auditCheckpoints, 'Signs what it has stored.'),
+  ...DISCREPANCY_FLOWS,
   flow('operator', 'send', TOPICS.auditAccess, 'Says who reads the record, and what was erased.'),
 ];
 

@@ -6,6 +6,7 @@ import {
   digestSchema,
   givenIdSchema,
   heldIntentSchema,
+  logDiscrepancySchema,
   permissionEventSchema,
   permissionIdSchema,
   permissionNameSchema,
@@ -198,6 +199,19 @@ export const hygieneFindingSchema = z.strictObject({
 
 export const reviewReportSchema = z.strictObject({ at: timeSchema, findings: z.array(hygieneFindingSchema) });
 export type ReviewReport = z.infer<typeof reviewReportSchema>;
+
+export const discrepancyViewSchema = logDiscrepancySchema.extend({
+  status: z.enum(['open', 'acknowledged']),
+  says: z.string().describe('What is wrong, in a sentence.'),
+  todo: z.string().describe('What to do, and what an acknowledgement does.'),
+  foundAt: timeSchema,
+  acknowledgedBy: personSchema.optional(),
+  acknowledgedAt: timeSchema.optional(),
+  reason: z.string().optional(),
+});
+export type DiscrepancyView = z.infer<typeof discrepancyViewSchema>;
+
+const discrepancyParams = z.strictObject({ discrepancy: logDiscrepancySchema.shape.id });
 
 const reasonBody = z.strictObject({ reason: reasonSchema });
 const grantBody = z.strictObject({
@@ -431,6 +445,27 @@ export const DOOR = {
     }),
     answer: manyOrdersAnswerSchema,
     answersForMany: true,
+    orders: true,
+  },
+  discrepancies: {
+    method: 'get',
+    path: 'log/discrepancies',
+    summary: 'Where the log and those who read it do not agree: what was cut, lost, forked or restored.',
+    allowed: 'anyone with a token',
+    query: z.strictObject({
+      status: z.enum(['open', 'all']).default('open').describe('all: also what was acknowledged.'),
+    }),
+    answer: z.strictObject({ discrepancies: z.array(discrepancyViewSchema) }),
+    orders: false,
+  },
+  acknowledgeDiscrepancy: {
+    method: 'post',
+    path: 'log/discrepancies/:discrepancy/acknowledgement',
+    summary: 'Take note of exactly this discrepancy, so that Remit goes on; its `todo` says how.',
+    allowed: 'administrators',
+    params: discrepancyParams,
+    body: reasonBody,
+    answer: discrepancyViewSchema,
     orders: true,
   },
   review: {

@@ -6,6 +6,7 @@ import {
   decisionSchema,
   intentSchema,
   judgedIntentSchema,
+  logDiscrepancyEventSchema,
   outcomeReportSchema,
   permissionAskSchema,
   permissionCommandSchema,
@@ -115,6 +116,12 @@ export const EVENTS = {
     recordAccessSchema,
     [TOPICS.auditAccess],
     'Somebody has read the record, destroyed keys or dropped what was kept long enough.',
+  ),
+  logDiscrepancy: event(
+    'io.remit.log-discrepancy.v1',
+    logDiscrepancyEventSchema,
+    [TOPICS.logDiscrepancies],
+    'The log and a database or a consumer group do not agree, or somebody has acknowledged it.',
   ),
   deadLetter: event(
     'io.remit.dead-letter.v1',

@@ -96,6 +96,12 @@ export const TOPICS = {
     keyedBy: 'none',
   }),
   auditAccess: topic('audit.access', 'who read the record', { partitions: 1, retentionMs: null, keyedBy: 'none' }),
+  logDiscrepancies: topic('governance.discrepancies', 'where log and databases do not agree, and who acknowledged it', {
+    partitions: 1,
+    retentionMs: null,
+    signed: true,
+    keyedBy: 'none',
+  }),
   deadLetters: topic('governance.dead-letters', 'what could not be read, whole, with the reason', {
     partitions: 1,
     maxMessageBytes: 4096 * KIB,

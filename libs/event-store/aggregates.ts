@@ -22,6 +22,8 @@ export interface SnapshotFormat<State> {
 export interface CommandToHandle<Command> extends CommandIdentity {
   readonly stream: string;
   readonly command: Command;
+  /** A version that the stream is known to have had. A store with fewer was set back: nothing is decided by it. */
+  readonly knownVersion?: number | undefined;
 }
 
 /** The state of a stream after so many events. */
@@ -79,6 +81,11 @@ export class Aggregates<Command, State, Event> {
     return this.#places.get(stream);
   }
 
+  /** What this process knew of a stream counts no more: the store has other events of it now. */
+  forget(stream: string): void {
+    this.#places.delete(stream);
+  }
+
   /** The state by all that is stored now. */
   current(stream: string): Promise<StreamState<State>> {
     return this.#readOn(stream);
@@ -88,13 +95,15 @@ export class Aggregates<Command, State, Event> {
    * Decides a command against its stream and appends what came of it; decides again when someone was faster. A command
    * of which nothing came is not remembered: it may come again and then be decided anew.
    */
-  async handle({ stream, commandId, commandDigest, command }: CommandToHandle<Command>): Promise<Handled<Event>> {
+  async handle(order: CommandToHandle<Command>): Promise<Handled<Event>> {
+    const { stream, commandId, commandDigest, command, knownVersion = 0 } = order;
     let place = this.#places.get(stream);
     let isFresh = false;
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
       if (place === undefined) {
         place = await this.#readOn(stream);
         isFresh = true;
+        if (place.version < knownVersion) throw behindLog(stream, place.version, knownVersion);
       }
       const events = this.decider.decide(command, place.state);
       if (events.length === 0) {
@@ -182,4 +191,12 @@ export class Aggregates<Command, State, Event> {
     }
     return place;
   }
+}
+
+function behindLog(stream: string, version: number, known: number): EventStoreError {
+  return new EventStoreError(
+    'REMIT_EVENT_STORE_BEHIND_LOG',
+    `stream ${stream} ends at version ${String(version)} and the log has ${String(known)}: the database was restored from ` +
+      'an older backup. What it lacks is read back from the log; commands wait for it',
+  );
 }

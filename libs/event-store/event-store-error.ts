@@ -9,6 +9,8 @@ export type EventStoreErrorCode =
   | 'REMIT_EVENT_STORE_NOT_STORABLE'
   /** A stored event does not fit the schema of this version. */
   | 'REMIT_EVENT_STORE_UNREADABLE'
+  /** The stream lacks events that were public already: the database was set back, and is being read on from the log. */
+  | 'REMIT_EVENT_STORE_BEHIND_LOG'
   /** Others kept appending to the stream. Send the same command again. */
   | 'REMIT_EVENT_STORE_CONTENDED';
 

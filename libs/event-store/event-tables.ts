@@ -65,4 +65,36 @@ class CreateSnapshots1764300000000 implements MigrationInterface {
   }
 }
 
-export const EVENT_STORE_MIGRATIONS = [CreateEventStore1764100000000, CreateSnapshots1764300000000];
+/** How far the store has been compared with the log, where each event lies on it, and what the log had instead. */
+class CompareWithLog1764300100000 implements MigrationInterface {
+  readonly name = 'CompareWithLog1764300100000';
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      CREATE TABLE event_store.log_position (
+        "partition" integer PRIMARY KEY,
+        next        bigint NOT NULL
+      )`);
+    await runner.query('ALTER TABLE event_store.event ADD COLUMN log_offset bigint');
+    await runner.query(`
+      CREATE TABLE event_store.set_aside (
+        stream       text COLLATE "C" NOT NULL,
+        version      integer NOT NULL,
+        command_id   text COLLATE "C" NOT NULL,
+        event        text COLLATE "C" NOT NULL,
+        stored_at    timestamptz NOT NULL,
+        set_aside_at timestamptz NOT NULL DEFAULT clock_timestamp()
+      )`);
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query('DROP TABLE event_store.set_aside, event_store.log_position');
+    await runner.query('ALTER TABLE event_store.event DROP COLUMN log_offset');
+  }
+}
+
+export const EVENT_STORE_MIGRATIONS = [
+  CreateEventStore1764100000000,
+  CreateSnapshots1764300000000,
+  CompareWithLog1764300100000,
+];

@@ -16,6 +16,7 @@ import type {
 import { commandIdReused } from './command-id-reused.js';
 import { openEventDatabase, type EventDatabaseOptions } from './event-database.js';
 import { eventStoreErrorOf } from './event-store-error.js';
+import { LogComparison, UNKNOWN_DIGEST } from './log-comparison.js';
 import { eventOfRow, textOfEvent, type EventRow } from './event-text.js';
 
 const EVENT_COLUMNS = 'stream, version, command_id AS "commandId", event AS text';
@@ -51,6 +52,11 @@ export class PostgresEventStore<Event> implements EventStore<Event> {
   ): Promise<PostgresEventStore<Event>> {
     const source = await coded(() => openEventDatabase(options));
     return new PostgresEventStore(schema, source, options.publishTurnMs ?? PUBLISH_TURN_MS);
+  }
+
+  /** The same store against the log that it publishes to. */
+  get log(): LogComparison<Event> {
+    return new LogComparison(this.schema, this.source);
   }
 
   readStream(stream: string, after = 0): Promise<StreamReading<Event>> {
@@ -181,7 +187,8 @@ export class PostgresEventStore<Event> implements EventStore<Event> {
       [stream, commandId],
     );
     if (before === undefined) return undefined;
-    if (before.digest !== commandDigest) return commandIdReused(stream, commandId);
+    const isSame = before.digest === commandDigest || before.digest === UNKNOWN_DIGEST;
+    if (!isSame) return commandIdReused(stream, commandId);
     const sql = `
       SELECT ${EVENT_COLUMNS} FROM event_store.event
       WHERE stream = $1 AND version > $2 AND version <= $3 ORDER BY version`;

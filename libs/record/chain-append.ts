@@ -1,9 +1,10 @@
 import type { QueryRunner } from 'typeorm';
 import { entryHash, NOTHING_BEFORE, type ChainedEntry, type StoredEntry } from '#domain';
 import { copyRows } from './copy-rows.js';
-import type { RecordedMessage } from './history.js';
+import type { PartitionReading, RecordedMessage } from './history.js';
 import { sha256Bytes } from './proof-crypto.js';
 import { scopeOf, type IntentKeys, type Query, type Sealable } from './intent-keys.js';
+import { requireNoHole } from './record-error.js';
 import { isSealed, sealContent } from './sealing.js';
 import { readMessage } from './search-terms.js';
 import { headersToText } from './stored-headers.js';
@@ -138,10 +139,11 @@ export async function appendToChains(
   runner: QueryRunner,
   messages: readonly RecordedMessage[],
   keys: IntentKeys,
+  reading?: PartitionReading,
 ): Promise<number> {
   const query: Query = async (sql, parameters) => (await runner.query(sql, [...parameters])) as never;
   const runs = runsOf(await sealed(runner, messages, keys, query));
-  const attempt = (): Promise<number | undefined> => committed(runner, () => storeRuns(runner, runs));
+  const attempt = (): Promise<number | undefined> => committed(runner, () => storeRuns(runner, runs, reading));
   const stored = await attempt();
   if (stored !== undefined) return stored;
   await query(CREATE_HEADS, [
@@ -166,7 +168,11 @@ async function committed<Result>(runner: QueryRunner, work: () => Promise<Result
 }
 
 /** `undefined`: a partition has no chain head yet. */
-async function storeRuns(runner: QueryRunner, runs: readonly PartitionRun[]): Promise<number | undefined> {
+async function storeRuns(
+  runner: QueryRunner,
+  runs: readonly PartitionRun[],
+  reading: PartitionReading | undefined,
+): Promise<number | undefined> {
   const heads = await lockHeads(runner, runs);
   if (heads.size < runs.length) return undefined;
   const done: (Head & { entries: number })[] = [];
@@ -174,6 +180,7 @@ async function storeRuns(runner: QueryRunner, runs: readonly PartitionRun[]): Pr
   for (const run of runs) {
     const head = heads.get(nameOf(run));
     if (head === undefined) throw new Error(`there is no chain head for ${nameOf(run)}`);
+    requireNoHole(run, head.next, reading);
     const { entries, messages } = chained(run, head);
     const last = entries.at(-1);
     if (last === undefined) continue;

@@ -18,6 +18,17 @@ export class CheckpointFile {
     return 0;
   }
 
+  /** Those of this record after an epoch, by epoch. */
+  async after(record: string, epoch: number): Promise<readonly Checkpoint[]> {
+    const found: Checkpoint[] = [];
+    for await (const checkpoint of this.#fromTheEnd()) {
+      if (checkpoint.body.record !== record) continue;
+      if (checkpoint.body.epoch <= epoch) break;
+      found.push(checkpoint);
+    }
+    return found.reverse();
+  }
+
   /** Whether this very checkpoint is in it. */
   async holds({ body: { record, epoch }, signature }: Checkpoint): Promise<boolean> {
     for await (const kept of this.#fromTheEnd()) {

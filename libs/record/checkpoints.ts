@@ -1,8 +1,10 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { TOPICS } from '#contracts';
 import {
   canonicalJson,
   checkpointDigest,
+  checkpointSchema,
   DIGEST_BYTES,
   hexOf,
   MerkleRoot,
@@ -13,7 +15,7 @@ import {
 } from '#domain';
 import { CheckpointFile } from './checkpoint-file.js';
 import type { Query } from './intent-keys.js';
-import { sha256Bytes } from './proof-crypto.js';
+import { proofCrypto, sha256Bytes } from './proof-crypto.js';
 import type { RecordConnection } from './record-connection.js';
 import { RecordError } from './record-error.js';
 import type { SigningKey } from './record-keys.js';
@@ -59,6 +61,16 @@ export interface EpochOptions {
   readonly complete?: boolean;
   /** From the next checkpoint on, this key signs. */
   readonly nextKey?: SigningKey;
+  /** A person has acknowledged that checkpoints after this epoch were lost with the database. */
+  readonly restored?: CheckpointBody['restored'];
+}
+
+/** Checkpoints that were signed after the last one in the database. */
+export interface LostCheckpoints {
+  /** The last epoch in the database; 0: none. */
+  readonly after: number;
+  /** By epoch, without a hole. */
+  readonly lost: readonly Checkpoint[];
 }
 
 interface Leaves {
@@ -120,6 +132,62 @@ export class Checkpoints {
       // of a database that was set back, the file holds later ones already
       if (signed !== undefined && !(await this.#file.holds(signed))) await this.#file.add([signed]);
     });
+  }
+
+  /**
+   * Checkpoints of this record on the log, as far as it is stored, or in the file, that the database does not hold: it
+   * was restored from an older backup. `undefined`: there are none.
+   */
+  async lost(): Promise<LostCheckpoints | undefined> {
+    const recordId = await this.record.intentKeys.recordId(this.record.query);
+    const after = (await this.latest())?.body.epoch ?? 0;
+    const inFile = new Map((await this.#file.after(recordId, after)).map((one) => [one.body.epoch, one]));
+    const lost: Checkpoint[] = [];
+    for (let epoch = after + 1; ; epoch += 1) {
+      const found = (await this.#published(recordId, epoch)) ?? inFile.get(epoch);
+      if (found === undefined) break;
+      lost.push(found);
+    }
+    return lost.length === 0 ? undefined : { after, lost };
+  }
+
+  async #published(recordId: string, epoch: number): Promise<Checkpoint | undefined> {
+    const rows = await this.record.query<{ value: Buffer }>(
+      `SELECT value FROM record.history WHERE event_id = $1 AND topic = $2 AND value IS NOT NULL
+       ORDER BY "offset" LIMIT 1`,
+      [`${recordId}/${String(epoch)}`, TOPICS.auditCheckpoints.name],
+    );
+    const [row] = rows;
+    if (row === undefined) return undefined;
+    const { data } = JSON.parse(row.value.toString('utf8')) as { data: unknown };
+    return checkpointSchema.parse(data);
+  }
+
+  /**
+   * Takes the lost checkpoints back, and signs the next one, which says that the database was restored. Throws
+   * `REMIT_RECORD_ALTERED` when they do not follow the ones in the database. `undefined`: another replica is doing it.
+   */
+  async signRestored({ after, lost }: LostCheckpoints, options: EpochOptions): Promise<Checkpoint | undefined> {
+    const recordId = await this.record.intentKeys.recordId(this.record.query);
+    const signed = await this.record.snapshot(async (query) => {
+      const last = await latestOf(query);
+      if ((last?.body.epoch ?? 0) !== after) return undefined;
+      requireSequence(last, lost);
+      for (const { body, signature } of lost) {
+        await query('INSERT INTO record.checkpoint (epoch, body, signature) VALUES ($1, $2, $3)', [
+          body.epoch,
+          canonicalJson(body),
+          Buffer.from(signature, 'base64'),
+        ]);
+        await query('INSERT INTO record.published_checkpoint (epoch) VALUES ($1) ON CONFLICT DO NOTHING', [body.epoch]);
+      }
+      const closed = await this.#close(query, recordId, { ...options, complete: true });
+      // all of it or nothing
+      if (closed === undefined) throw new RecordError('REMIT_RECORD_BUSY', 'another process is closing an epoch');
+      return closed;
+    });
+    await this.keep(signed);
+    return signed;
   }
 
   /** {@link closeEpoch}, for those who call {@link keep} themselves. */
@@ -202,6 +270,7 @@ export class Checkpoints {
       heads: leaves.map(({ head }) => head),
       key: key.publicKey.toString('base64'),
       ...(options.nextKey === undefined ? {} : { nextKey: options.nextKey.publicKey.toString('base64') }),
+      ...(options.restored === undefined ? {} : { restored: options.restored }),
     };
     const signature = key.sign(signedBytes(body));
     await query('INSERT INTO record.checkpoint (epoch, body, signature) VALUES ($1, $2, $3)', [
@@ -217,6 +286,27 @@ export class Checkpoints {
       );
     }
     return { body, signature: signature.toString('base64') };
+  }
+}
+
+/** Throws when these checkpoints do not go on from the last one, each signed and naming the one before. */
+function requireSequence(last: Checkpoint | undefined, lost: readonly Checkpoint[]): void {
+  let before = last;
+  for (const checkpoint of lost) {
+    const { body, signature } = checkpoint;
+    const signer = signerAfter(before);
+    const follows =
+      body.previous === (before === undefined ? null : checkpointDigest(before.body, sha256Bytes)) &&
+      (signer === undefined || body.key === signer.toString('base64')) &&
+      proofCrypto.isSigned(Buffer.from(body.key, 'base64'), signedBytes(body), Buffer.from(signature, 'base64'));
+    if (!follows) {
+      throw new RecordError(
+        'REMIT_RECORD_ALTERED',
+        `the published checkpoint ${String(body.epoch)} does not follow what the database holds: the backup is not of this ` +
+          'audit log, or it was altered; nothing is signed',
+      );
+    }
+    before = checkpoint;
   }
 }
 

@@ -56,6 +56,14 @@ export interface HistorySearch {
 /** For each topic, the offset after the last message stored of each partition; 0 where nothing is stored. */
 export type StoredPositions = ReadonlyMap<string, readonly number[]>;
 
+/** How a partition was read from which messages are appended. */
+export interface PartitionReading {
+  /** It was read from this offset on. */
+  readonly from: number;
+  /** Offsets from … to before … that the log does not hold any more, and that may be left out. */
+  readonly gone?: { readonly from: number; readonly to: number } | undefined;
+}
+
 /** What to read of the history, in append order. All conditions must hold. */
 export interface HistoryStream {
   readonly topics: readonly string[];
@@ -119,8 +127,11 @@ export interface History extends HistoryReading {
    * Stores what is not stored yet and returns how many messages that was. Safe to repeat and to race. Of each
    * partition, storing goes on behind the last offset that is stored: what lies before it counts as stored, and
    * offsets that are left out on the way will never be stored.
+   *
+   * With `reading`, the messages are of one partition, and a hole before them must be known: throws
+   * `REMIT_RECORD_BEHIND_READER` (a {@link BehindReader}) where the record has not got as far as reading began.
    */
-  append(messages: readonly RecordedMessage[]): Promise<number>;
+  append(messages: readonly RecordedMessage[], reading?: PartitionReading): Promise<number>;
   search(search: HistorySearch): Promise<readonly HistoryEntry[]>;
   /** No events: the record holds no such chain. */
   chain(chainId: string): Promise<RecordedChain>;

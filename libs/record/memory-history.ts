@@ -6,6 +6,7 @@ import type {
   HistoryEntry,
   HistorySearch,
   HistoryStream,
+  PartitionReading,
   PartitionRun,
   Position,
   RecordedChain,
@@ -14,6 +15,7 @@ import type {
 } from './history.js';
 import { storedPositions } from './history-order.js';
 import { ENTRIES_PER_PAGE, pages } from './history-reading.js';
+import { requireNoHole } from './record-error.js';
 import { findingOf, searchTerm, searchTermsOf } from './search-terms.js';
 import { headersFromText, headersToText } from './stored-headers.js';
 
@@ -36,8 +38,14 @@ export class MemoryHistory implements History {
   readonly #entries = new Map<string, HistoryEntry>();
   readonly #next = new Map<string, number>();
 
-  append(messages: readonly RecordedMessage[]): Promise<number> {
+  append(messages: readonly RecordedMessage[], reading?: PartitionReading): Promise<number> {
     const before = this.#entries.size;
+    const [first] = messages;
+    try {
+      if (first !== undefined) requireNoHole(first, this.#next.get(`${first.topic}\n${first.partition}`) ?? 0, reading);
+    } catch (error) {
+      return Promise.reject(error);
+    }
     for (const message of [...messages].sort(byPosition)) {
       const partition = `${message.topic}\n${message.partition}`;
       if (message.offset < (this.#next.get(partition) ?? 0)) continue;

@@ -7,6 +7,7 @@ import type {
   HistoryEntry,
   HistorySearch,
   HistoryStream,
+  PartitionReading,
   PartitionRun,
   Position,
   RecordedChain,
@@ -59,13 +60,13 @@ export class PostgresHistory implements History {
     return history;
   }
 
-  async append(messages: readonly RecordedMessage[]): Promise<number> {
+  async append(messages: readonly RecordedMessage[], reading?: PartitionReading): Promise<number> {
     if (messages.length === 0) return 0;
     // One order for all replicas: two that store the same messages cannot lock each other out.
     const ordered = [...messages].sort(byPosition);
     try {
       await this.#ensureMonths(ordered);
-      return await this.#record.session((runner) => appendToChains(runner, ordered, this.#record.intentKeys));
+      return await this.#record.session((runner) => appendToChains(runner, ordered, this.#record.intentKeys, reading));
     } catch (error) {
       // What was remembered of the database may be why: look again next time.
       this.#months.clear();

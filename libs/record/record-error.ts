@@ -1,3 +1,5 @@
+import type { PartitionReading } from './history.js';
+
 export type RecordErrorCode =
   | 'REMIT_RECORD_UNAVAILABLE'
   | 'REMIT_RECORD_REFUSED'
@@ -16,6 +18,8 @@ export type RecordErrorCode =
   | 'REMIT_RECORD_NO_SIGNING_KEY'
   /** It is signed and in the database, but not in the file for auditors. */
   | 'REMIT_RECORD_CHECKPOINT_NOT_KEPT'
+  /** The consumer group is further than the record: read the partition again from where the record is. */
+  | 'REMIT_RECORD_BEHIND_READER'
   /** Retention would tear a hole, or drop what no checkpoint covers. */
   | 'REMIT_RECORD_NOT_DROPPABLE'
   /** An export that cannot be read as one. */
@@ -32,6 +36,35 @@ export class RecordError extends Error {
   ) {
     super(message, options);
   }
+}
+
+/** The record holds a partition up to `next`, and what was to be appended was read from behind it. */
+export class BehindReader extends RecordError {
+  constructor(
+    readonly topic: string,
+    readonly partition: number,
+    /** The offset that the record lacks. */
+    readonly next: number,
+    readFrom: number,
+  ) {
+    super(
+      'REMIT_RECORD_BEHIND_READER',
+      `the record holds ${topic}/${String(partition)} up to offset ${String(next)}, and it was read from ` +
+        `${String(readFrom)} on: the database was restored, or the log was cut; it is read again from where the record is`,
+    );
+  }
+}
+
+/** Throws {@link BehindReader} when there is a hole that nobody knows of. */
+export function requireNoHole(
+  { topic, partition }: { readonly topic: string; readonly partition: number },
+  next: number,
+  reading: PartitionReading | undefined,
+): void {
+  if (reading === undefined || reading.from <= next) return;
+  const { from, gone } = reading;
+  if (gone !== undefined && gone.from <= next && gone.to >= from) return;
+  throw new BehindReader(topic, partition, next, from);
 }
 
 const SQLSTATE = /^[0-9A-Z]{5}$/;

@@ -12,7 +12,13 @@ export const KEY_BYTES = 32;
 
 /** What cannot hold anybody's data but by name: digests instead of parameters, rules, and what Remit says of itself. */
 const CLEAR_TOPICS: ReadonlySet<string> = new Set(
-  [TOPICS.agentDecisions, TOPICS.charterEvents, TOPICS.auditCheckpoints, TOPICS.auditAccess].map(({ name }) => name),
+  [
+    TOPICS.agentDecisions,
+    TOPICS.charterEvents,
+    TOPICS.auditCheckpoints,
+    TOPICS.auditAccess,
+    TOPICS.logDiscrepancies,
+  ].map(({ name }) => name),
 );
 
 /** Everything else is stored sealed, topics that nobody knows included. */

@@ -56,6 +56,7 @@ const TERMS_IN: Record<keyof typeof EVENTS, (data: unknown) => TermsInData> = {
   charterEvent: termsInData,
   checkpoint: termsInData,
   recordAccess: termsInData,
+  logDiscrepancy: termsInData,
   deadLetter: termsInData,
 };
 

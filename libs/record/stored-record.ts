@@ -153,6 +153,15 @@ export class StoredRecord implements RecordSource {
     }
   }
 
+  /** The offset after the last of a partition. */
+  async next(topic: string, partition: number): Promise<number> {
+    const rows = await this.query<{ next: string }>(
+      'SELECT next FROM record.chain_head WHERE topic = $1 AND "partition" = $2',
+      [topic, partition],
+    );
+    return Number(rows[0]?.next ?? 0);
+  }
+
   /** Everything stored with this event id. */
   async withEventId(eventId: string): Promise<readonly ChainedEntry[]> {
     return (await this.query<StoredRow>(EVENTS_BY_ID, [eventId])).map(entryOf);

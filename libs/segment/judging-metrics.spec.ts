@@ -90,7 +90,7 @@ function judgedBy(
     permissions: { position: 0 },
   };
   return {
-    batch: { ...place, messages: [message], heartbeat: () => Promise.resolve() },
+    batch: { ...place, messages: [message], readFrom: 0, heartbeat: () => Promise.resolve() },
     message,
     subject: { intent, actionDigest, stamp, verdicts: [...before, ...judged.map(({ verdict }) => verdict)] },
     layers: judged,

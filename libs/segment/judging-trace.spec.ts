@@ -240,6 +240,7 @@ async function judgeOne(
       topic: at.topic,
       partition: 0,
       messages: [message],
+      readFrom: 0,
       heartbeat: () => Promise.resolve(),
     });
   } finally {

@@ -6,6 +6,7 @@ export * from './dev-key.js';
 export * from './engine.js';
 export * from './health.js';
 export * from './http-adapter.js';
+export * from './log-watch.js';
 export { judgingController } from './judging-controller.js';
 export * from './judging.module.js';
 export { SIGNATURES, type Signatures } from './message-signing.js';

@@ -1,14 +1,15 @@
 import { Inject, Injectable, Logger, Module, type DynamicModule, type OnModuleInit } from '@nestjs/common';
 import { BatchTransport, type Bus } from '#bus';
-import { reserveUses, type PermissionStore } from '#authority';
+import { forgetForked, reserveUses, type PermissionStore } from '#authority';
 import type { Config } from '#config';
 import type { Layer } from '#domain';
 import { CHARTER_KEY, createSegment, createViews, measureJudging, traceJudging, type Views } from '#segment';
 import { onceAMinute, type Metrics, type Tracing } from '#telemetry';
-import { BUS, BusModule } from './bus.module.js';
+import { BUS, BusModule, LOG_CHECKS, LOG_WATCH } from './bus.module.js';
 import { CONFIG } from './config.module.js';
 import { ENGINE } from './engine.js';
 import type { ReadinessCheck } from './health.js';
+import type { LogWatch } from './log-watch.js';
 import { SIGNATURES, type Signatures } from './message-signing.js';
 import { PROCESS_METRICS } from './metrics.module.js';
 import { COUNTING_STORE, PermissionStoreModule } from './permission-store.module.js';
@@ -55,8 +56,13 @@ class ViewsLifetime implements OnModuleInit {
   }
 }
 
-function judgingChecks(views: Views, transport: BatchTransport): readonly ReadinessCheck[] {
+function judgingChecks(
+  views: Views,
+  transport: BatchTransport,
+  log: readonly ReadinessCheck[],
+): readonly ReadinessCheck[] {
   return [
+    ...log,
     {
       name: 'partitions',
       missing: () => Promise.resolve(transport.settled() ? undefined : 'the consumer group has not settled yet'),
@@ -95,7 +101,16 @@ export class JudgingModule {
         {
           provide: SEGMENT,
           // the boundary layer alone rests on no grant, so it counts none
-          inject: [VIEWS, CONFIG, BUS, TRACING, PROCESS_METRICS, SIGNATURES, { token: COUNTING_STORE, optional: true }],
+          inject: [
+            VIEWS,
+            CONFIG,
+            BUS,
+            TRACING,
+            PROCESS_METRICS,
+            SIGNATURES,
+            { token: COUNTING_STORE, optional: true },
+            LOG_WATCH,
+          ],
           useFactory: (
             views: Views,
             { viewWaitMs }: Config,
@@ -104,8 +119,10 @@ export class JudgingModule {
             metrics: Metrics | undefined,
             signatures: Signatures | undefined,
             store: PermissionStore | undefined,
-          ) =>
-            createSegment(
+            watch: LogWatch,
+          ) => {
+            if (store !== undefined) watch.onSaid((event) => forgetForked(event, store));
+            return createSegment(
               {
                 layers,
                 engine: ENGINE,
@@ -121,14 +138,15 @@ export class JudgingModule {
                 ),
               },
               views,
-            ),
+            );
+          },
         },
         {
           provide: JUDGING,
           inject: [BUS],
           useFactory: (bus: Bus) => new BatchTransport({ bus, group, transportId: JUDGING }),
         },
-        { provide: JUDGING_CHECKS, inject: [VIEWS, JUDGING], useFactory: judgingChecks },
+        { provide: JUDGING_CHECKS, inject: [VIEWS, JUDGING, LOG_CHECKS], useFactory: judgingChecks },
         ViewsLifetime,
       ],
       exports: [SEGMENT, VIEWS, JUDGING, JUDGING_CHECKS, BusModule],

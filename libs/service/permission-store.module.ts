@@ -23,7 +23,7 @@ function onConnectionLost(error: Error): void {
   new Logger('permission store').warn(`a connection to PostgreSQL was lost: ${error.message}`);
 }
 
-function openStore(config: Config): PermissionStore | undefined {
+function openStore(config: Config): PermissionDatabase | undefined {
   const log = new Logger('permission store');
   if (!config.hasDatabase) {
     log.warn('DATABASE_URL is not set: grants with a limited number of uses authorise nothing in this process');
@@ -42,7 +42,7 @@ function openStore(config: Config): PermissionStore | undefined {
 })
 export class PermissionStoreModule {}
 
-/** Injection token of the {@link PermissionStore} of a process that decides authority: it must have one. */
+/** Injection token of the {@link PermissionDatabase} of a process that decides authority: it must have one. */
 export const PERMISSION_STORE = Symbol('remit.permission-store');
 
 /**
@@ -69,7 +69,7 @@ class PeoplesStoreLifetime implements OnApplicationShutdown {
     {
       provide: PERMISSION_STORE,
       inject: [COUNTING_STORE, CONFIG],
-      useFactory: (store: PermissionStore | undefined, { databaseUrl }: Config): PermissionStore =>
+      useFactory: (store: PermissionDatabase | undefined, { databaseUrl }: Config): PermissionDatabase =>
         store ?? new PermissionDatabase({ databaseUrl }),
     },
     {

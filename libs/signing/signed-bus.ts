@@ -2,6 +2,7 @@ import { TOPICS, type TopicDeclaration } from '#contracts';
 import type {
   BatchHandler,
   Bus,
+  CommittedOffsets,
   ConsumeOptions,
   Consumption,
   Following,
@@ -25,7 +26,11 @@ export const SIGNED_TOPICS: ReadonlySet<string> = new Set(
 );
 
 /** Signed topics that no consumer group works off: audit writes the dead letters of what is refused there. */
-export const FOLLOWED_TOPICS: ReadonlySet<string> = new Set([TOPICS.charterEvents.name, TOPICS.permissionState.name]);
+export const FOLLOWED_TOPICS: ReadonlySet<string> = new Set([
+  TOPICS.charterEvents.name,
+  TOPICS.permissionState.name,
+  TOPICS.logDiscrepancies.name,
+]);
 
 export interface SignedBusOptions {
   /** Undefined: this process only reads. */
@@ -68,6 +73,14 @@ export class SignedBus implements Bus {
 
   follow(options: FollowOptions, onMessages: MessageReader): Promise<Following> {
     return this.bus.follow(options, (messages, position) => onMessages(this.#accepted(messages, []), position));
+  }
+
+  starts(topics: readonly string[]): Promise<LogEnds> {
+    return this.bus.starts(topics);
+  }
+
+  committed(group: string, topics: readonly string[]): Promise<CommittedOffsets> {
+    return this.bus.committed(group, topics);
   }
 
   ends(topics: readonly string[]): Promise<LogEnds> {

@@ -1,4 +1,4 @@
-import { GAP_KINDS, LAYERS, outcomeSchema, severitySchema } from '#domain';
+import { GAP_KINDS, LAYERS, LOG_DISCREPANCY_KINDS, outcomeSchema, severitySchema } from '#domain';
 
 export type InstrumentKind = 'counter' | 'gauge' | 'histogram';
 
@@ -352,6 +352,16 @@ export const METRICS = {
     by: 'audit',
     means: 'What does not add up in the record of the last day, as `remit audit gaps` lists it.',
     attributes: [{ name: 'remit.gap', from: 'Remit', values: GAP_KINDS }],
+  },
+  logDiscrepancies: {
+    name: 'remit.log.discrepancies',
+    instrument: 'gauge',
+    unit: '{discrepancy}',
+    by: 'every process',
+    means:
+      'Where the log and those who read it do not agree, and nobody has acknowledged it yet, as `remit log discrepancies` ' +
+      'lists it. Every process says the same.',
+    attributes: [{ name: 'remit.discrepancy', from: 'Remit', values: LOG_DISCREPANCY_KINDS }],
   },
   checkpointAge: {
     name: 'remit.record.checkpoint.age',

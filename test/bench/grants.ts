@@ -86,7 +86,7 @@ function batchOf(agentId: string, count: number): Batch {
       headers: { 'content-type': Buffer.from(event.headers['content-type']) },
     };
   });
-  return { topic: TOPICS.agentActions.name, partition, messages, heartbeat: () => Promise.resolve() };
+  return { topic: TOPICS.agentActions.name, partition, messages, readFrom: 0, heartbeat: () => Promise.resolve() };
 }
 
 async function judge(segment: BatchHandler, batch: Batch): Promise<void> {

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { requireDatabaseUrl } from '#testing';
 import { floods } from './flood.js';
 import { groups } from './groups.js';
+import { restore } from './restore.js';
 import { resultTable, type Played } from './result-table.js';
 import { keepsPromises, type ChaosResult, type ScenarioGroup } from './scenario.js';
 
@@ -10,6 +11,7 @@ import { keepsPromises, type ChaosResult, type ScenarioGroup } from './scenario.
 const GROUPS: Readonly<Record<string, ScenarioGroup>> = {
   groups,
   flood: floods,
+  restore,
 };
 
 const progress = (line: string): void => void process.stderr.write(`${line}\n`);

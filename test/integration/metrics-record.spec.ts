@@ -59,6 +59,7 @@ beforeEach(async () => {
   observeRecord(metrics, watch);
   closing = new EpochClosing(record, projections, bus, {
     ...{ epochMs: 60_000, now: () => now, watch },
+    discrepancies: { found: () => Promise.resolve(), find: () => undefined },
     onFailure: (error) => told.push(String(error)),
   });
 });

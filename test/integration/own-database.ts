@@ -7,6 +7,10 @@ import { freePort, requireDatabaseUrl } from '#testing';
 export interface OwnDatabase {
   readonly url: string;
   query(sql: string, values?: unknown[]): Promise<Record<string, unknown>[]>;
+  /** A copy of the whole database; nobody else may be connected. */
+  backUp(): Promise<void>;
+  /** The database is again what it was at the last {@link backUp}. */
+  restore(): Promise<void>;
   drop(): Promise<void>;
 }
 
@@ -18,13 +22,26 @@ export async function createOwnDatabase(): Promise<OwnDatabase> {
   await server.query(`CREATE DATABASE ${name}`);
   const url = new URL(requireDatabaseUrl());
   url.pathname = `/${name}`;
-  const inside = new pg.Client({ connectionString: url.href });
-  await inside.connect();
+  let inside: pg.Client;
+  const connect = async (): Promise<void> => {
+    inside = new pg.Client({ connectionString: url.href });
+    await inside.connect();
+  };
+  await connect();
+  const copy = async (from: string, to: string): Promise<void> => {
+    await inside.end();
+    await server.query(`DROP DATABASE IF EXISTS ${to} WITH (FORCE)`);
+    await server.query(`CREATE DATABASE ${to} TEMPLATE ${from}`);
+    await connect();
+  };
   return {
     url: url.href,
     query: async (sql, values) => (await inside.query<Record<string, unknown>>(sql, values)).rows,
+    backUp: () => copy(name, `${name}_backup`),
+    restore: () => copy(`${name}_backup`, name),
     drop: async () => {
       await inside.end();
+      await server.query(`DROP DATABASE IF EXISTS ${name}_backup WITH (FORCE)`);
       await server.query(`DROP DATABASE ${name} WITH (FORCE)`);
       await server.end();
     },

@@ -29,6 +29,7 @@ function batchOf(messages: readonly RecordedMessage[]) {
     topic: 'agent.actions',
     partition: 0,
     messages: messages.map((one) => ({ ...one, logTime: one.appendTime })),
+    readFrom: 0,
     heartbeat: () => Promise.resolve(),
   };
 }

@@ -126,6 +126,7 @@ silence, how long it took until everything worked again, and memory. Loopback on
 
   --only WHAT   groups  brokers killed, frozen and restarted: does every consumer group consume again
                 flood   agents that flood: is another agent suspended within a second
+                restore databases set back and logs cut: is nothing lost silently
   --fault TEXT  only faults whose name contains this
   --repeat N    plays each fault N times in a row (default: 1)
   --load N      processes that only compute beside it (default: as many as there are cores)

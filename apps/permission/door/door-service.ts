@@ -4,6 +4,7 @@ import {
   type AgentAuthorityView,
   type CharterActivatedAnswer,
   type CharterView,
+  type DiscrepancyView,
   type ManyOrdersAnswer,
   type OrderAnswer,
   type RequestDetail,
@@ -17,11 +18,13 @@ import {
   samePerson,
   type AgentAuthority,
   type Charter,
+  type LogDiscrepancy,
   type PermissionCommand,
   type PermissionRequest,
 } from '#domain';
 import { CHARTER_KEY, type Views } from '#segment';
-import { activateCharter } from '#service';
+import { activateCharter, type LogWatch } from '#service';
+import { discrepancyView } from './discrepancies.js';
 import { heldAction, type ReadAt } from './held-action.js';
 import type { OrderDesk } from './order-desk.js';
 import { DoorRefusal, problemOf } from './problems.js';
@@ -54,6 +57,9 @@ export interface DoorServiceOptions {
   readonly readAt: ReadAt;
   /** Every agent of whom the log speaks. */
   readonly agentsOnLog: () => Iterable<string>;
+  readonly log: Pick<LogWatch, 'all' | 'find' | 'acknowledge'>;
+  /** Does what an acknowledgement asks for, so that reading can go on. */
+  readonly makeGood: (discrepancy: LogDiscrepancy) => Promise<void>;
   readonly adminRoles: readonly string[];
   /** How long to wait for the views to have read what there is, ms. */
   readonly waitMs: number;
@@ -238,6 +244,28 @@ export class DoorService {
         return { command, requestId: which.request };
       }),
     );
+  }
+
+  discrepancies(status: 'open' | 'all'): { discrepancies: DiscrepancyView[] } {
+    const views = this.options.log.all().map(discrepancyView);
+    return { discrepancies: views.filter((view) => status === 'all' || view.status === 'open') };
+  }
+
+  /** What is to be made good is made good first: once it counts as acknowledged, everybody goes on. */
+  async acknowledgeDiscrepancy(person: Person, id: string, reason: string): Promise<DiscrepancyView> {
+    // the charter may be what is missing: administrators are those of the configuration
+    this.#may().govern(person);
+    const { log, makeGood } = this.options;
+    const found = log.find(id);
+    if (found === undefined) {
+      throw new DoorRefusal(
+        404,
+        'REMIT_DOOR_DISCREPANCY_UNKNOWN',
+        'there is no such discrepancy: remit log discrepancies',
+      );
+    }
+    if (found.acknowledged === undefined) await makeGood(found.discrepancy);
+    return discrepancyView((await log.acknowledge(id, person.name, reason)) ?? found);
   }
 
   async review(): Promise<ReviewReport> {

@@ -6,6 +6,7 @@ import {
   type AgentAuthorityView,
   type CharterActivatedAnswer,
   type CharterView,
+  type DiscrepancyView,
   type DoorRoute,
   type ManyOrdersAnswer,
   type OrderAnswer,
@@ -208,6 +209,23 @@ export class DoorController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<ManyOrdersAnswer> {
     return forMany(reply, await this.door.approveAlike(person, commandId, requests, reason));
+  }
+
+  @Through(DOOR.discrepancies)
+  discrepancies(@Query({ schema: DOOR.discrepancies.query }) { status }: Sent<Routes['discrepancies'], 'query'>): {
+    discrepancies: DiscrepancyView[];
+  } {
+    return this.door.discrepancies(status);
+  }
+
+  @Through(DOOR.acknowledgeDiscrepancy)
+  acknowledgeDiscrepancy(
+    @Caller() person: Person,
+    @Param({ schema: DOOR.acknowledgeDiscrepancy.params })
+    { discrepancy }: Sent<Routes['acknowledgeDiscrepancy'], 'params'>,
+    @Body({ schema: DOOR.acknowledgeDiscrepancy.body }) { reason }: Sent<Routes['acknowledgeDiscrepancy'], 'body'>,
+  ): Promise<DiscrepancyView> {
+    return this.door.acknowledgeDiscrepancy(person, discrepancy, reason);
   }
 
   @Through(DOOR.review)

@@ -8,11 +8,12 @@ import {
   type OnModuleInit,
 } from '@nestjs/common';
 import { APP_FILTER } from '@nestjs/core';
-import { standingOfCommand, type PermissionStore } from '#authority';
+import { standingOfCommand, type PermissionDatabase, type PermissionStore } from '#authority';
 import type { Bus } from '#bus';
 import type { Config } from '#config';
 import type { Views } from '#segment';
-import { BUS, CONFIG, PEOPLES_STORE, VIEWS } from '#service';
+import { BUS, CONFIG, LOG_WATCH, PEOPLES_STORE, PERMISSION_STORE, VIEWS, type LogWatch } from '#service';
+import { makeGood } from './discrepancies.js';
 import { DoorController } from './door.controller.js';
 import { VERIFY_TOKEN } from './door-requests.js';
 import { DOOR_SERVICE, DoorService } from './door-service.js';
@@ -72,14 +73,23 @@ export class DoorModule {
         },
         {
           provide: DOOR_SERVICE,
-          inject: [BUS, VIEWS, DESK, CONFIG],
-          useFactory: (bus: Bus, views: Views, desk: OrderDesk, { door }: Config) =>
+          inject: [BUS, VIEWS, DESK, CONFIG, LOG_WATCH, PERMISSION_STORE],
+          useFactory: (
+            bus: Bus,
+            views: Views,
+            desk: OrderDesk,
+            { door }: Config,
+            log: LogWatch,
+            store: PermissionDatabase,
+          ) =>
             new DoorService({
               bus,
               views,
               desk,
               readAt: (topic, partition, offset) => bus.readAt(topic, partition, offset),
               agentsOnLog: () => views.permissions.keys(),
+              log,
+              makeGood: (discrepancy) => makeGood(discrepancy, bus, store),
               adminRoles: door.adminRoles,
               waitMs: door.waitMs,
               now: Date.now,

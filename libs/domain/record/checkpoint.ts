@@ -33,6 +33,17 @@ export const checkpointBodySchema = z.strictObject({
   heads: z.array(chainHeadSchema).describe('By topic (code point) and partition; partitions left out have not moved.'),
   key: publicKey.describe('It verifies the signature, once it is trusted.'),
   nextKey: publicKey.optional().describe('From the next checkpoint on, this key signs.'),
+  restored: z
+    .strictObject({
+      after: z.int().min(0).describe('The last epoch that the restored database held; 0: none.'),
+      by: z.string().min(1).max(256).describe('Who acknowledged it.'),
+      reason: z.string().min(1).max(1024),
+    })
+    .optional()
+    .describe(
+      'The database was restored from a backup. The entries of the epochs between were lost with it and read again from ' +
+        'the log: sealed anew, so their hashes are others. `heads` go on where epoch `after` ended.',
+    ),
 });
 export type CheckpointBody = z.infer<typeof checkpointBodySchema>;
 

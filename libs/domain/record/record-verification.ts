@@ -42,6 +42,15 @@ export interface EntryFault extends PartitionName {
 
 export type RecordFault = EntryFault | CheckpointFault;
 
+/** Entries of the epochs after `after` and before `epoch` were lost with the database, and read again from the log. */
+export interface Restoration {
+  readonly epoch: number;
+  readonly closedAt: string;
+  readonly after: number;
+  readonly by: string;
+  readonly reason: string;
+}
+
 export interface RecordReport {
   readonly faults: readonly RecordFault[];
   /** More faults than are listed. */
@@ -53,6 +62,8 @@ export interface RecordReport {
   /** Entries that were dropped when their time had come; their checkpoints remain. */
   readonly dropped: number;
   readonly checkpoints: number;
+  /** Restorations from a backup, each acknowledged by a person in the checkpoint that tells of it. */
+  readonly restorations: readonly Restoration[];
   readonly last: { readonly epoch: number; readonly closedAt: string } | undefined;
 }
 
@@ -61,6 +72,7 @@ const MOST_FAULTS_LISTED = 100;
 class Findings {
   readonly faults: RecordFault[] = [];
   more = 0;
+  readonly restorations: Restoration[] = [];
   proven = 0;
   notYetProven = 0;
   dropped = 0;
@@ -95,13 +107,15 @@ function spell(count: number, one: string, several: string): string {
  */
 export async function verifyRecord(source: RecordSource, trust: Trust, crypto: ProofCrypto): Promise<RecordReport> {
   const findings = new Findings();
-  const { spans, checkpoints, last } = await readCheckpoints(source, trust, crypto, findings);
+  const { spans, witnesses, checkpoints, last } = await readCheckpoints(source, trust, crypto, findings);
   const stored = await source.partitions();
-  const known = new Map(stored.map((one) => [nameOf(one), one]));
-  for (const [name, [first]] of spans) if (first !== undefined && !known.has(name)) known.set(name, first.head);
+  const partitions = new Map(stored.map((one) => [nameOf(one), one]));
+  for (const [name, [first]] of spans)
+    if (first !== undefined && !partitions.has(name)) partitions.set(name, first.head);
   const hash = entryHash(crypto.sha256);
-  for (const [name, partition] of known) {
-    const walk = new PartitionWalk(partition, spans.get(name) ?? [], source, hash, crypto, findings);
+  for (const [name, partition] of partitions) {
+    const known = { spans: spans.get(name) ?? [], witnesses: witnesses.get(name) ?? [] };
+    const walk = new PartitionWalk(partition, known, source, hash, crypto, findings);
     for await (const page of source.entries(partition)) {
       for (const entry of page) {
         if (walk.endsBefore(entry)) await walk.openSpanOf(entry);
@@ -110,8 +124,8 @@ export async function verifyRecord(source: RecordSource, trust: Trust, crypto: P
     }
     await walk.end();
   }
-  const { faults, more, proven, notYetProven, dropped } = findings;
-  return { faults, moreFaults: more, proven, notYetProven, dropped, checkpoints, last };
+  const { faults, more, proven, notYetProven, dropped, restorations } = findings;
+  return { faults, moreFaults: more, proven, notYetProven, dropped, checkpoints, restorations, last };
 }
 
 /** What a verifier relies on. */
@@ -120,6 +134,31 @@ export interface Trust {
   readonly publicKey: Uint8Array;
   /** Checkpoints that were kept elsewhere. */
   readonly kept?: readonly Checkpoint[];
+}
+
+/** How far each partition had come, also as of an earlier epoch. */
+class LatestHeads {
+  readonly #heads = new Map<string, { readonly epoch: number; readonly head: ChainHead }[]>();
+
+  get(name: string): ChainHead | undefined {
+    return this.#heads.get(name)?.at(-1)?.head;
+  }
+
+  set(epoch: number, head: ChainHead): void {
+    const ofPartition = this.#heads.get(nameOf(head)) ?? [];
+    ofPartition.push({ epoch, head });
+    this.#heads.set(nameOf(head), ofPartition);
+  }
+
+  forgetAfter(epoch: number): void {
+    for (const ofPartition of this.#heads.values()) {
+      while ((ofPartition.at(-1)?.epoch ?? 0) > epoch) ofPartition.pop();
+    }
+  }
+
+  all(): ReadonlyMap<string, ChainHead> {
+    return new Map([...this.#heads].flatMap(([name, all]) => all.slice(-1).map(({ head }) => [name, head] as const)));
+  }
 }
 
 /** Checkpoint after checkpoint for as long as each can be trusted; what cannot goes to `add`. */
@@ -131,7 +170,7 @@ async function* trustedCheckpoints(
 ): AsyncGenerator<Checkpoint> {
   const sequence = new CheckpointSequence(trust.publicKey, crypto);
   const kept = new Map((trust.kept ?? []).map((checkpoint) => [checkpoint.body.epoch, checkpoint]));
-  const heads = new Map<string, ChainHead>();
+  const heads = new LatestHeads();
   for await (const checkpoint of checkpoints) {
     const { body } = checkpoint;
     const fault = sequence.accept(checkpoint);
@@ -139,17 +178,25 @@ async function* trustedCheckpoints(
       add(fault);
       return;
     }
+    if (body.restored !== undefined) {
+      if (body.restored.after >= body.epoch) {
+        const what = `it says it goes on after epoch ${String(body.restored.after)}, which is not before it`;
+        add({ kind: 'checkpoint-altered', epoch: body.epoch, what });
+        return;
+      }
+      heads.forgetAfter(body.restored.after);
+    }
     const torn = body.heads.find((head) => head.from !== (heads.get(nameOf(head))?.next ?? 0) || head.next < head.from);
     if (torn !== undefined) {
       const what = `it does not begin where the one before ended: ${nameOf(torn)}, offset ${String(torn.from)}`;
       add({ kind: 'checkpoint-altered', epoch: body.epoch, what });
       return;
     }
-    for (const head of body.heads) heads.set(nameOf(head), head);
+    for (const head of body.heads) heads.set(body.epoch, head);
     const anchor = kept.get(body.epoch);
     kept.delete(body.epoch);
     if (anchor !== undefined && !isSameCheckpoint(anchor.body, body)) {
-      for (const found of differencesFrom(anchor, heads)) add(found);
+      for (const found of differencesFrom(anchor, heads.all())) add(found);
       return;
     }
     yield checkpoint;
@@ -165,17 +212,39 @@ async function readCheckpoints(
   trust: Trust,
   crypto: ProofCrypto,
   findings: Findings,
-): Promise<{ spans: Map<string, Span[]>; checkpoints: number; last: RecordReport['last'] }> {
+): Promise<{
+  spans: Map<string, Span[]>;
+  witnesses: Map<string, Span[]>;
+  checkpoints: number;
+  last: RecordReport['last'];
+}> {
   const spans = new Map<string, Span[]>();
+  const witnesses = new Map<string, Span[]>();
+  /** Of epochs whose leaves do not give the signed root: whether that matters, a later checkpoint may say. */
+  let unlisted: CheckpointFault[] = [];
   let checkpoints = 0;
   let last: RecordReport['last'];
   const add = (fault: RecordFault): void => findings.add(fault);
   for await (const checkpoint of trustedCheckpoints(source.checkpoints(), trust, crypto, add)) {
     const { body } = checkpoint;
+    const { restored } = body;
+    if (restored !== undefined) {
+      findings.restorations.push({ epoch: body.epoch, closedAt: body.closedAt, ...restored });
+      unlisted = unlisted.filter(({ epoch }) => epoch <= restored.after);
+      for (const [name, ofPartition] of spans) {
+        // whatever of them is stored as it came must have been read again as it was
+        const lost = ofPartition.filter(({ epoch }) => epoch > restored.after);
+        witnesses.set(name, [...(witnesses.get(name) ?? []), ...lost]);
+        spans.set(
+          name,
+          ofPartition.filter(({ epoch }) => epoch <= restored.after),
+        );
+      }
+    }
     const digests = await authenticLeaves(source, checkpoint, crypto);
     if (digests === undefined) {
       const what = 'the list of hashes under it was altered; its entries are checked by their chain alone';
-      findings.add({ kind: 'leaves-altered', epoch: body.epoch, what });
+      unlisted.push({ kind: 'leaves-altered', epoch: body.epoch, what });
     }
     body.heads.forEach((head, i) => {
       const ofPartition = spans.get(nameOf(head)) ?? [];
@@ -185,7 +254,8 @@ async function readCheckpoints(
     checkpoints += 1;
     last = { epoch: body.epoch, closedAt: body.closedAt };
   }
-  return { spans, checkpoints, last };
+  for (const fault of unlisted) findings.add(fault);
+  return { spans, witnesses, checkpoints, last };
 }
 
 /**
@@ -202,7 +272,8 @@ export async function verifyProofs(
   let last: RecordReport['last'];
   const add = (fault: RecordFault): void => findings.add(fault);
   for await (const checkpoint of trustedCheckpoints(source.checkpoints(), trust, crypto, add)) {
-    const { epoch, closedAt } = checkpoint.body;
+    const { epoch, closedAt, restored } = checkpoint.body;
+    if (restored !== undefined) findings.restorations.push({ epoch, closedAt, ...restored });
     byEpoch.set(epoch, checkpoint);
     last = { epoch, closedAt };
   }
@@ -220,8 +291,11 @@ export async function verifyProofs(
     const until = gapUntil ?? offset + 1;
     findings.add({ kind: 'entry-altered', topic, partition, offset, until, epoch: proof.epoch, what });
   }
-  const { faults, more, proven, notYetProven, dropped } = findings;
-  return { faults, moreFaults: more, proven, notYetProven, dropped, checkpoints: byEpoch.size, last };
+  const { faults, more, proven, notYetProven, dropped, restorations } = findings;
+  return {
+    ...{ faults, moreFaults: more, proven, notYetProven, dropped },
+    ...{ checkpoints: byEpoch.size, restorations, last },
+  };
 }
 
 /** Says in which partitions history is not the one that a checkpoint kept elsewhere was made of. */
@@ -276,6 +350,9 @@ class PartitionWalk {
   readonly #crypto: ProofCrypto;
   readonly #findings: Findings;
   readonly #keptFrom: number;
+  /** What lost checkpoints said of this partition, by the offset after it. */
+  readonly #witnesses: ReadonlyMap<number, Span>;
+  #isSealed = false;
   #span = -1;
   /** Leaves of the span in hand, when they can be relied on. */
   #leaves: Uint8Array | undefined;
@@ -293,7 +370,7 @@ class PartitionWalk {
 
   constructor(
     of: PartitionName,
-    spans: readonly Span[],
+    { spans, witnesses }: { readonly spans: readonly Span[]; readonly witnesses: readonly Span[] },
     source: RecordSource,
     hash: EntryHash,
     crypto: ProofCrypto,
@@ -301,6 +378,9 @@ class PartitionWalk {
   ) {
     this.#of = of;
     this.#spans = spans.filter(({ head }) => head.entries > 0);
+    this.#witnesses = new Map(
+      witnesses.filter(({ head }) => head.entries > 0).map((witness) => [witness.head.next, witness]),
+    );
     this.#source = source;
     this.#hash = hash;
     this.#crypto = crypto;
@@ -320,10 +400,20 @@ class PartitionWalk {
 
   /** The next entry of the span that is open. */
   take(entry: ChainedEntry): void {
+    this.#askWitness(entry);
     const span = this.#spans[this.#span];
     if (span === undefined) this.#takeUnproven(entry);
     else if (this.#leaves !== undefined) this.#takeUnderLeaves(entry, span, this.#leaves);
     else this.#takeUnderHead(entry, span);
+  }
+
+  /** What is sealed was sealed anew when it was read again; everything else must be what was signed before. */
+  #askWitness(entry: ChainedEntry): void {
+    if (entry.keyId !== null) this.#isSealed = true;
+    const witness = this.#witnesses.get(endOf(entry));
+    if (witness === undefined || this.#isSealed || hexOf(entry.hash) === witness.head.hash) return;
+    const what = `what was read again after the restoration is not what the lost checkpoint ${String(witness.epoch)} was made of`;
+    this.#fault('range-rewritten', witness, witness.head.from, witness.head.next, what);
   }
 
   async end(): Promise<void> {

@@ -235,6 +235,7 @@ function batchesOf(messages: readonly ReceivedMessage[]): Batch[] {
     topic: all[0]?.topic ?? '',
     partition,
     messages: all,
+    readFrom: 0,
     heartbeat: () => Promise.resolve(),
   }));
 }
