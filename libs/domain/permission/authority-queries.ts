@@ -58,7 +58,6 @@ export type Authorisation =
   | {
       readonly authorised: true;
       readonly grantId: string;
-      readonly grant: Grant;
       /** Its uses are counted: one must be reserved before the verdict leaves. */
       readonly mustReserve: boolean;
       /** ms since the epoch */
@@ -107,7 +106,6 @@ export function authorises(authority: AgentAuthority | undefined, question: Auth
   return {
     authorised: true,
     grantId,
-    grant: chosen,
     mustReserve: uses !== null,
     expiresAt,
     considered: reason.considered,

@@ -13,9 +13,16 @@ import {
 import { constraintAt, namesNoValue, type BrokenConstraint } from './permission-grants.js';
 import { expectedAndGot, keepsConstraint, kindOfValue, MAX_ITEMS_LOOKED_AT } from './value-constraints.js';
 
+/** A grant that an intent rests on. */
+export interface GrantUsed {
+  readonly grantId: string;
+  /** Its uses are counted: one must be reserved before the verdict leaves. */
+  readonly mustReserve: boolean;
+}
+
 /** Grants that authorise an intent together, or why they do not. */
 export type JointAuthorisation =
-  | { readonly authorised: true; readonly grants: readonly Grant[] }
+  | { readonly authorised: true; readonly grants: readonly GrantUsed[] }
   | { readonly authorised: false; readonly why: WhyNot; readonly considered: readonly GrantConsidered[] };
 
 function isNamedBy(
@@ -61,12 +68,12 @@ function namingAll(authority: AgentAuthority, question: AuthorityQuestion, objec
     if (miss === undefined) fitting.push(grant);
     else considered.push({ grantId: grant.grantId, ...miss });
   }
-  const used: Grant[] = [];
+  const used: GrantUsed[] = [];
   const { values } = objection;
   let open = values;
   for (const grant of fitting.sort(byPreference(question))) {
     const still = open.filter((value) => !isNamedBy(grant, value, question, values.length));
-    if (still.length < open.length) used.push(grant);
+    if (still.length < open.length) used.push({ grantId: grant.grantId, mustReserve: grant.uses !== null });
     open = still;
     if (open.length === 0) return { authorised: true, grants: used };
   }
@@ -112,7 +119,10 @@ export function authorisesTogether(
   if (known.status === 'suspended') return { authorised: false, why: 'agent suspended', considered: [] };
   if (objection !== undefined && objection.values.length > 0) return namingAll(known, question, objection);
   const alone = authorises(known, question);
-  if (alone.authorised) return { authorised: true, grants: [alone.grant] };
+  if (alone.authorised) {
+    const { grantId, mustReserve } = alone;
+    return { authorised: true, grants: [{ grantId, mustReserve }] };
+  }
   for (const listed of listedPlaces(known, question).values()) {
     const together = namingAll(known, question, listed);
     if (together.authorised) return together;

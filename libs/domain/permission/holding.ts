@@ -23,7 +23,7 @@ export function holdingsByGrant(
   const question = { permission, intent, actionDigest, judgedAt, charterDigest, inList, unavailable };
   const answer = authorisesTogether(authority, question, objection);
   if (!answer.authorised) return [{ permission, by: 'nothing', considered: answer.considered }];
-  return answer.grants.map(({ grantId, uses }) => ({ permission, by: 'grant', grantId, mustReserve: uses !== null }));
+  return answer.grants.map((used) => ({ permission, by: 'grant', ...used }));
 }
 
 /** By the charter's own word, or else by grants: for the whole intent, or for what a policy objects to. */
