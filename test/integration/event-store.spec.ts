@@ -127,7 +127,7 @@ describe('the event store in PostgreSQL', () => {
       (reason: unknown) => reason,
     );
     await store.close();
-    expect(error).toMatchObject({ code: 'REMIT_EVENT_STORE_REFUSED' });
+    expect(error).toMatchObject({ code: 'REMIT_EVENT_STORE_NOT_STORABLE' });
     const { cause } = error as Error;
     const said = JSON.stringify([error, cause, String(error), String(cause)]);
     expect(said).not.toContain('a secret');
