@@ -7,6 +7,7 @@ import { measureGrants } from './grants.js';
 import { measurePolicies } from './policies.js';
 import { measureReplay } from './replay.js';
 import { measureRecord, measureRecordGrowth } from './record.js';
+import { measureSigning } from './signing.js';
 import { measureThroughput } from './throughput.js';
 import { measureTracing } from './tracing.js';
 import { measureViews } from './views.js';
@@ -44,6 +45,7 @@ const GROUPS: Record<string, { about: string; measure: () => Promise<Figure[]> |
     about: 'the record as it grows, beside itself when it was small',
     measure: () => measureRecordGrowth(loadConfig().databaseUrl, progress),
   },
+  signing: { about: 'signatures of messages, beside writing and reading them unsigned', measure: measureSigning },
   policies: { about: 'policies, beside a plain function for each', measure: measurePolicies },
   grants: {
     about: 'temporary permissions, beside standing ones',
