@@ -85,15 +85,11 @@ function measure(key: ReturnType<typeof readSigningKey>, trustedKeysFile: string
         rounds.verifying,
         size,
         microsecondsEach(() => {
-          for (const header of headers) {
-            const signed = {
-              ...bytes,
-              topic,
-              appendTime: 0,
-              headers: { ...bytes.headers, [SIGNATURE_HEADER]: header },
-            };
-            if (!verifier.verify(signed).ok) throw new Error('the signature is not accepted');
-          }
+          contents.forEach((value, index) => {
+            const headers = { ...bytes.headers, [SIGNATURE_HEADER]: signatures[index] as Buffer };
+            const verification = verifier.verify({ ...bytes, value, topic, appendTime: 0, headers });
+            if (!verification.ok) throw new Error('the signature is not accepted');
+          });
         }),
       );
     }
