@@ -39,7 +39,7 @@ describe('the event store in PostgreSQL', () => {
     const fresh = await createOwnDatabase();
     const replicas = await Promise.all(Array.from({ length: 4 }, () => open({ databaseUrl: fresh.url })));
     expect(await fresh.query('SELECT count(*)::int AS migrations FROM event_store.migration')).toEqual([
-      { migrations: 2 },
+      { migrations: 3 },
     ]);
     const results = await Promise.all(
       replicas.map((replica, i) => replica.append('clerk', append(0, `command-${String(i)}`, 'one'))),
