@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import type { Bus, Unreadable } from '#bus';
 import type { Config } from '#config';
-import { MessageVerifier, readSigningKey, SignedBus, TrustedKeys, type SigningKey } from '#signing';
+import { MessageVerifier, readSigningKey, SIGNED_TOPICS, SignedBus, TrustedKeys, type SigningKey } from '#signing';
 import { METRICS, onceAMinutePerCause, type Metrics } from '#telemetry';
 import type { ServiceIdentity } from './service-identity.js';
 
@@ -38,6 +38,10 @@ export function signedBus(bus: Bus, signatures: Signatures | undefined, metrics:
       log.error({ code, message: `${topic}/${String(partition)}/${String(offset)} is refused: ${reason}` });
     },
   );
+  for (const topic of SIGNED_TOPICS) {
+    const nothing = { 'error.type': 'REMIT_SIGNATURE_MISSING', 'messaging.destination.name': topic };
+    metrics?.counter(METRICS.signatureRefusals).add(0, nothing);
+  }
   return new SignedBus(bus, {
     ...signatures,
     onRefused: (refused) => {

@@ -18,7 +18,8 @@ export class ConsumptionMetrics implements ConsumptionWatch {
 
   joined(options: ConsumeOptions, consumption: Consumption): void {
     this.#members.push({ options, consumption });
-    // there from the start: whoever watches it sees the first step
+    // there from the start: whoever watches them sees the first step
+    this.metrics.counter(METRICS.readersRenewed).add(0, { 'remit.reader': options.group });
     for (const topic of options.topics) {
       const place = { 'messaging.destination.name': topic, 'messaging.consumer.group.name': options.group };
       this.metrics.counter(METRICS.givenUp).add(0, { 'error.type': 'REMIT_BUS_HANDLER_FAILED', ...place });

@@ -7,6 +7,7 @@ import { RemitAgent } from '#agent';
 import { KafkaBus } from '#bus';
 import { EVENTS, TOPICS, writeEvent } from '#contracts';
 import { type PermissionCommand } from '#domain';
+import { createSigningKey, MessageVerifier, readSigningKey, SignedBus, TrustedKeys } from '#signing';
 import {
   activateCharterText,
   differencesFromMetricTable,
@@ -53,7 +54,7 @@ describe('the metrics of a process that does everything', () => {
   let broker: OwnBroker;
   let database: OwnDatabase;
   let line: Line;
-  let bus: KafkaBus;
+  let bus: SignedBus;
   let app: RunningApp;
   let agent: RemitAgent;
 
@@ -63,7 +64,15 @@ describe('the metrics of a process that does everything', () => {
     line = await openLine(database.url);
     broker = await startOwnBroker();
     const brokers = [broker.address];
-    bus = new KafkaBus({ brokers, topics: Object.values(TOPICS), replicationFactor: 1 });
+    const keys = { keyFile: join(folder, 'standalone.pem'), trustedKeysFile: join(folder, 'trusted-keys.json') };
+    createSigningKey({ service: 'standalone', ...keys });
+    bus = new SignedBus(new KafkaBus({ brokers, topics: Object.values(TOPICS), replicationFactor: 1 }), {
+      signingKey: readSigningKey(keys.keyFile),
+      verifier: new MessageVerifier(new TrustedKeys(keys.trustedKeysFile)),
+      onRefused: ({ reason }) => {
+        throw new Error(reason);
+      },
+    });
     await bus.ensureTopics(Object.values(TOPICS));
     await activateCharterText(bus, CHARTER);
     app = await startApp(
@@ -72,6 +81,8 @@ describe('the metrics of a process that does everything', () => {
       {
         REMIT_RECORD_KEYS: join(folder, 'keys'),
         REMIT_STATE_DIR: join(folder, 'state'),
+        REMIT_SIGNING_KEY_FILE: keys.keyFile,
+        REMIT_TRUSTED_KEYS_FILE: keys.trustedKeysFile,
         REMIT_EPOCH_MS: '200',
         // nobody listens there: what is not delivered must be counted
         OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1',
