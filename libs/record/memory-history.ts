@@ -44,7 +44,7 @@ export class MemoryHistory implements History {
     try {
       if (first !== undefined) requireNoHole(first, this.#next.get(`${first.topic}\n${first.partition}`) ?? 0, reading);
     } catch (error) {
-      return Promise.reject(error);
+      return Promise.reject(error as Error);
     }
     for (const message of [...messages].sort(byPosition)) {
       const partition = `${message.topic}\n${message.partition}`;
