@@ -25,6 +25,33 @@ const PUBLISH_TURN_MS = 30_000;
 /** Locks of streams that are being published live beside everyone else's advisory locks: the name keeps them apart. */
 const PUBLISH_LOCK = `hashtextextended('remit event store, publishing ' || $1, 0)`;
 
+/** What follows a stream that has just been given its new version, $3: the command and its events. */
+const STORE_MOVED = `
+  known AS (
+    INSERT INTO event_store.command (stream, command_id, digest, from_version, to_version)
+    SELECT $1, $4, $5, $2, $3 FROM moved
+    RETURNING 1
+  )
+  INSERT INTO event_store.event (stream, version, command_id, event)
+  SELECT $1, version, $4, event FROM unnest($6::integer[], $7::text[]) AS new (version, event)
+  WHERE EXISTS (SELECT FROM known)
+  RETURNING version`;
+
+const IS_NEW = 'NOT EXISTS (SELECT FROM event_store.command WHERE stream = $1 AND command_id = $4)';
+
+const APPEND_TO_STREAM = `
+  WITH moved AS (
+    UPDATE event_store.stream SET version = $3 WHERE stream = $1 AND version = $2 AND ${IS_NEW}
+    RETURNING 1
+  ), ${STORE_MOVED}`;
+
+const BEGIN_STREAM = `
+  WITH moved AS (
+    INSERT INTO event_store.stream AS kept (stream, version) SELECT $1, $3::integer WHERE $2::integer = 0 AND ${IS_NEW}
+    ON CONFLICT (stream) DO UPDATE SET version = excluded.version WHERE kept.version = 0
+    RETURNING 1
+  ), ${STORE_MOVED}`;
+
 async function rowsOf<Row>(manager: EntityManager, sql: string, parameters: readonly unknown[]): Promise<Row[]> {
   return manager.query<Row[]>(sql, [...parameters]);
 }
@@ -70,6 +97,9 @@ export class PostgresEventStore<Event> implements EventStore<Event> {
   append(stream: string, append: Append<Event>): Promise<AppendResult<Event>> {
     return coded(async () => {
       const texts = append.events.map((event) => textOfEvent(this.schema, stream, event));
+      if (await this.isAppendedAtOnce(stream, append, texts)) {
+        return { status: 'appended', events: this.read(rowsToStore(stream, append, texts)) };
+      }
       return this.source.transaction(async (manager) => {
         const version = await lockStream(manager, stream);
         const before = await this.resultOfCommand(manager, stream, append);
@@ -127,9 +157,7 @@ export class PostgresEventStore<Event> implements EventStore<Event> {
     let refusal: { readonly error: unknown } | undefined;
     try {
       return await this.source.transaction(async (manager) => {
-        // A replica that is frozen while it publishes must not keep the stream for ever.
-        await manager.query(`SET LOCAL idle_in_transaction_session_timeout = ${Math.trunc(this.publishTurnMs)}`);
-        if (!(await lockForPublishing(manager, stream, turn.whenBusy))) return { status: 'busy' };
+        if (!(await this.lockForPublishing(manager, stream, turn.whenBusy))) return { status: 'busy' };
         const sql = `
           SELECT ${EVENT_COLUMNS} FROM event_store.event WHERE stream = $1 AND published_at IS NULL
           ORDER BY version LIMIT $2`;
@@ -196,6 +224,37 @@ export class PostgresEventStore<Event> implements EventStore<Event> {
     return { status: 'duplicate', events: this.read(rows) };
   }
 
+  /**
+   * One round trip when the stream is where the caller believes it to be and the command is new, as nearly always.
+   * Otherwise nothing is changed. Whoever appends to the same stream meanwhile changes its version, so a command that
+   * is not seen yet is not stored twice.
+   */
+  private async isAppendedAtOnce(
+    stream: string,
+    { expectedVersion, commandId, commandDigest }: Append<Event>,
+    texts: readonly string[],
+  ): Promise<boolean> {
+    if (texts.length === 0) return false;
+    const versions = texts.map((_, index) => expectedVersion + index + 1);
+    const rows = await rowsOf(this.source.manager, expectedVersion === 0 ? BEGIN_STREAM : APPEND_TO_STREAM, [
+      ...[stream, expectedVersion, expectedVersion + texts.length],
+      ...[commandId, commandDigest, versions, texts],
+    ]);
+    return rows.length > 0;
+  }
+
+  /** A replica that is frozen while it publishes must not keep the stream for ever. */
+  private async lockForPublishing(manager: EntityManager, stream: string, whenBusy: 'wait' | 'skip'): Promise<boolean> {
+    const lock =
+      whenBusy === 'wait'
+        ? `pg_advisory_xact_lock(${PUBLISH_LOCK}) IS NOT NULL`
+        : `pg_try_advisory_xact_lock(${PUBLISH_LOCK})`;
+    const sql = `
+      SELECT set_config('idle_in_transaction_session_timeout', $2, true), ${lock} AS locked`;
+    const [row] = await rowsOf<{ locked: boolean }>(manager, sql, [stream, String(Math.trunc(this.publishTurnMs))]);
+    return row?.locked === true;
+  }
+
   private async insert(
     manager: EntityManager,
     stream: string,
@@ -209,7 +268,7 @@ export class PostgresEventStore<Event> implements EventStore<Event> {
       `INSERT INTO event_store.command (stream, command_id, digest, from_version, to_version) VALUES ($1, $2, $3, $4, $5)`,
       [stream, commandId, commandDigest, version, newVersion],
     );
-    const rows = texts.map((text, index) => ({ stream, version: version + index + 1, commandId, text }));
+    const rows = rowsToStore(stream, append, texts);
     await manager.query(
       `INSERT INTO event_store.event (stream, version, command_id, event)
        SELECT $1, version, $2, event FROM unnest($3::integer[], $4::text[]) AS new (version, event)`,
@@ -228,12 +287,10 @@ async function lockStream(manager: EntityManager, stream: string): Promise<numbe
   return row?.version ?? 0;
 }
 
-async function lockForPublishing(manager: EntityManager, stream: string, whenBusy: 'wait' | 'skip'): Promise<boolean> {
-  if (whenBusy === 'wait') {
-    await manager.query(`SELECT pg_advisory_xact_lock(${PUBLISH_LOCK})`, [stream]);
-    return true;
-  }
-  const sql = `SELECT pg_try_advisory_xact_lock(${PUBLISH_LOCK}) AS locked`;
-  const [row] = await rowsOf<{ locked: boolean }>(manager, sql, [stream]);
-  return row?.locked === true;
+function rowsToStore(
+  stream: string,
+  { expectedVersion, commandId }: Append<unknown>,
+  texts: readonly string[],
+): EventRow[] {
+  return texts.map((text, index) => ({ stream, version: expectedVersion + index + 1, commandId, text }));
 }
