@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { EVENTS, TOPICS, writeEvent } from '#contracts';
-import { MAX_HOLDS, MAX_OPEN_FOR_ASKING } from '#domain';
+import { MAX_HOLDS, MAX_OPEN_FOR_ASKING, permissionCommandSchema } from '#domain';
+import { CHARTER_WINDOW_MS } from '#segment';
 import { AuthorityWorld, enforcedReasons, eventually, storeWith } from '#testing';
 import { MAX_LETTERS_PER_MINUTE } from './request-handler.js';
 
@@ -71,6 +72,40 @@ describe('an agent that floods', () => {
     expect(codes).toEqual(new Array(MAX_LETTERS_PER_MINUTE).fill('REMIT_PERMISSION_TOO_MANY_OPEN'));
   });
 
+  it('is refused without a question to the store for each of its requests', async () => {
+    let reads = 0;
+    await world.start({
+      store: (store) =>
+        storeWith(store, {
+          readStream: (stream, after) => {
+            reads += 1;
+            return store.readStream(stream, after);
+          },
+        }),
+    });
+    await handledAll(AGENT, asks(AGENT, 600));
+    expect(reads).toBeLessThan(2 * MAX_OPEN_FOR_ASKING);
+  });
+
+  it('may ask again once a request of its has ended', async () => {
+    const { store, views } = await world.start();
+    await handledAll(AGENT, asks(AGENT, 100));
+    const requestId = (await world.eventsNamed('PermissionRequested', 1)).at(0)?.requestId;
+    const ended = await world.order({
+      command: 'RejectRequest',
+      agentId: AGENT,
+      by: 'sam',
+      roles: ['operations'],
+      requestId,
+    });
+    expect(ended.map(({ event }) => event)).toEqual(['PermissionRejected']);
+    const { version } = await store.readStream(AGENT);
+    await eventually(() => Promise.resolve(views.permissions.latest(AGENT)?.version === version));
+    await world.publish(ask(AGENT, 'one-more'));
+    await world.eventsNamed('PermissionRequested', MAX_OPEN_FOR_ASKING + 1);
+    expect((await store.readStream(AGENT)).version).toBe(version + 1);
+  });
+
   it('gets an answer it has had already again some times, not as often as it likes', async () => {
     const { store } = await world.start();
     await handledAll(AGENT, new Array(400).fill(ask(AGENT, 'the-same')));
@@ -129,5 +164,47 @@ describe('an agent that floods', () => {
     expect([next.round, next.outcome]).toEqual([1, 'deny']);
     expect(enforcedReasons(next)).toContain(`${String(MAX_HOLDS)} actions of the agent wait for approval`);
     expect((await world.decide('other', { type: 'update', target: 'desk' })).outcome).toBe('hold');
+  });
+});
+
+describe('what was appended before the oldest charter that is kept', () => {
+  let world: AuthorityWorld;
+
+  beforeEach(async () => {
+    world = new AuthorityWorld();
+    await world.open(CHARTER);
+  });
+
+  afterEach(() => world.close());
+
+  const command = (fields: Record<string, unknown>) =>
+    permissionCommandSchema.parse({ agentId: AGENT, by: 'sam', reason: 'as the test says', ...fields });
+
+  it('is not decided as if no charter had been in force, and a suspension still counts', async () => {
+    const grant = {
+      command: 'GrantPermission',
+      permission: 'change',
+      durationMs: MINUTE,
+      uses: 1,
+      roles: ['operations'],
+    };
+    for (const data of [
+      command({ ...grant, commandId: 'a-grant' }),
+      command({ command: 'SuspendAgent', commandId: 'a-suspension' }),
+    ]) {
+      await world.send(EVENTS.permissionCommand, TOPICS.permissionCommands, AGENT, data);
+    }
+    await world.send(EVENTS.permissionRequest, TOPICS.permissionRequests, AGENT, {
+      ask: 'RequestPermission',
+      ...{ agentId: AGENT, id: 'ask', reason: 'more, please', needs: ['change'] },
+      ...{ durationMs: MINUTE, uses: 1, waitMs: MINUTE },
+    });
+    world.turnOn(2 * CHARTER_WINDOW_MS);
+    await world.activate(CHARTER);
+    await world.start();
+    const letters = await world.deadLetters(2);
+    expect(letters.map(({ code }) => code)).toEqual(new Array(2).fill('REMIT_COMMAND_CHARTER_NOT_KEPT'));
+    expect((await world.eventsNamed('AgentSuspended')).map(({ agentId }) => agentId)).toEqual([AGENT]);
+    expect((await world.events()).map(({ event }) => event)).toEqual(['AgentSuspended']);
   });
 });

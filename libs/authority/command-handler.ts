@@ -6,6 +6,7 @@ import {
   permissionTermsOf,
   type PermissionCommand,
   type PermissionEvent,
+  type PermissionTerms,
 } from '#domain';
 import { CHARTER_KEY } from '#segment';
 import { AuthorityError, order, permissionPublisher, type AuthorityRuntime } from './authority-runtime.js';
@@ -59,13 +60,40 @@ export async function catchUpCharter({ bus, views, viewWaitMs }: AuthorityRuntim
   throw new AuthorityError('REMIT_AUTHORITY_VIEWS_BEHIND', 'the charter has not been read yet: commands wait for it');
 }
 
+/** What the charter says of an agent at the moment a message was appended; `undefined` where none was in force. */
+export type TermsThen =
+  { readonly isKept: true; readonly terms: PermissionTerms | undefined } | { readonly isKept: false };
+
+/** That the charter of a moment is no longer kept does not mean that there was none. */
+export function termsAt({ views }: Pick<AuthorityRuntime, 'views'>, agentId: string, logTime: number): TermsThen {
+  const then = views.charter.asOf(CHARTER_KEY, logTime);
+  if (then === undefined) return { isKept: false };
+  return { isKept: true, terms: permissionTermsOf(then.state?.charter, agentId) };
+}
+
+export const CHARTER_NOT_KEPT = {
+  code: 'REMIT_COMMAND_CHARTER_NOT_KEPT',
+  reason:
+    'it was appended so long ago that the charter it has to be decided by is no longer kept: send it again under a new id',
+} as const;
+
+/** Take authority away, or record that it has ended, whatever the charter says. */
+const WITHOUT_CHARTER: ReadonlySet<PermissionCommand['command']> = new Set([
+  'SuspendAgent',
+  'RevokeGrant',
+  'RevokeAllGrants',
+  'CancelRequest',
+  'ExpireGrant',
+  'ExpireRequest',
+]);
+
 /**
  * Handles what people and timers order on `permission.commands`, by the charter in force when it was appended. A
  * command that was handled before changes nothing; what came of it is published once more, so that whoever asks again
- * gets the same answer. While PostgreSQL is away the batch waits.
+ * gets the same answer. One whose charter is no longer kept becomes a dead letter, unless it only takes away. While PostgreSQL is away the batch waits.
  */
 export function createCommandHandler(runtime: AuthorityRuntime): BatchHandler {
-  const { bus, views } = runtime;
+  const { bus } = runtime;
   const publish = permissionPublisher(bus);
 
   return async (batch) => {
@@ -78,8 +106,12 @@ export function createCommandHandler(runtime: AuthorityRuntime): BatchHandler {
         continue;
       }
       const { command } = reading;
-      const charter = views.charter.asOf(CHARTER_KEY, message.logTime)?.state?.charter;
-      const terms = permissionTermsOf(charter, command.agentId);
+      const then = termsAt(runtime, command.agentId, message.logTime);
+      if (!then.isKept && !WITHOUT_CHARTER.has(command.command)) {
+        unreadable.push({ message, ...CHARTER_NOT_KEPT });
+        continue;
+      }
+      const terms = then.isKept ? then.terms : undefined;
       const handled = await order(runtime, { command, at: message.logTime, terms });
       if (handled.status === 'refused') unreadable.push({ message, code: handled.code, reason: handled.reason });
       else if (handled.status === 'duplicate' && !isDerived(command)) await publish(handled.events);

@@ -4,7 +4,6 @@ import { EVENTS, readEvent } from '#contracts';
 import {
   commandOfAsk,
   INITIAL_AUTHORITY,
-  permissionTermsOf,
   problemOfAsk,
   requestNamed,
   type AgentAuthority,
@@ -12,9 +11,8 @@ import {
   type PermissionCommand,
   type PlacedCommand,
 } from '#domain';
-import { CHARTER_KEY } from '#segment';
 import { order, authoritiesIn, permissionPublisher, type AuthorityRuntime } from './authority-runtime.js';
-import { catchUpCharter, otherKey } from './command-handler.js';
+import { catchUpCharter, CHARTER_NOT_KEPT, otherKey, termsAt } from './command-handler.js';
 
 /** Dead letters about the refused requests of one agent, at most so many in a minute of the log; the rest are counted. */
 export const MAX_LETTERS_PER_MINUTE = 10;
@@ -66,7 +64,10 @@ export function createRequestHandler(runtime: AuthorityRuntime): BatchHandler {
   const letters = new PerMinute(MAX_LETTERS_PER_MINUTE);
   const repeats = new PerMinute(MAX_REPEATS_PER_MINUTE);
 
-  /** A flood is refused by what is known here; what others have added meanwhile could only make a refusal by rate surer. */
+  /**
+   * A flood is refused by what is known here: what others have added meanwhile could only make a refusal by rate surer,
+   * and the store is asked again only when the log tells of more than is known.
+   */
   async function problemOf(placed: PlacedCommand): Promise<ReturnType<typeof problemOfAsk>> {
     const { agentId } = placed.command;
     const { terms } = placed;
@@ -74,13 +75,15 @@ export function createRequestHandler(runtime: AuthorityRuntime): BatchHandler {
     const known = authorities.known(agentId) ?? (await authorities.current(agentId));
     const problem = problemNow(placed, known.state);
     if (problem?.[0] !== 'REMIT_PERMISSION_TOO_MANY_OPEN') return problem;
+    if ((views.permissions.latest(agentId)?.version ?? 0) <= known.version) return problem;
     return problemNow(placed, (await authorities.current(agentId)).state);
   }
 
   async function handle(message: ReceivedMessage, command: PermissionCommand): Promise<Unreadable | undefined> {
-    const charter = views.charter.asOf(CHARTER_KEY, message.logTime)?.state?.charter;
     const { agentId } = command;
-    const placed = { command, at: message.logTime, terms: permissionTermsOf(charter, agentId) };
+    const then = termsAt(runtime, agentId, message.logTime);
+    if (!then.isKept) return { message, ...CHARTER_NOT_KEPT };
+    const placed = { command, at: message.logTime, terms: then.terms };
     const problem = await problemOf(placed);
     if (problem !== undefined) return letterOf(message, agentId, problem);
     const handled = await order(runtime, placed);
