@@ -39,20 +39,20 @@ export class MemoryHistory implements History {
   readonly #next = new Map<string, number>();
 
   append(messages: readonly RecordedMessage[], reading?: PartitionReading): Promise<number> {
+    return Promise.resolve().then(() => this.#append(messages, reading));
+  }
+
+  #append(messages: readonly RecordedMessage[], reading: PartitionReading | undefined): number {
     const before = this.#entries.size;
     const [first] = messages;
-    try {
-      if (first !== undefined) requireNoHole(first, this.#next.get(`${first.topic}\n${first.partition}`) ?? 0, reading);
-    } catch (error) {
-      return Promise.reject(error as Error);
-    }
+    if (first !== undefined) requireNoHole(first, this.#next.get(`${first.topic}\n${first.partition}`) ?? 0, reading);
     for (const message of [...messages].sort(byPosition)) {
       const partition = `${message.topic}\n${message.partition}`;
       if (message.offset < (this.#next.get(partition) ?? 0)) continue;
       this.#next.set(partition, message.offset + 1);
       this.#entries.set(placeKey(message), entryOf(message));
     }
-    return Promise.resolve(this.#entries.size - before);
+    return this.#entries.size - before;
   }
 
   search(search: HistorySearch): Promise<readonly HistoryEntry[]> {
