@@ -61,7 +61,7 @@ describe('gaps are watched while audit runs', () => {
     await world.happen([INTENT, ALLOW, REPORT, ...FORBIDDEN]);
     await world.record();
     const watch = world.watch();
-    expect(await watch.look()).toBe(true);
+    expect(await watch.look()).toBe('whole');
     expect(watch.counts()).toEqual({
       'intent-without-decision': 0,
       'allow-without-outcome': 0,
@@ -85,24 +85,47 @@ describe('gaps are watched while audit runs', () => {
     const watch = new GapWatch(log, world.history, {
       now: () => world.now + 2 * MINUTE_MS,
     });
-    expect(await watch.look()).toBe(true);
+    expect(await watch.look()).toBe('whole');
     expect(watch.counts()['intent-without-decision']).toBe(1);
     expect(counted).toEqual({ entries: sent, atOnce: ENTRIES_PER_PAGE });
   });
 
-  it('and a look that fails half-way counts nothing, and the next one everything once', async () => {
-    const watch = world.watch();
-    await world.happen([...FORBIDDEN]);
+  it('a look that fails half-way keeps what it has found by then, and the next one goes on there', async () => {
+    const state = new MemoryWatchState();
+    await world.happen(FORBIDDEN);
     await world.record();
-    const stream = world.history.stream.bind(world.history);
-    world.history.stream = async function* (selection) {
-      yield* stream(selection);
-      throw new Error('the database went away');
+    const { outlinesAbout } = world.history;
+    const lookedAt: string[][] = [];
+    world.history.outlinesAbout = (ids, read) => {
+      lookedAt.push([...ids]);
+      return outlinesAbout.call(world.history, ids, read);
     };
-    await expect(watch.look()).rejects.toThrow('went away');
+    const failing = world.watch({ state });
+    const { places } = world.history;
+    world.now += 10 * MINUTE_MS;
+    world.history.places = (run) => {
+      if (run.topic === TOPICS.agentOutcomes.name) throw new Error('the database went away');
+      return places.call(world.history, run);
+    };
+    await expect(failing.look()).rejects.toThrow('went away');
+    expect(lookedAt).toHaveLength(2);
+    world.history.places = places;
+    const restarted = world.watch({ state });
+    expect(await restarted.look()).toBe('whole');
+    expect(lookedAt).toHaveLength(3);
+    expect(restarted.counts()['outcome-without-allow']).toBe(1);
+  });
+
+  it('one look takes so many pages and says how much it has left, and the next ones go on', async () => {
+    const watch = world.watch({ maxPages: 2 });
+    await world.happen([INTENT, ALLOW, REPORT, ...FORBIDDEN]);
+    await world.record();
+    world.now += 10 * MINUTE_MS;
+    expect(await watch.look()).toBe('part');
+    expect(watch.left).toBe(2);
     expect(watch.counts()['outcome-without-allow']).toBe(0);
-    world.history.stream = stream;
-    await watch.look();
+    expect(await watch.look()).toBe('whole');
+    expect(watch.left).toBe(0);
     expect(watch.counts()['outcome-without-allow']).toBe(1);
   });
 
@@ -167,7 +190,7 @@ describe('gaps are watched while audit runs', () => {
     expect(watch.counts()['outcome-without-allow']).toBe(1);
     const counted = countingReads(world.history);
     const restarted = world.watch({ state });
-    expect(await restarted.look()).toBe(true);
+    expect(await restarted.look()).toBe('whole');
     expect(counted.entries).toBe(0);
     expect(restarted.counts()).toEqual(watch.counts());
   });
@@ -202,10 +225,10 @@ describe('gaps are watched while audit runs', () => {
     await watch.look();
     await world.happen([INTENT, ALLOW, REPORT]);
     world.now += 10 * MINUTE_MS;
-    expect(await watch.look()).toBe(false);
+    expect(await watch.look()).toBe('behind');
     expect(watch.counts()['intent-without-decision']).toBe(0);
     await world.record();
-    expect(await watch.look()).toBe(true);
+    expect(await watch.look()).toBe('whole');
     expect(Object.values(watch.counts())).toEqual([0, 0, 0, 0, 0]);
   });
 

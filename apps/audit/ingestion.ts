@@ -12,7 +12,11 @@ const HEARTBEAT_MS = 1000;
  * Keeps this member in its group while the database works, which ends: no statement may take for ever. Rejects with
  * `REMIT_BUS_PARTITION_LOST` where the partition has gone to another member meanwhile; what is stored, it finds stored.
  */
-async function inGroup<Result>(batch: Pick<Batch, 'heartbeat'>, beatMs: number, work: Promise<Result>): Promise<Result> {
+async function inGroup<Result>(
+  batch: Pick<Batch, 'heartbeat'>,
+  beatMs: number,
+  work: Promise<Result>,
+): Promise<Result> {
   let lost: { readonly error: unknown } | undefined;
   const timer = setInterval(() => {
     batch.heartbeat().catch((error: unknown) => (lost ??= { error }));

@@ -23,6 +23,8 @@ export const GAP_WATCH = Symbol('remit.gap-watch');
 const WATCH_STATE = Symbol('remit.watch-state');
 
 const LOOK_EVERY_MS = 10_000;
+/** Between the parts of a look: whoever else uses the database gets a turn. */
+const GO_ON_AFTER_MS = 100;
 
 /** Looks as long as the process lives; a look that fails is told, and tried again. */
 @Injectable()
@@ -31,6 +33,11 @@ class Reconciling implements OnApplicationBootstrap, BeforeApplicationShutdown {
   readonly #stopping = new AbortController();
   readonly #tellBehind = onceAMinute<void>(() => {
     this.#log.warn('the record is behind the log: gaps are looked for once it has caught up');
+  });
+  readonly #tellPart = onceAMinute<void>(() => {
+    this.#log.warn(
+      `one look for discrepancies takes at most 100 pages of 1,000 entries: it goes on at once, ${String(this.watch.left)} offsets are left`,
+    );
   });
   readonly #tellFailed = onceAMinutePerCause(messageOf, (error) => {
     this.#log.warn({ message: `looking for gaps failed, and is tried again: ${messageOf(error)}`, error });
@@ -56,17 +63,24 @@ class Reconciling implements OnApplicationBootstrap, BeforeApplicationShutdown {
     const { signal } = this.#stopping;
     let told = '';
     while (!signal.aborted) {
+      let afterMs = LOOK_EVERY_MS;
       try {
-        if (await this.watch.look(signal)) {
+        const look = await this.watch.look(signal);
+        if (look === 'behind') this.#tellBehind();
+        else {
           const counts = JSON.stringify(this.watch.counts());
           if (counts !== told && /[1-9]/.test(counts)) this.#log.warn(`gaps in the record: ${counts}`);
           told = counts;
-        } else this.#tellBehind();
+        }
+        if (look === 'part') {
+          this.#tellPart();
+          afterMs = GO_ON_AFTER_MS;
+        }
       } catch (error) {
         if (signal.aborted) return;
         this.#tellFailed(error);
       }
-      await sleep(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined);
+      await sleep(afterMs, undefined, { signal }).catch(() => undefined);
     }
   }
 }

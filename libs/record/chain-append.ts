@@ -1,7 +1,8 @@
 import type { QueryRunner } from 'typeorm';
-import { entryHash, NOTHING_BEFORE, type ChainedEntry, type StoredEntry } from '#domain';
+import { entryHash, NOTHING_BEFORE, placeKey, type ChainedEntry, type Outline, type StoredEntry } from '#domain';
 import { copyRows } from './copy-rows.js';
 import type { PartitionReading, RecordedMessage } from './history.js';
+import { outlineOfMessage, storeOutlines } from './outlines.js';
 import { sha256Bytes } from './proof-crypto.js';
 import { scopeOf, type IntentKeys, type Query, type Sealable } from './intent-keys.js';
 import { requireNoHole } from './record-error.js';
@@ -46,19 +47,30 @@ function nameOf({ topic, partition }: { readonly topic: string; readonly partiti
   return `${topic}/${String(partition)}`;
 }
 
+/** Messages as they will be stored, and what is derived from them while they can be read, by place. */
+interface ToStore {
+  readonly entries: readonly Unhashed[];
+  readonly outlines: ReadonlyMap<string, Outline>;
+}
+
 /** Messages as they will be stored: read for search, sealed where that is due. */
 async function sealed(
   runner: QueryRunner,
   messages: readonly RecordedMessage[],
   keys: IntentKeys,
   query: Query,
-): Promise<Unhashed[]> {
+): Promise<ToStore> {
   const read = messages.map((message) => ({ message, ...readMessage(message) }));
   const sealables: Sealable[] = read.flatMap(({ message, subject }) =>
     isSealed(message.topic) ? [{ scope: scopeOf(subject, message), subject }] : [],
   );
   const found = sealables.length === 0 ? undefined : await committed(runner, () => keys.forScopes(query, sealables));
-  return read.map(({ message, terms, subject }) => {
+  const outlines = new Map<string, Outline>();
+  for (const { message, terms } of read) {
+    const outline = outlineOfMessage(message, terms);
+    if (outline !== undefined) outlines.set(placeKey(message), outline);
+  }
+  const entries = read.map(({ message, terms, subject }) => {
     const { topic, partition, offset, appendTime, key } = message;
     const headers = headersToText(message.headers);
     const place = { topic, partition, offset, gapUntil: null, appendTime, key };
@@ -69,6 +81,7 @@ async function sealed(
     const value = sealContent(own.key, { headers, value: message.value }, message);
     return { ...place, keyId: own.id, headers: null, value, ...terms };
   });
+  return { entries, outlines };
 }
 
 const NO_TERMS = {
@@ -142,8 +155,10 @@ export async function appendToChains(
   reading?: PartitionReading,
 ): Promise<number> {
   const query: Query = async (sql, parameters) => (await runner.query(sql, [...parameters])) as never;
-  const runs = runsOf(await sealed(runner, messages, keys, query));
-  const attempt = (): Promise<number | undefined> => committed(runner, () => storeRuns(runner, runs, reading));
+  const { entries, outlines } = await sealed(runner, messages, keys, query);
+  const runs = runsOf(entries);
+  const attempt = (): Promise<number | undefined> =>
+    committed(runner, () => storeRuns(runner, query, runs, outlines, reading));
   const stored = await attempt();
   if (stored !== undefined) return stored;
   await query(CREATE_HEADS, [
@@ -170,7 +185,9 @@ async function committed<Result>(runner: QueryRunner, work: () => Promise<Result
 /** `undefined`: a partition has no chain head yet. */
 async function storeRuns(
   runner: QueryRunner,
+  query: Query,
   runs: readonly PartitionRun[],
+  outlines: ReadonlyMap<string, Outline>,
   reading: PartitionReading | undefined,
 ): Promise<number | undefined> {
   const heads = await lockHeads(runner, runs);
@@ -185,6 +202,13 @@ async function storeRuns(
     const last = entries.at(-1);
     if (last === undefined) continue;
     await copyRows(runner, entries);
+    await storeOutlines(
+      query,
+      entries.flatMap((entry) => {
+        const outline = entry.gapUntil === null ? outlines.get(placeKey(entry)) : undefined;
+        return outline === undefined ? [] : [{ ...entry, outline }];
+      }),
+    );
     const { topic, partition } = run;
     done.push({ topic, partition, next: last.offset + 1, hash: last.hash, entries: entries.length });
     stored += messages;

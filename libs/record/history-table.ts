@@ -286,5 +286,36 @@ class KeepWatchState1764300000000 implements MigrationInterface {
   }
 }
 
-export const RECORD_MIGRATIONS = [CreateRecord1764100000000, KeepWatchState1764300000000];
-export const NEWEST_MIGRATION = new KeepWatchState1764300000000().name;
+/** Derived from entries while they can be read, compared by `remit audit rebuild`; a row that is missing costs an opening. */
+class KeepOutlines1764400000000 implements MigrationInterface {
+  readonly name = 'KeepOutlines1764400000000';
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      CREATE TABLE record.outline (
+        append_time   timestamptz      NOT NULL,
+        topic         text COLLATE "C" NOT NULL,
+        "partition"   integer          NOT NULL,
+        "offset"      bigint           NOT NULL,
+        kind          text COLLATE "C" NOT NULL,
+        decision_id   text COLLATE "C",
+        action_digest text COLLATE "C",
+        valid_until   bigint,
+        PRIMARY KEY (append_time, topic, "partition", "offset")
+      )`);
+    const names = Object.values(RECORD_ROLES);
+    const [roles] = (await runner.query('SELECT count(*)::int AS count FROM pg_roles WHERE rolname = ANY($1)', [
+      names,
+    ])) as { count: number }[];
+    if (roles?.count !== names.length) return;
+    await runner.query(`GRANT SELECT ON record.outline TO ${names.join(', ')}`);
+    await runner.query(`GRANT INSERT, DELETE ON record.outline TO ${writer}`);
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query('DROP TABLE record.outline');
+  }
+}
+
+export const RECORD_MIGRATIONS = [CreateRecord1764100000000, KeepWatchState1764300000000, KeepOutlines1764400000000];
+export const NEWEST_MIGRATION = new KeepOutlines1764400000000().name;

@@ -1,4 +1,4 @@
-import type { ChainEvent, EntryTerms } from '#domain';
+import type { ChainEvent, EntryTerms, Outline, OutlinedEvent } from '#domain';
 
 /** Header values by name; a repeated name has an array. */
 export type StoredHeaders = Readonly<Record<string, Buffer | readonly Buffer[]>>;
@@ -86,6 +86,26 @@ export interface PartitionRun {
   readonly to?: number | undefined;
 }
 
+/** Where an entry lies and which intent it says it is about. */
+export interface PlaceOfEntry extends HistoryCursor {
+  readonly intentId: string | null;
+}
+
+/** What the search columns and the derived outline say of an entry. `outline` is `undefined` where there is none. */
+export type OutlinedEntry = Omit<OutlinedEvent, 'outline'> & { readonly outline: Outline | undefined };
+
+/** What reconciliation can be told of the audit log without opening an entry. */
+export interface Outlines {
+  /** Of each partition of these topics, the first entry appended at or after `from`, ms since the epoch. */
+  firstSince(topics: readonly string[], from: number): Promise<readonly Position[]>;
+  /** In the order of offsets. No page is empty, none has more than {@link PLACES_PER_PAGE}. */
+  places(run: PartitionRun): AsyncIterable<readonly PlaceOfEntry[]>;
+  /** Hands out, page by page, everything about these intents on the topics that are reconciled. */
+  outlinesAbout(intentIds: readonly string[], read: (page: readonly OutlinedEntry[]) => void): Promise<void>;
+  /** Outlines of what was appended before, ms since the epoch, are deleted: whoever needs them opens the entries. */
+  forgetOutlines(before: number): Promise<void>;
+}
+
 /** What the record holds of a chain. */
 export interface RecordedChain {
   /**
@@ -122,7 +142,7 @@ export interface HistoryReading {
  * Errors carry a code: `REMIT_RECORD_UNAVAILABLE` when the database does not answer (try again, nothing is lost),
  * `REMIT_RECORD_REFUSED` when it refuses, `REMIT_RECORD_CUT_OFF` when it takes too long.
  */
-export interface History extends HistoryReading {
+export interface History extends HistoryReading, Outlines {
   /**
    * Stores what is not stored yet and returns how many messages that was. Safe to repeat and to race. Of each
    * partition, storing goes on behind the last offset that is stored: what lies before it counts as stored, and

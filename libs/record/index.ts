@@ -7,6 +7,7 @@ export type { RecordDatabaseOptions } from './record-database.js';
 export * from './chain-evidence.js';
 export { EVENTS_OF_CHAIN } from './chain-events.js';
 export * from './history-reading.js';
+export * from './reconciled-topics.js';
 export * from './recorded-decisions.js';
 export * from './recorded-gaps.js';
 export * from './recorded-state.js';

@@ -1,20 +1,24 @@
 import { TOPICS } from '#contracts';
-import { byAppendTime, byPosition, placeKey } from '#domain';
+import { byAppendTime, byPosition, placeKey, type Outline } from '#domain';
 import { readChain } from './chain-events.js';
 import type {
   History,
   HistoryEntry,
   HistorySearch,
   HistoryStream,
+  OutlinedEntry,
   PartitionReading,
   PartitionRun,
+  PlaceOfEntry,
   Position,
   RecordedChain,
   RecordedMessage,
   StoredPositions,
 } from './history.js';
 import { storedPositions } from './history-order.js';
-import { ENTRIES_PER_PAGE, pages } from './history-reading.js';
+import { ENTRIES_PER_PAGE, pages, PLACES_PER_PAGE } from './history-reading.js';
+import { outlineOfMessage } from './outlines.js';
+import { RECONCILED_TOPICS } from './reconciled-topics.js';
 import { requireNoHole } from './record-error.js';
 import { findingOf, searchTerm, searchTermsOf } from './search-terms.js';
 import { headersFromText, headersToText } from './stored-headers.js';
@@ -37,6 +41,7 @@ function entryOf(message: RecordedMessage): HistoryEntry {
 export class MemoryHistory implements History {
   readonly #entries = new Map<string, HistoryEntry>();
   readonly #next = new Map<string, number>();
+  readonly #outlines = new Map<string, Outline>();
 
   append(messages: readonly RecordedMessage[], reading?: PartitionReading): Promise<number> {
     return Promise.resolve().then(() => this.#append(messages, reading));
@@ -50,7 +55,10 @@ export class MemoryHistory implements History {
       const partition = `${message.topic}\n${message.partition}`;
       if (message.offset < (this.#next.get(partition) ?? 0)) continue;
       this.#next.set(partition, message.offset + 1);
-      this.#entries.set(placeKey(message), entryOf(message));
+      const entry = entryOf(message);
+      this.#entries.set(placeKey(message), entry);
+      const outline = outlineOfMessage(message, entry);
+      if (outline !== undefined) this.#outlines.set(placeKey(message), outline);
     }
     return this.#entries.size - before;
   }
@@ -84,7 +92,7 @@ export class MemoryHistory implements History {
 
   stream({ topics, from = -Infinity, to = Infinity, agentId, after }: HistoryStream) {
     const wanted = agentId === undefined ? undefined : searchTerm(agentId);
-    return pages((last) => {
+    return pages<HistoryEntry>((last) => {
       const cursor = last ?? after;
       const found = this.#select(
         (entry) =>
@@ -99,7 +107,7 @@ export class MemoryHistory implements History {
   }
 
   partition({ topic, partition, from, to = Infinity }: PartitionRun) {
-    return pages((last) => {
+    return pages<HistoryEntry>((last) => {
       const next = last === undefined ? from : last.offset + 1;
       const found = this.#select(
         (entry) => entry.topic === topic && entry.partition === partition && entry.offset >= next && entry.offset < to,
@@ -116,6 +124,43 @@ export class MemoryHistory implements History {
   aboutIntents(intentIds: readonly string[], read: (page: readonly HistoryEntry[]) => void): Promise<void> {
     const wanted = new Set(intentIds.map(searchTerm));
     return this.#readPages((entry) => entry.intentId !== null && wanted.has(entry.intentId), read);
+  }
+
+  firstSince(topics: readonly string[], from: number): Promise<readonly Position[]> {
+    const first = new Map<string, Position>();
+    for (const entry of this.#select(({ topic, appendTime }) => topics.includes(topic) && appendTime >= from)) {
+      const { topic, partition, offset } = entry;
+      const known = first.get(`${topic}\n${String(partition)}`);
+      if (known === undefined || offset < known.offset) {
+        first.set(`${topic}\n${String(partition)}`, { topic, partition, offset });
+      }
+    }
+    return Promise.resolve([...first.values()]);
+  }
+
+  places({ topic, partition, from, to = Infinity }: PartitionRun): AsyncIterable<readonly PlaceOfEntry[]> {
+    return pages<PlaceOfEntry>((last) => {
+      const next = last === undefined ? from : last.offset + 1;
+      const found = this.#select(
+        (entry) => entry.topic === topic && entry.partition === partition && entry.offset >= next && entry.offset < to,
+      );
+      return Promise.resolve([...found].sort(byPosition).slice(0, PLACES_PER_PAGE));
+    }, PLACES_PER_PAGE);
+  }
+
+  outlinesAbout(intentIds: readonly string[], read: (page: readonly OutlinedEntry[]) => void): Promise<void> {
+    const wanted = new Set(intentIds.map(searchTerm));
+    const topics: readonly string[] = RECONCILED_TOPICS;
+    const found = this.#select(
+      ({ topic, intentId }) => intentId !== null && wanted.has(intentId) && topics.includes(topic),
+    );
+    if (found.length > 0) read(found.map((entry) => ({ ...entry, outline: this.#outlines.get(placeKey(entry)) })));
+    return Promise.resolve();
+  }
+
+  forgetOutlines(before: number): Promise<void> {
+    for (const [place, { appendTime }] of this.#entries) if (appendTime < before) this.#outlines.delete(place);
+    return Promise.resolve();
   }
 
   count(): Promise<ReadonlyMap<string, number>> {

@@ -7,8 +7,10 @@ import type {
   HistoryEntry,
   HistorySearch,
   HistoryStream,
+  OutlinedEntry,
   PartitionReading,
   PartitionRun,
+  PlaceOfEntry,
   Position,
   RecordedChain,
   RecordedMessage,
@@ -17,6 +19,7 @@ import type {
 import { storedPositions } from './history-order.js';
 import { ENTRIES_PER_PAGE } from './history-reading.js';
 import { APPEND_ORDER, openRows, ROW_COLUMNS, type HistoryRow } from './history-rows.js';
+import { PostgresOutlines } from './outlines.js';
 import { PostgresReading } from './postgres-reading.js';
 import { RecordConnection } from './record-connection.js';
 import type { RecordDatabaseOptions } from './record-database.js';
@@ -45,6 +48,10 @@ export class PostgresHistory implements History {
   readonly #reading = new PostgresReading(
     (sql, parameters) => this.#entries(sql, parameters),
     (sql, parameters, read) => this.#allEntries(sql, parameters, read),
+  );
+  readonly #outlines = new PostgresOutlines(
+    (sql, parameters) => this.#record.query(sql, parameters),
+    (work) => this.#record.snapshot(work),
   );
   /** Months for which there is a partition, `2026-11`. */
   readonly #months = new Set<string>();
@@ -126,6 +133,22 @@ export class PostgresHistory implements History {
 
   aboutIntents(intentIds: readonly string[], read: (page: readonly HistoryEntry[]) => void): Promise<void> {
     return this.#reading.aboutIntents(intentIds, read);
+  }
+
+  firstSince(topics: readonly string[], from: number): Promise<readonly Position[]> {
+    return this.#outlines.firstSince(topics, from);
+  }
+
+  places(run: PartitionRun): AsyncIterable<readonly PlaceOfEntry[]> {
+    return this.#outlines.places(run);
+  }
+
+  outlinesAbout(intentIds: readonly string[], read: (page: readonly OutlinedEntry[]) => void): Promise<void> {
+    return this.#outlines.outlinesAbout(intentIds, read);
+  }
+
+  forgetOutlines(before: number): Promise<void> {
+    return this.#outlines.forgetOutlines(before);
   }
 
   async count(): Promise<ReadonlyMap<string, number>> {

@@ -58,7 +58,7 @@ export class PostgresReading implements HistoryReading {
       agentId === undefined ? null : searchTerm(agentId),
     ];
     const statement = agentId === undefined ? STREAM : STREAM_OF_AGENT;
-    return pages((last) => {
+    return pages<HistoryEntry>((last) => {
       const cursor = last ?? after;
       const behind =
         cursor === undefined
@@ -69,7 +69,7 @@ export class PostgresReading implements HistoryReading {
   }
 
   partition({ topic, partition, from, to }: PartitionRun): AsyncIterable<readonly HistoryEntry[]> {
-    return pages((last) =>
+    return pages<HistoryEntry>((last) =>
       this.query(PARTITION, [
         topic,
         partition,

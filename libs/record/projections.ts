@@ -1,7 +1,8 @@
 import { TOPICS } from '#contracts';
-import { placeName } from '#domain';
+import { placeKey, placeName, type Outline } from '#domain';
 import type { Query } from './intent-keys.js';
 import { openRows, ROW_COLUMNS, type HistoryRow } from './history-rows.js';
+import { outlineOfMessage, outlinesAt } from './outlines.js';
 import { RecordConnection } from './record-connection.js';
 import type { RecordDatabaseOptions } from './record-database.js';
 import { searchTermsOf } from './search-terms.js';
@@ -99,7 +100,7 @@ const MOST_DIFFERENCES = 100;
 export interface Rebuilding {
   readonly agentDays: { readonly days: number; readonly differences: readonly string[] };
   readonly chainHeads: { readonly heads: number; readonly differences: readonly string[] };
-  /** Search columns, against what the stored messages say. */
+  /** Search columns, and outlines where there are any, against what the stored messages say. */
   readonly searchColumns: {
     readonly entries: number;
     /** Not comparable: their keys were destroyed. */
@@ -213,14 +214,21 @@ export class Projections {
     let erased = 0;
     const differences: string[] = [];
     for await (const page of allRows(this.#record.query)) {
-      for (const entry of await openRows(page, this.#record.intentKeys, this.#record.query)) {
+      const opened = await openRows(page, this.#record.intentKeys, this.#record.query);
+      const outlines = new Map(
+        (await outlinesAt(this.#record.query, opened)).map(({ outline, ...place }) => [placeKey(place), outline]),
+      );
+      for (const entry of opened) {
         entries += 1;
         if (entry.erased === true) {
           erased += 1;
           continue;
         }
         const said = searchTermsOf(entry);
-        const differs = (Object.keys(said) as (keyof SearchTerms)[]).some((term) => said[term] !== entry[term]);
+        const outline = outlines.get(placeKey(entry));
+        const differs =
+          (Object.keys(said) as (keyof SearchTerms)[]).some((term) => said[term] !== entry[term]) ||
+          (outline !== undefined && !isSame(outline, outlineOfMessage(entry, entry)));
         if (differs && differences.length < MOST_DIFFERENCES) {
           differences.push(placeName(entry));
         }
@@ -228,6 +236,10 @@ export class Projections {
     }
     return { entries, erased, differences };
   }
+}
+
+function isSame(stored: Outline, said: Outline | undefined): boolean {
+  return said !== undefined && (Object.keys(said) as (keyof Outline)[]).every((one) => said[one] === stored[one]);
 }
 
 async function* allRows(query: Query): AsyncGenerator<readonly HistoryRow[]> {

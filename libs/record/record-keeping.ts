@@ -91,6 +91,7 @@ const WANTED: Record<RecordRole, Record<string, readonly Privilege[]>> = {
     checkpoint: ['SELECT', 'INSERT'],
     epoch_leaves: ['SELECT', 'INSERT'],
     agent_day: ['SELECT'],
+    outline: ['SELECT', 'INSERT', 'DELETE'],
   },
   projector: {
     history: ['SELECT'],

@@ -1,14 +1,7 @@
-import { TOPICS } from '#contracts';
-import { placeKey, Reconciliation, type Gap } from '#domain';
+import { placeKey, Reconciliation, type Gap, type OutlinedEvent } from '#domain';
 import { chainEventOf } from './chain-events.js';
-import type { HistoryReading, HistoryStream, Position } from './history.js';
-
-/** The topics whose events must add up. */
-export const RECONCILED_TOPICS = [
-  TOPICS.agentActions.name,
-  TOPICS.agentDecisions.name,
-  TOPICS.agentOutcomes.name,
-] as const;
+import type { HistoryReading, HistoryStream, Outlines, Position } from './history.js';
+import { RECONCILED_TOPICS } from './reconciled-topics.js';
 
 /** More entries about one intent than an honest agent causes. */
 const CROWD = 64;
@@ -56,6 +49,63 @@ export class GapLookUp {
       if (count >= CROWD) this.#crowded.set(id, Map.groupBy(byIntent.get(id) ?? [], placeKey));
     }
     return Map.groupBy(gaps, placeKey);
+  }
+}
+
+/** Places with a gap, as far as outlines tell, and intents of which they do not tell everything. */
+interface Suspected {
+  readonly places: ReadonlySet<string>;
+  readonly intentIds: ReadonlySet<string>;
+}
+
+/**
+ * Finds gaps as they stand at one moment, and opens no more than it must: what adds up by search columns and outlines
+ * alone is left alone. What does not, or has no outline, is opened and told by what it says itself. `now` as in
+ * {@link GapLookUp}.
+ */
+export class OutlinedGapLookUp {
+  readonly #opening: GapLookUp;
+  readonly #crowded = new Map<string, Suspected>();
+
+  constructor(
+    private readonly history: Pick<HistoryReading, 'aboutIntents'> & Pick<Outlines, 'outlinesAbout'>,
+    private readonly now: number,
+  ) {
+    this.#opening = new GapLookUp(history, now);
+  }
+
+  /** As {@link GapLookUp.at}. */
+  async at(places: readonly AboutIntent[]): Promise<readonly Gap[]> {
+    const intentIds = [...new Set(places.flatMap(({ intentId }) => intentId ?? []))];
+    const found = await this.#suspected(intentIds.filter((id) => !this.#crowded.has(id)));
+    const suspects = places.filter((place) => {
+      const suspected = this.#crowded.get(place.intentId ?? '') ?? found;
+      return suspected.intentIds.has(place.intentId ?? '') || suspected.places.has(placeKey(place));
+    });
+    return suspects.length === 0 ? [] : this.#opening.at(suspects);
+  }
+
+  async #suspected(intentIds: readonly string[]): Promise<Suspected> {
+    if (intentIds.length === 0) return { places: new Set(), intentIds: new Set() };
+    const reconciliation = new Reconciliation();
+    const entries = new Map<string, number>();
+    const untold = new Set<string>();
+    await this.history.outlinesAbout(intentIds, (page) => {
+      for (const entry of page) {
+        const id = entry.intentId ?? '';
+        entries.set(id, (entries.get(id) ?? 0) + 1);
+        if (entry.outline === undefined) untold.add(id);
+        else reconciliation.addOutlined(entry as OutlinedEvent);
+      }
+    });
+    const gaps = reconciliation.gaps(this.now);
+    const suspected = { places: new Set(gaps.map(placeKey)), intentIds: untold };
+    for (const [id, count] of entries) {
+      if (count < CROWD) continue;
+      const places = gaps.filter(({ intentId }) => intentId === id).map(placeKey);
+      this.#crowded.set(id, { places: new Set(places), intentIds: new Set(untold.has(id) ? [id] : []) });
+    }
+    return suspected;
   }
 }
 

@@ -74,14 +74,14 @@ describe('an agent that uses transactions', () => {
     const history = new MemoryHistory();
     const watch = new GapWatch(bus, history, { now: Date.now, catchUpMs: 500 });
     await transaction('commit', 4, ['1']);
-    expect(await watch.look()).toBe(false);
+    expect(await watch.look()).toBe('behind');
     for (const { name } of [TOPICS.agentActions, TOPICS.agentDecisions, TOPICS.agentOutcomes]) {
       await history.append(await readTopic(bus, name));
     }
-    expect(await watch.look()).toBe(true);
+    expect(await watch.look()).toBe('whole');
     await transaction('abort', 4, ['2']);
-    expect(await watch.look()).toBe(false);
+    expect(await watch.look()).toBe('behind');
     await history.append(await readTopic(bus, topic));
-    expect(await watch.look()).toBe(true);
+    expect(await watch.look()).toBe('whole');
   });
 });

@@ -31,6 +31,48 @@ export interface Gap extends AppendedAt {
   readonly lateMs: number | null;
 }
 
+/**
+ * What reconciliation needs of an event beside what the audit log is searched by: ids, digests and times, nothing of
+ * its content. `none`: the event is no part of a chain.
+ */
+export interface Outline {
+  readonly kind: 'intent' | 'decision' | 'report' | 'none';
+  readonly decisionId: string | null;
+  readonly actionDigest: string | null;
+  /** Of a decision, ms since the epoch. */
+  readonly validUntil: number | null;
+}
+
+/** An event as it can be told without opening it. */
+export interface OutlinedEvent extends AppendedAt {
+  readonly agentId: string | null;
+  readonly intentId: string | null;
+  /** Of a decision its outcome, of a report its status. */
+  readonly outcome: string | null;
+  readonly outline: Outline;
+}
+
+/** `undefined`: it was erased, and nobody can tell any more. */
+export function outlineOf(event: ChainEvent | undefined): Outline | undefined {
+  const nothing = { decisionId: null, actionDigest: null, validUntil: null };
+  switch (event?.kind) {
+    case undefined:
+      return { kind: 'none', ...nothing };
+    case 'intent':
+      return { ...nothing, kind: 'intent', actionDigest: event.actionDigest };
+    case 'decision': {
+      const { decisionId, action, validUntil } = event.decision;
+      return { kind: 'decision', decisionId, actionDigest: action.digest, validUntil: Date.parse(validUntil) };
+    }
+    case 'report': {
+      const { decisionId, actionDigest } = event.report;
+      return { ...nothing, kind: 'report', decisionId, actionDigest };
+    }
+    default:
+      return undefined;
+  }
+}
+
 /** What a gap says of its event: no more of it is kept. */
 type Fact = Omit<Gap, 'kind' | 'ageMs' | 'lateMs'>;
 
@@ -119,20 +161,44 @@ export class Reconciliation {
 
   add(event: ChainEvent): void {
     if (event.kind === 'intent') {
-      const { intents } = this.#toldBy(event.intent);
-      const fact = factOf(event, event.intent, { action: event.intent.action });
-      // The same intent sent again is decided by the same decision.
-      if (isEarlier(event, intents.get(event.actionDigest))) intents.set(event.actionDigest, fact);
-    } else if (event.kind === 'decision') this.#addDecision(event);
-    else if (event.kind === 'report') {
-      const { report } = event;
-      const { decisionId, status, actionDigest } = report;
-      const { reports } = this.#toldBy(report);
-      const repeat = `${decisionId}\n${status}\n${actionDigest}`;
-      if (!isEarlier(event, reports.get(repeat)?.fact)) return;
-      const fact = factOf(event, report, { decisionId });
-      reports.set(repeat, { fact, decisionId, actionDigest, isExecuted: status === 'executed' });
+      const { intent, actionDigest } = event;
+      this.#addIntent(actionDigest, factOf(event, intent, { action: intent.action }));
+    } else if (event.kind === 'decision') {
+      const { decision } = event;
+      this.#addDecision(factOf(event, decision, decision), {
+        digest: decision.action.digest,
+        isVoid: isVoid(event),
+        isFinal: isFinal(event),
+        isAllow: decision.outcome === 'allow',
+        validUntil: Date.parse(decision.validUntil),
+      });
+    } else if (event.kind === 'report') {
+      const { decisionId, status, actionDigest } = event.report;
+      this.#addReport(factOf(event, event.report, { decisionId }), { decisionId, status, actionDigest });
     } else if (event.kind === 'erased-report') this.#toldBy(event).hasErasedReport = true;
+  }
+
+  /** The same by what is known of the event without opening it. Its gaps name neither chain nor action. */
+  addOutlined(event: OutlinedEvent): void {
+    const { outline, outcome, appendTime } = event;
+    const { kind, decisionId, actionDigest } = outline;
+    if (kind === 'none') return;
+    const of = { agentId: event.agentId ?? '', intentId: event.intentId ?? '', chainId: '' };
+    const fact = factOf(event, of, decisionId === null ? {} : { decisionId });
+    const digest = actionDigest ?? '';
+    if (kind === 'intent') this.#addIntent(digest, fact);
+    else if (kind === 'report') {
+      this.#addReport(fact, { decisionId: decisionId ?? '', status: outcome ?? '', actionDigest: digest });
+    } else {
+      const validUntil = outline.validUntil ?? -Infinity;
+      this.#addDecision(fact, {
+        digest,
+        isVoid: appendTime > validUntil,
+        isFinal: outcome !== 'hold',
+        isAllow: outcome === 'allow',
+        validUntil,
+      });
+    }
   }
 
   /** `now`: up to when the record is complete, ms since the epoch. Gaps come in the order of their append times. */
@@ -142,20 +208,40 @@ export class Reconciliation {
       .sort((one, other) => one.appendTime - other.appendTime || one.offset - other.offset);
   }
 
-  #addDecision(event: Extract<ChainEvent, { kind: 'decision' }>): void {
-    const { decision } = event;
-    const { judged } = this.#toldBy(decision);
-    const { digest } = decision.action;
+  #addIntent(digest: string, fact: Fact): void {
+    const { intents } = this.#toldBy(fact);
+    // The same intent sent again is decided by the same decision.
+    if (isEarlier(fact, intents.get(digest))) intents.set(digest, fact);
+  }
+
+  #addReport(
+    fact: Fact,
+    { decisionId, status, actionDigest }: Pick<Reported, 'decisionId' | 'actionDigest'> & { readonly status: string },
+  ): void {
+    const { reports } = this.#toldBy(fact);
+    const repeat = `${decisionId}\n${status}\n${actionDigest}`;
+    if (!isEarlier(fact, reports.get(repeat)?.fact)) return;
+    reports.set(repeat, { fact, decisionId, actionDigest, isExecuted: status === 'executed' });
+  }
+
+  #addDecision(
+    fact: Fact,
+    decision: {
+      readonly digest: string;
+      readonly isVoid: boolean;
+      readonly isFinal: boolean;
+      readonly isAllow: boolean;
+      readonly validUntil: number;
+    },
+  ): void {
+    const { judged } = this.#toldBy(fact);
+    const { digest, isAllow, validUntil } = decision;
     const known: Judged = judged.get(digest) ?? { isAnswered: false, effective: undefined };
     judged.set(digest, known);
-    if (isVoid(event)) return;
+    if (decision.isVoid) return;
     known.isAnswered = true;
-    if (!isFinal(event) || !isEarlier(event, known.effective?.fact)) return;
-    known.effective = {
-      fact: factOf(event, decision, decision),
-      isAllow: decision.outcome === 'allow',
-      validUntil: Date.parse(decision.validUntil),
-    };
+    if (!decision.isFinal || !isEarlier(fact, known.effective?.fact)) return;
+    known.effective = { fact, isAllow, validUntil };
   }
 
   #toldBy({ agentId, intentId }: Pick<Intent, 'agentId' | 'intentId'>): Told {
