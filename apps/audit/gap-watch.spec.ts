@@ -21,7 +21,7 @@ class World {
   readonly bus = new MemoryBus(new MemoryLog(() => this.now));
   readonly history = new MemoryHistory();
 
-  watch(options: { windowMs?: number; catchUpMs?: number; state?: WatchState } = {}): GapWatch {
+  watch(options: { windowMs?: number; catchUpMs?: number; maxPages?: number; state?: WatchState } = {}): GapWatch {
     return new GapWatch(this.bus, this.history, { now: () => this.now, catchUpMs: 0, ...options });
   }
 
@@ -94,18 +94,18 @@ describe('gaps are watched while audit runs', () => {
     const state = new MemoryWatchState();
     await world.happen(FORBIDDEN);
     await world.record();
-    const { outlinesAbout } = world.history;
+    const outlinesAbout = world.history.outlinesAbout.bind(world.history);
     const lookedAt: string[][] = [];
     world.history.outlinesAbout = (ids, read) => {
       lookedAt.push([...ids]);
-      return outlinesAbout.call(world.history, ids, read);
+      return outlinesAbout(ids, read);
     };
     const failing = world.watch({ state });
-    const { places } = world.history;
+    const places = world.history.places.bind(world.history);
     world.now += 10 * MINUTE_MS;
     world.history.places = (run) => {
       if (run.topic === TOPICS.agentOutcomes.name) throw new Error('the database went away');
-      return places.call(world.history, run);
+      return places(run);
     };
     await expect(failing.look()).rejects.toThrow('went away');
     expect(lookedAt).toHaveLength(2);

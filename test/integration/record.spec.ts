@@ -58,7 +58,7 @@ describe('history in PostgreSQL', () => {
       );
       expect(stored.reduce((sum, count) => sum + count, 0)).toBe(5);
       expect(await fresh.query('SELECT count(*)::int AS migrations FROM record.migration')).toEqual([
-        { migrations: 2 },
+        { migrations: 3 },
       ]);
     } finally {
       await Promise.all(replicas.map((replica) => replica.close()));
