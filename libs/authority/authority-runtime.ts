@@ -100,7 +100,7 @@ export function order(
   return authoritiesIn(store).handleAndPublish(
     {
       ...{ stream: agentId, commandId, commandDigest, command: placed },
-      knownVersion: views.permissions.latest(agentId)?.version,
+      knownVersion: views.permissions.latest(agentId)?.version ?? 0,
     },
     permissionPublisher(bus),
   );

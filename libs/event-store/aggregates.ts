@@ -22,7 +22,10 @@ export interface SnapshotFormat<State> {
 export interface CommandToHandle<Command> extends CommandIdentity {
   readonly stream: string;
   readonly command: Command;
-  /** A version that the stream is known to have had. A store with fewer was set back: nothing is decided by it. */
+  /**
+   * A version that the stream is known to have had, the newest known. A store with fewer was set back: nothing is decided
+   * by it.
+   */
   readonly knownVersion?: number | undefined;
 }
 
@@ -101,7 +104,7 @@ export class Aggregates<Command, State, Event> {
     let isFresh = false;
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
       if (place === undefined) {
-        place = await this.#readOn(stream);
+        place = await this.#readOn(stream, order.knownVersion);
         isFresh = true;
         if (place.version < knownVersion) throw behindLog(stream, place.version, knownVersion);
       }
@@ -144,8 +147,10 @@ export class Aggregates<Command, State, Event> {
     return handled;
   }
 
-  async #readOn(stream: string): Promise<Place<State>> {
-    const from = this.#places.get(stream) ?? (await this.#restored(stream));
+  /** A stream that is short as far as is known has no snapshot that would save reading: it is not asked for. */
+  async #readOn(stream: string, knownVersion = Infinity): Promise<Place<State>> {
+    const isShort = knownVersion < this.#snapshotEvery;
+    const from = this.#places.get(stream) ?? (isShort ? this.#begun() : await this.#restored(stream));
     const { events, version } = await this.store.readStream(stream, from.version);
     return this.#keep(stream, { ...from, state: this.#evolved(from.state, events), version });
   }
@@ -154,10 +159,12 @@ export class Aggregates<Command, State, Event> {
     const format = this.#snapshots;
     const saved = format && (await this.store.readSnapshot(stream, format.name));
     const state = saved && format?.read(saved.state);
-    if (saved === undefined || state === undefined) {
-      return { state: this.decider.initialState(), version: 0, savedAt: 0 };
-    }
+    if (saved === undefined || state === undefined) return this.#begun();
     return { state, version: saved.version, savedAt: saved.version };
+  }
+
+  #begun(): Place<State> {
+    return { state: this.decider.initialState(), version: 0, savedAt: 0 };
   }
 
   async #advance(stream: string, before: Place<State>, events: readonly StoredEvent<Event>[]): Promise<void> {
