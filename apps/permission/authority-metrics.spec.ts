@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { Map } from 'immutable';
 import { INITIAL_AUTHORITY, type AgentAuthority, type Grant, type PermissionRequest } from '#domain';
-import { authorityFigures } from './authority-metrics.js';
+import { Metrics } from '#telemetry';
+import { authorityFigures, countRefusedRequests } from './authority-metrics.js';
 
 const NOW = Date.UTC(2026, 10, 3, 12);
 const MINUTE_MS = 60_000;
@@ -84,5 +85,17 @@ describe('what is shown of authority', () => {
       nextGrantEnd: undefined,
       agentsSuspended: 1,
     });
+  });
+});
+
+describe('requests that are refused and kept nowhere', () => {
+  it('are counted by their reason, each of which is there from the start', async () => {
+    const metrics = new Metrics({ service: 'spec', version: '1' });
+    const refused = countRefusedRequests(metrics);
+    refused('REMIT_PERMISSION_ASKED_TOO_OFTEN');
+    refused('REMIT_PERMISSION_ASKED_TOO_OFTEN');
+    const text = await metrics.scrape('openmetrics');
+    expect(text).toMatch(/remit_requests_refused_total\{.*error_type="REMIT_PERMISSION_ASKED_TOO_OFTEN".*\} 2/);
+    expect(text).toMatch(/remit_requests_refused_total\{.*error_type="REMIT_PERMISSION_TOO_MANY_OPEN".*\} 0/);
   });
 });

@@ -1,4 +1,4 @@
-import { usesLeft, type AgentAuthority } from '#domain';
+import { ASK_REFUSAL_CODES, usesLeft, type AgentAuthority, type AskRefusalCode } from '#domain';
 import type { Views } from '#segment';
 import { EXPIRING_WITHIN_MS, METRICS, reading, type Metrics, type Reading } from '#telemetry';
 
@@ -41,6 +41,13 @@ export function authorityFigures(authorities: Iterable<AgentAuthority>, now: num
     nextGrantEnd: least(grantEnds),
     agentsSuspended,
   };
+}
+
+/** Counts requests that are refused and kept nowhere. Every reason is there from the start: the first step is seen. */
+export function countRefusedRequests(metrics: Metrics): (code: AskRefusalCode) => void {
+  const counter = metrics.counter(METRICS.requestsRefused);
+  for (const code of ASK_REFUSAL_CODES) counter.add(0, { 'error.type': code });
+  return (code) => counter.add(1, { 'error.type': code });
 }
 
 /** Shows the figures at every scrape. `now`: the clock of this process, which only says how old something is. */

@@ -48,7 +48,7 @@ import {
 } from '#service';
 import { onceAMinutePerCause, type Metrics, type Tracing } from '#telemetry';
 import { ActionMetrics } from './action-metrics.js';
-import { observeAuthority } from './authority-metrics.js';
+import { countRefusedRequests, observeAuthority } from './authority-metrics.js';
 
 /** Injection tokens and Nest transport ids of what feeds the runtime of authority. */
 export const COMMANDS = Symbol('remit.permission-commands');
@@ -245,7 +245,7 @@ export class AuthorityModule {
       providers: [
         {
           provide: RUNTIME,
-          inject: [BUS, PERMISSION_STORE, VIEWS, CONFIG, TRACING, ACTION_METRICS],
+          inject: [BUS, PERMISSION_STORE, VIEWS, CONFIG, TRACING, ACTION_METRICS, PROCESS_METRICS],
           useFactory: (
             bus: Bus,
             store: PermissionStore,
@@ -253,9 +253,11 @@ export class AuthorityModule {
             { viewWaitMs }: Config,
             tracing: Tracing | undefined,
             actions: ActionMetrics | undefined,
+            metrics: Metrics | undefined,
           ): AuthorityRuntime => ({
             ...{ bus, store, views, viewWaitMs, tracing },
             onDecision: actions && ((message, decision) => actions.decided(message, decision)),
+            onRequestRefused: metrics && countRefusedRequests(metrics),
           }),
         },
         { provide: ACTION_METRICS, inject: [VIEWS, PROCESS_METRICS], useFactory: measureAuthority },

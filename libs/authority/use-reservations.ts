@@ -2,9 +2,9 @@ import { sha256 } from '#contracts';
 import {
   commandDigestOf,
   grantNamed,
+  isExhaustedSince,
   reservationKey,
   useCommandId,
-  usesLeft,
   type PermissionCommand,
   type RefusalCode,
   type WhyNot,
@@ -28,13 +28,15 @@ export function reserveUses(runtime: Pick<AuthorityRuntime, 'store' | 'bus' | 'v
   function isTaken(use: WantedUse): boolean {
     const authority = runtime.views.permissions.latest(use.agentId);
     const grant = authority && grantNamed(authority, use.grantId);
-    return grant !== undefined && usesLeft(grant) === 0 && !grant.reservations.has(reservationKey(use));
+    return (
+      grant !== undefined && isExhaustedSince(grant, use.judgedVersion) && !grant.reservations.has(reservationKey(use))
+    );
   }
 
   /**
-   * A flood of intents for one last use must not become a flood of refusals in the store. A use that is freed meanwhile
-   * could only make a repeat of this denial milder, and of an intent's decisions the first counts. One that this very
-   * intent has set aside and spent is its own: it is redelivered.
+   * A flood of intents for one last use must not become a flood of refusals in the store. The store would refuse it as
+   * well, now and for ever, even when the use is freed meanwhile. One that this very intent has set aside and spent is its
+   * own: it is redelivered.
    */
   async function isKnownToBeTaken(use: WantedUse, command: PermissionCommand): Promise<boolean> {
     if (!isTaken(use)) return false;
@@ -44,7 +46,7 @@ export function reserveUses(runtime: Pick<AuthorityRuntime, 'store' | 'bus' | 'v
   }
 
   return async (use) => {
-    const { agentId, grantId, intentId, actionDigest, judgedAt } = use;
+    const { agentId, grantId, intentId, actionDigest, judgedAt, judgedVersion } = use;
     const command: PermissionCommand = {
       command: 'ReserveUse',
       agentId,
@@ -55,6 +57,7 @@ export function reserveUses(runtime: Pick<AuthorityRuntime, 'store' | 'bus' | 'v
       intentId,
       actionDigest,
       judgedAt: new Date(judgedAt).toISOString(),
+      judgedVersion,
     };
     if (await isKnownToBeTaken(use, command)) return 'no use left';
     const handled = await order(runtime, { command, at: judgedAt, terms: undefined });

@@ -63,6 +63,8 @@ export interface WantedUse {
   readonly round: 1 | 2;
   /** The intent's append time, ms since the epoch. */
   readonly judgedAt: number;
+  /** How many permission events of the agent it was judged by. */
+  readonly judgedVersion: number;
 }
 
 /**
@@ -217,6 +219,7 @@ export function createSegment(options: SegmentOptions, views: Views): BatchHandl
           actionDigest,
           round: roundOf(subject),
           judgedAt: Date.parse(stamp.judgedAt),
+          judgedVersion: facts.authority.version,
         });
         if (why === undefined) reserved.add(grantId);
         else unavailable.set(grantId, why);

@@ -1,4 +1,4 @@
-import { GAP_KINDS, LAYERS, LOG_DISCREPANCY_KINDS, outcomeSchema, severitySchema } from '#domain';
+import { ASK_REFUSAL_CODES, GAP_KINDS, LAYERS, LOG_DISCREPANCY_KINDS, outcomeSchema, severitySchema } from '#domain';
 
 export type InstrumentKind = 'counter' | 'gauge' | 'histogram';
 
@@ -270,6 +270,16 @@ export const METRICS = {
       TOPIC,
       GROUP,
     ],
+  },
+  requestsRefused: {
+    name: 'remit.requests.refused',
+    instrument: 'counter',
+    unit: '{request}',
+    by: 'permission',
+    means:
+      'Requests of agents that were refused without an event: beyond the limits of an agent, or of an agent that the ' +
+      'charter does not know. A request that is redelivered counts again.',
+    attributes: [{ name: 'error.type', from: 'OpenTelemetry errors', values: ASK_REFUSAL_CODES }],
   },
   holdsOpen: {
     name: 'remit.holds.open',

@@ -6,6 +6,7 @@ import {
   grantNamed,
   INITIAL_AUTHORITY,
   requestNamed,
+  isExhaustedSince,
   reservationKey,
   usesLeft,
   type AgentAuthority,
@@ -65,11 +66,13 @@ export function decideAuthority(placed: PlacedCommand, state: AgentAuthority): P
 }
 
 /** Why what an agent asks for is refused and never put on record. */
-export type AskRefusalCode =
-  | 'REMIT_PERMISSION_AGENT_UNKNOWN'
-  | 'REMIT_PERMISSION_NO_CHARTER'
-  | 'REMIT_PERMISSION_ASKED_TOO_OFTEN'
-  | 'REMIT_PERMISSION_TOO_MANY_OPEN';
+export const ASK_REFUSAL_CODES = [
+  'REMIT_PERMISSION_AGENT_UNKNOWN',
+  'REMIT_PERMISSION_NO_CHARTER',
+  'REMIT_PERMISSION_ASKED_TOO_OFTEN',
+  'REMIT_PERMISSION_TOO_MANY_OPEN',
+] as const;
+export type AskRefusalCode = (typeof ASK_REFUSAL_CODES)[number];
 
 /**
  * Why nothing comes of what an agent asks for itself, and nothing of it is kept: the agent is in no charter, or it asks
@@ -446,7 +449,8 @@ function reserve(command: CommandOf<'ReserveUse'>, { state }: Circumstances): Ev
   }
   const left = usesLeft(found);
   if (left === null) return refuse('REMIT_PERMISSION_USES_UNLIMITED', `uses of grant ${grantId} are not counted`);
-  if (left === 0) return refuse('REMIT_PERMISSION_NO_USE_LEFT', `every use of grant ${grantId} is taken`);
+  const isTooLate = command.judgedVersion !== undefined && isExhaustedSince(found, command.judgedVersion);
+  if (left === 0 || isTooLate) return refuse('REMIT_PERMISSION_NO_USE_LEFT', `every use of grant ${grantId} is taken`);
   return [{ event: 'PermissionReserved', grantId, intentId, actionDigest }];
 }
 

@@ -19,6 +19,8 @@ interface GrantFacts {
   readonly used: number;
   /** Uses in flight, by {@link reservationKey}: what has been spent is counted, what came to nothing is forgotten. */
   readonly reservations: Map<string, Reservation>;
+  /** Version of the last event that left no use. */
+  readonly exhaustedBy?: number;
   /** ms since the epoch. It authorises from here … */
   readonly grantedAt: number;
   /** … until before here, whether or not anybody has recorded the end. */
@@ -155,6 +157,14 @@ export function usesLeft(grant: Grant): number | null {
   return grant.uses === null ? null : Math.max(0, grant.uses - grant.used - grant.reservations.size);
 }
 
+/**
+ * Whether every use has been taken since an intent was judged by the first `judgedVersion` events. That stays so when a
+ * use is freed: it is for those who are judged later, and whoever was refused one is refused it again.
+ */
+export function isExhaustedSince(grant: Grant, judgedVersion: number): boolean {
+  return (grant.exhaustedBy ?? 0) > judgedVersion;
+}
+
 /** Whether events are missing in between: whoever judges then must fail closed. */
 export function hasGap(authority: AgentAuthority): boolean {
   return authority.early.size > 0 || authority.unreadable === true;
@@ -252,10 +262,11 @@ function apply(before: AgentAuthority, event: PermissionEvent, at: number): Agen
     }
     case 'PermissionReserved': {
       const { intentId, actionDigest } = event;
-      return changeGrant(after, event.grantId, (grant) => ({
-        ...grant,
-        reservations: grant.reservations.set(reservationKey(event), { intentId, actionDigest }),
-      }));
+      return changeGrant(after, event.grantId, (before) => {
+        const reservations = before.reservations.set(reservationKey(event), { intentId, actionDigest });
+        const grant = { ...before, reservations };
+        return usesLeft(grant) === 0 ? { ...grant, exhaustedBy: event.version } : grant;
+      });
     }
     case 'PermissionUsed':
       return changeGrant(after, event.grantId, (grant) => ({

@@ -80,6 +80,11 @@ export const reserveUseSchema = z.strictObject({
   ...derived,
   ...use,
   judgedAt: timeSchema.describe("The intent's append time: the grant must be valid then."),
+  judgedVersion: z
+    .int()
+    .min(0)
+    .exactOptional()
+    .describe('By how many permission events it was judged: once every use has been taken after them, it gets none.'),
 });
 export const confirmUseSchema = z.strictObject({
   command: z.literal('ConfirmUse'),

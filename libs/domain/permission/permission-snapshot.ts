@@ -18,6 +18,7 @@ const grant = {
   reservations: z
     .array(z.strictObject({ intentId: z.uuidv7(), actionDigest: digestSchema }))
     .describe('Uses in flight: set aside for intents whose decision is not known yet.'),
+  exhaustedBy: z.int().min(1).exactOptional().describe('Version of the last event that left no use.'),
   grantedAt: ms,
   expiresAt: ms,
   grantedBy: person,
@@ -94,7 +95,7 @@ export type AuthoritySnapshot = z.infer<typeof authoritySnapshotSchema>;
  * Names what {@link authorityToSnapshot} writes. It changes whenever the state or what an event makes of it does: what
  * was written under another name is not read.
  */
-export const AUTHORITY_SNAPSHOT_FORMAT = 'authority/1';
+export const AUTHORITY_SNAPSHOT_FORMAT = 'authority/2';
 
 /** The same state has the same snapshot, whichever way it has come about. */
 export function authorityToSnapshot(authority: AgentAuthority): AuthoritySnapshot {
