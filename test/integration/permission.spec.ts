@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { PermissionDatabase, type PermissionStore } from '#authority';
-import type { PermissionEvent } from '#domain';
+import { EVENTS, TOPICS } from '#contracts';
+import { permissionCommandSchema, type PermissionEvent } from '#domain';
 import { AuthorityWorld, eventually, storeWith } from '#testing';
 import { createOwnDatabase, openLine, type Line, type OwnDatabase } from './own-database.js';
 
@@ -26,6 +27,7 @@ policies:
     unless_granted: production_change
     reason: production data changes need a second person
 `;
+const MANY = 780;
 const UNLOCK = { type: 'unlock', target: 'desk' };
 const grant = {
   command: 'GrantPermission',
@@ -158,4 +160,18 @@ describe('temporary authority with its store in PostgreSQL', () => {
     await world.eventsNamed('PermissionUsed');
     await published(replica.store);
   });
+
+  it('takes back 780 grants by one command, and answers it', async () => {
+    await world.start({ store: postgres });
+    for (let count = 0; count < MANY; count += 1) {
+      const commandId = `grant-${String(count)}`;
+      const command = permissionCommandSchema.parse({ ...grant, commandId, uses: null, reason: 'as the test says' });
+      await world.send(EVENTS.permissionCommand, TOPICS.permissionCommands, AGENT, command);
+    }
+    await world.eventsNamed('PermissionGranted', MANY);
+    await world.order({ command: 'RevokeAllGrants', agentId: AGENT, by: 'sam' });
+    const revoked = await world.eventsNamed('PermissionRevoked', MANY);
+    expect(new Set(revoked.map(({ grantId }) => grantId)).size).toBe(MANY);
+    expect((await world.decide(AGENT, UNLOCK)).outcome).toBe('deny');
+  }, 180_000);
 });
