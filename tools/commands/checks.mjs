@@ -84,6 +84,8 @@ export async function jest(run, project, { addresses = {}, workers = 1, args = [
       `--maxWorkers=${workers}`,
       '--json',
       `--outputFile=${results}`,
+      // what a failed test left open must not keep the run from its end
+      '--forceExit',
       ...(args.length > 0 ? ['--passWithNoTests', ...args] : []),
     ],
     env: addresses,
