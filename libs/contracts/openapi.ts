@@ -71,6 +71,7 @@ const PROBLEMS: Readonly<Record<string, string>> = {
   403: 'Not for this person.',
   404: 'There is no such thing.',
   409: 'It is not in a state for that, or the id is used for something else.',
+  410: 'What was in force then is no longer kept here: ask the audit log.',
   413: 'The body is too large.',
   415: 'The body is not JSON.',
   422: 'It is understood and refused.',
