@@ -66,6 +66,9 @@ describe('an agent on librdkafka, with every setting as it comes', () => {
     const { outcomes } = JSON.parse(stdout) as { readonly outcomes: Record<string, number> };
     expect(outcomes).toEqual({ delivered: INTENTS });
     await eventually(() => allowed.size === INTENTS);
-    expect(await readDeadLetters(bus, TOPICS.deadLetters.name)).toEqual([]);
+    // other specs have left letters of their own on this broker
+    const key = Buffer.from(AGENT).toString('base64');
+    const letters = await readDeadLetters(bus, TOPICS.deadLetters.name);
+    expect(letters.filter((letter) => letter.key === key)).toEqual([]);
   });
 });
