@@ -240,10 +240,7 @@ class CreateRecord1764100000000 implements MigrationInterface {
       'SELECT rolsuper OR rolcreaterole AS "createsRoles" FROM pg_roles WHERE rolname = current_user',
     )) as { createsRoles: boolean }[];
     if (may?.createsRoles === true) await runner.query(CREATE_ROLES);
-    const [roles] = (await runner.query('SELECT count(*)::int AS count FROM pg_roles WHERE rolname = ANY($1)', [
-      Object.values(RECORD_ROLES),
-    ])) as { count: number }[];
-    if (roles?.count !== Object.keys(RECORD_ROLES).length) return;
+    if (!(await hasRoles(runner))) return;
     await runner.query(GRANTS);
     const [server] = (await runner.query(`SELECT current_setting('server_version_num')::int AS version`)) as {
       version: number;
@@ -262,6 +259,14 @@ class CreateRecord1764100000000 implements MigrationInterface {
   }
 }
 
+/** Where the roles could not be created, whoever connects works as itself. */
+async function hasRoles(runner: QueryRunner): Promise<boolean> {
+  const names = Object.values(RECORD_ROLES);
+  const sql = 'SELECT count(*)::int AS count FROM pg_roles WHERE rolname = ANY($1)';
+  const [roles] = (await runner.query(sql, [names])) as { count: number }[];
+  return roles?.count === names.length;
+}
+
 class KeepWatchState1764300000000 implements MigrationInterface {
   readonly name = 'KeepWatchState1764300000000';
 
@@ -272,12 +277,8 @@ class KeepWatchState1764300000000 implements MigrationInterface {
         version bigint NOT NULL,
         state   jsonb  NOT NULL
       )`);
-    const names = Object.values(RECORD_ROLES);
-    const [roles] = (await runner.query('SELECT count(*)::int AS count FROM pg_roles WHERE rolname = ANY($1)', [
-      names,
-    ])) as { count: number }[];
-    if (roles?.count !== names.length) return;
-    await runner.query(`GRANT SELECT ON record.watch_state TO ${names.join(', ')}`);
+    if (!(await hasRoles(runner))) return;
+    await runner.query(`GRANT SELECT ON record.watch_state TO ${writer}, ${projector}, ${keeper}`);
     await runner.query(`GRANT INSERT, UPDATE ON record.watch_state TO ${writer}`);
   }
 
@@ -303,12 +304,8 @@ class KeepOutlines1764400000000 implements MigrationInterface {
         valid_until   bigint,
         PRIMARY KEY (append_time, topic, "partition", "offset")
       )`);
-    const names = Object.values(RECORD_ROLES);
-    const [roles] = (await runner.query('SELECT count(*)::int AS count FROM pg_roles WHERE rolname = ANY($1)', [
-      names,
-    ])) as { count: number }[];
-    if (roles?.count !== names.length) return;
-    await runner.query(`GRANT SELECT ON record.outline TO ${names.join(', ')}`);
+    if (!(await hasRoles(runner))) return;
+    await runner.query(`GRANT SELECT ON record.outline TO ${writer}, ${projector}, ${keeper}`);
     await runner.query(`GRANT INSERT, DELETE ON record.outline TO ${writer}`);
   }
 
