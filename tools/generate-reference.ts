@@ -16,6 +16,7 @@ import {
   type MetricDeclaration,
   type SpanDeclaration,
 } from '#telemetry';
+import { authoredSchemas } from './authored-schemas.js';
 
 const REFERENCE = join(process.cwd(), 'docs', 'reference');
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -141,7 +142,8 @@ async function reference(): Promise<Map<string, string>> {
     ['traces.md', tracesPage()],
     ['metrics.md', metricsPage()],
   ]);
-  for (const [name, schema] of jsonSchemas()) files.set(`schemas/${name}.schema.json`, JSON.stringify(schema));
+  for (const [name, schema] of [...jsonSchemas(), ...authoredSchemas()])
+    files.set(`schemas/${name}.schema.json`, JSON.stringify(schema));
   for (const [path, text] of files) {
     const filepath = join(REFERENCE, path);
     files.set(path, await format(text, { ...(await resolveConfig(filepath)), filepath }));

@@ -2,14 +2,16 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, parseDocument, isMap, isSeq } from 'yaml';
 import { z } from 'zod';
-import { durationMs, outcomeSchema, stageSchema, triggerSchema } from '#domain';
+import { durationSchema, outcomeSchema, stageSchema, triggerSchema } from '#domain';
 
 const expectationSchema = z.union([
   z.strictObject({
     outcome: outcomeSchema,
     wouldBe: outcomeSchema.optional(),
-    /** Every rule that must be in the decision, as `layer/rule`. No other may be. */
-    rules: z.array(z.string()).default([]),
+    rules: z
+      .array(z.string())
+      .default([])
+      .describe('Every rule that must be in the decision, as layer/rule. No other may be.'),
   }),
   z.strictObject({ dead_letter: z.string() }),
 ]);
@@ -20,25 +22,35 @@ const proposalSchema = z.strictObject({
   action: z.record(z.string(), z.unknown()),
   trigger: triggerSchema.optional(),
   on_behalf_of: z.string().optional(),
-  /** An earlier step of the same story. */
-  caused_by: z.string().optional(),
-  /** Once allowed, the agent acts, with this result. Without it, it does nothing. */
-  then: z.enum(['executed', 'failed']).optional(),
+  caused_by: z.string().optional().describe('An earlier step of the same scenario.'),
+  then: z
+    .enum(['executed', 'failed'])
+    .optional()
+    .describe('Once allowed, the agent acts, with this result. Without it, it does nothing.'),
   expect: expectationSchema,
 });
 
 /** What no well-behaved agent sends. */
-const rawSchema = z.strictObject({ step: z.string(), agent: z.string(), raw: z.string(), expect: expectationSchema });
+const rawSchema = z.strictObject({
+  step: z.string(),
+  agent: z.string(),
+  raw: z.string().describe('The bytes of the message, as text.'),
+  expect: expectationSchema,
+});
 
 /** The final word on an earlier step that was held. */
-const settledSchema = z.strictObject({ step: z.string(), settles: z.string(), expect: expectationSchema });
+const settledSchema = z.strictObject({
+  step: z.string(),
+  settles: z.string().describe('The earlier step that was held.'),
+  expect: expectationSchema,
+});
 
 const person = { by: z.string(), roles: z.array(z.string()), reason: z.string() };
 const grantSchema = z.strictObject({
   ...person,
   agent: z.string(),
   permission: z.string(),
-  for: z.string().refine((text) => durationMs(text) !== undefined, 'must be a duration such as 2s'),
+  for: durationSchema,
   uses: z.int().min(1).optional(),
 });
 const agentOrderSchema = z.strictObject({ ...person, agent: z.string() });
@@ -54,19 +66,18 @@ const orderSchema = z.union([
   z.strictObject({ reject: answerSchema }),
 ]);
 
-const waitSchema = z.strictObject({
-  wait: z.string().refine((text) => durationMs(text) !== undefined, 'must be a duration such as 2s'),
-});
+const waitSchema = z.strictObject({ wait: durationSchema });
 
 export const storySchema = z.strictObject({
   story: z.string(),
   charter: z.string().describe('Path of the charter, from the root of the repository.'),
   stage: stageSchema.optional().describe('Instead of the stage in the charter.'),
   hold_for: z.string().optional().describe('Instead of how long the charter lets a held action wait for people.'),
-  /** Moves the charter to a zone where now is inside or outside business hours. */
-  hours: z.enum(['open now', 'closed now']).default('open now'),
-  /** All steps belong to one chain of this name. */
-  chain: z.string().optional(),
+  hours: z
+    .enum(['open now', 'closed now'])
+    .default('open now')
+    .describe('Moves the charter to a zone where now is inside or outside business hours.'),
+  chain: z.string().optional().describe('All steps belong to one chain of this name.'),
   steps: z.array(z.union([proposalSchema, rawSchema, settledSchema, orderSchema, waitSchema])).min(1),
 });
 

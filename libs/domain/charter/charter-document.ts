@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { agentIdSchema } from '../intent/intent.js';
 import { severitySchema } from '../decision/decision.js';
 import { reasonSchema } from '../record/plain-text.js';
-import { durationMs, hoursOf, isTimeZone, weekdaysOf } from './time-notation.js';
+import { DURATION_PATTERN, HOURS_PATTERN, durationMs, hoursOf, isTimeZone, weekdaysOf } from './time-notation.js';
 
 const DEFAULT_CLASSIFICATIONS = ['public', 'internal', 'confidential', 'restricted'];
 
@@ -34,7 +34,8 @@ export const durationSchema = z
   .refine((text) => durationMs(text) !== undefined, {
     error: 'must be a duration: a whole number and ms, s, m, h or d, such as 30s, 15m or 1h',
     ...refined('REMIT_CHARTER_DURATION'),
-  });
+  })
+  .meta({ pattern: DURATION_PATTERN.source });
 
 const agentsSelectorSchema = patternsSchema.describe('Ids or globs of the agents it applies to; else all.').optional();
 
@@ -63,10 +64,13 @@ export const actionRestrictionBoundarySchema = z
 export const timeWindowBoundarySchema = z
   .strictObject({
     ...boundaryFields,
-    hours: z.string().refine((text) => hoursOf(text) !== undefined, {
-      error: 'must be hours such as "09:00-17:00" or, past midnight, "22:00-06:00"',
-      ...refined('REMIT_CHARTER_HOURS'),
-    }),
+    hours: z
+      .string()
+      .refine((text) => hoursOf(text) !== undefined, {
+        error: 'must be hours such as "09:00-17:00" or, past midnight, "22:00-06:00"',
+        ...refined('REMIT_CHARTER_HOURS'),
+      })
+      .meta({ pattern: HOURS_PATTERN.source }),
     days: z
       .union([z.string(), z.array(z.string()).min(1)], 'must be days such as mon-fri or [mon, wed]')
       .refine((days) => weekdaysOf(days) !== undefined, {
@@ -95,6 +99,7 @@ export const numericLimitBoundarySchema = z
     error: 'needs `max`, `min` or both',
     ...refined('REMIT_CHARTER_MISSING_FIELD'),
   })
+  .meta({ anyOf: [{ required: ['max'] }, { required: ['min'] }] })
   .describe('A parameter of these actions must be a number within the limits.');
 
 /** The kinds of boundary, each with the key that says which it is. */
@@ -153,7 +158,8 @@ const selectionSchema = z
   .refine((selection) => selection.actions !== undefined || selection.systems !== undefined, {
     error: 'selects nothing: give `actions`, `systems` or both',
     ...refined('REMIT_CHARTER_EMPTY'),
-  });
+  })
+  .meta({ anyOf: [{ required: ['actions'] }, { required: ['systems'] }] });
 
 const bindingSchema = z.union(
   [
@@ -218,10 +224,12 @@ const policyFieldsSchema = z.strictObject({
 });
 
 /** Refuses neither and both of `violated_when` and `objects_to`. */
-export const policySchema = policyFieldsSchema.refine(
-  ({ violated_when: condition, objects_to: objections }) => (condition === undefined) !== (objections === undefined),
-  { error: 'needs `violated_when` or `objects_to`, one of the two', ...refined('REMIT_CHARTER_MISSING_FIELD') },
-);
+export const policySchema = policyFieldsSchema
+  .refine(
+    ({ violated_when: condition, objects_to: objections }) => (condition === undefined) !== (objections === undefined),
+    { error: 'needs `violated_when` or `objects_to`, one of the two', ...refined('REMIT_CHARTER_MISSING_FIELD') },
+  )
+  .meta({ oneOf: [{ required: ['violated_when'] }, { required: ['objects_to'] }] });
 
 export const rolloutModeSchema = z.enum(['off', 'shadow', 'enforce']);
 export type RolloutMode = z.infer<typeof rolloutModeSchema>;

@@ -5,12 +5,14 @@ const MINUTES_PER_DAY = 24 * 60;
 
 const UNIT_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
-const DURATION = /^([1-9]\d{0,5})(ms|s|m|h|d)$/;
-const HOURS = /^([01]\d|2[0-4]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)$/;
+/** What a duration looks like. */
+export const DURATION_PATTERN = /^([1-9]\d{0,5})(ms|s|m|h|d)$/;
+/** What hours look like; {@link hoursOf} refuses more. */
+export const HOURS_PATTERN = /^([01]\d|2[0-4]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)$/;
 
 /** Milliseconds of a duration such as `30s`, `15m` or `1h`; undefined when it is none. */
 export function durationMs(text: string): number | undefined {
-  const match = DURATION.exec(text);
+  const match = DURATION_PATTERN.exec(text);
   if (match === null) return undefined;
   return Number(match[1]) * UNIT_MS[match[2] as keyof typeof UNIT_MS];
 }
@@ -23,7 +25,7 @@ export interface Hours {
 
 /** The hours of `09:00-17:00` or, past midnight, `22:00-06:00`; undefined when the text is neither. */
 export function hoursOf(text: string): Hours | undefined {
-  const match = HOURS.exec(text);
+  const match = HOURS_PATTERN.exec(text);
   if (match === null) return undefined;
   const start = Number(match[1]) * 60 + Number(match[2]);
   const end = Number(match[3]) * 60 + Number(match[4]);
