@@ -264,8 +264,3 @@ export class KafkaBus implements Bus {
     await Promise.all([this.#ends.close(), this.#topics.close()]);
   }
 }
-
-/** The broker is on this machine. */
-export function isLoopback(broker: string): boolean {
-  return /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\]):\d+$/i.test(broker);
-}

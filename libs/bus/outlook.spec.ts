@@ -18,6 +18,7 @@ describe('whether trying again helps', () => {
   it('is said for every code of every error that may reach the bus', () => {
     const declared = [
       ...declaredIn('bus', /^errors\.ts$/),
+      ...declaredIn('postgres', /-error\.ts$/),
       ...declaredIn('event-store', /-error\.ts$/),
       ...declaredIn('record', /-error\.ts$/),
       ...declaredIn('authority', /^authority-runtime\.ts$/),

@@ -40,6 +40,10 @@ export const OUTLOOKS: Readonly<Record<string, Outlook>> = {
   // a newer version wrote it, or somebody edited it: every command about this agent would be lost
   REMIT_EVENT_STORE_UNREADABLE: 'later',
   REMIT_EVENT_STORE_CONTENDED: 'later',
+  // until a person has mended a file or the server
+  REMIT_DATABASE_CREDENTIALS_UNREADABLE: 'later',
+  REMIT_DATABASE_NOT_TRUSTED: 'later',
+  REMIT_DATABASE_NO_TLS: 'later',
   REMIT_RECORD_UNAVAILABLE: 'later',
   REMIT_RECORD_REFUSED: 'later',
   REMIT_RECORD_NOT_STORABLE: 'unknown',

@@ -1,11 +1,7 @@
 import { z } from 'zod';
-import {
-  isLoopbackHost,
-  isSafeUrl,
-  kafkaSecurityOf,
-  kafkaSecurityVariables,
-  type KafkaSecurity,
-} from './kafka-security.js';
+import { readDatabaseUrl, unescaped, withPasswordFile } from './database-address.js';
+import { kafkaSecurityOf, kafkaSecurityVariables, type KafkaSecurity } from './kafka-security.js';
+import { isLoopbackHost, isSafeUrl } from './loopback.js';
 
 /** What the environment may say. Names only: values never leave this file except as {@link Config}. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -19,7 +15,10 @@ export interface Config {
   readonly kafkaBrokers: readonly string[];
   /** TLS and SASL of the connections to the brokers. */
   readonly kafkaSecurity: KafkaSecurity;
-  /** Reading it throws `REMIT_CONFIG_MISSING` where DATABASE_URL is not set: most processes need no database. */
+  /**
+   * Reading it throws `REMIT_CONFIG_MISSING` where DATABASE_URL is not set: most processes need no database. What
+   * DATABASE_PASSWORD_FILE says is part of it; see `readDatabaseUrl`.
+   */
   readonly databaseUrl: string;
   /** Keys with which this process signs, and by which it knows who wrote what it reads. Undefined: nothing is signed. */
   readonly signing: SigningConfig | undefined;
@@ -29,6 +28,8 @@ export interface Config {
   readonly host: string;
   readonly port: number;
   readonly logLevel: LogLevel;
+  /** What was set up on purpose and is not safe, each in one sentence: a process says it when it starts. */
+  readonly cautions: readonly string[];
   /** Values of this configuration that no log line may contain. */
   readonly secrets: readonly string[];
   /** How long a batch waits at once for the views to read as far as the log had come, ms; then it comes again later. */
@@ -138,11 +139,6 @@ function isBroker(text: string): boolean {
   return port !== undefined && Number(port) >= 1 && Number(port) <= LARGEST_PORT;
 }
 
-function isDatabaseUrl(text: string): boolean {
-  const url = URL.parse(text);
-  return url !== null && /^postgres(ql)?:$/.test(url.protocol) && url.hostname !== '' && url.pathname.length > 1;
-}
-
 function whole(smallest: number, largest: number, standard: number): z.ZodType<number> {
   const message = `must be a whole number from ${String(smallest)} to ${String(largest)}`;
   return z
@@ -201,7 +197,14 @@ const variables = z.object({
   ...kafkaSecurityVariables,
   REMIT_SIGNING_KEY_FILE: z.string().optional(),
   REMIT_TRUSTED_KEYS_FILE: z.string().optional(),
-  DATABASE_URL: z.string().refine(isDatabaseUrl, 'must be postgres://user:password@host:port/database').optional(),
+  DATABASE_URL: z
+    .string()
+    .superRefine((text, context) => {
+      const read = readDatabaseUrl(text);
+      if (!read.ok) context.addIssue({ code: 'custom', message: read.problem });
+    })
+    .optional(),
+  DATABASE_PASSWORD_FILE: z.string().optional(),
   HOST: z.string().min(1, 'must be an address to listen on').default('127.0.0.1'),
   PORT: whole(0, LARGEST_PORT, 8080),
   LOG_LEVEL: z
@@ -312,28 +315,31 @@ export function readConfig(environment: Environment): Config {
     if (first === undefined) throw read.error;
     throw new ConfigError([first, ...others]);
   }
-  const { KAFKA_BROKERS, DATABASE_URL, HOST, PORT, LOG_LEVEL, REMIT_VIEW_WAIT_MS, REMIT_REPLICATION_FACTOR } =
-    read.data;
+  const { KAFKA_BROKERS, HOST, PORT, LOG_LEVEL, REMIT_VIEW_WAIT_MS, REMIT_REPLICATION_FACTOR } = read.data;
+  const databaseUrl = databaseUrlOf(read.data);
+  const isLocalKafka = (KAFKA_BROKERS ?? []).every((broker) =>
+    isLoopbackHost(broker.slice(0, broker.lastIndexOf(':'))),
+  );
+  const kafkaSecurity = kafkaSecurityOf(read.data, { isLocal: isLocalKafka, invalid });
   return {
     get kafkaBrokers() {
       return (
         KAFKA_BROKERS ?? missing('KAFKA_BROKERS', 'is not set; it names the brokers as host:port, several with commas')
       );
     },
-    kafkaSecurity: kafkaSecurityOf(read.data, {
-      isLocal: (KAFKA_BROKERS ?? []).every((broker) => isLoopbackHost(broker.slice(0, broker.lastIndexOf(':')))),
-      invalid: (variable, message) => {
-        throw new ConfigError([{ code: 'REMIT_CONFIG_INVALID', variable, message }]);
-      },
-    }),
+    kafkaSecurity,
     signing: signingOf(read.data),
-    hasDatabase: DATABASE_URL !== undefined,
+    hasDatabase: databaseUrl !== undefined,
     get databaseUrl() {
-      return DATABASE_URL ?? missing('DATABASE_URL', 'is not set; it is postgres://user:password@host:port/database');
+      return databaseUrl ?? missing('DATABASE_URL', 'is not set; it is postgres://user:password@host:port/database');
     },
     host: HOST,
     port: PORT,
     logLevel: LOG_LEVEL,
+    cautions: [
+      ...(isLocalKafka || kafkaSecurity.tls !== undefined ? [] : [PLAIN_KAFKA]),
+      ...(databaseUrl === undefined ? [] : databaseCautions(databaseUrl)),
+    ],
     secrets: secretsOf(present),
     viewWaitMs: REMIT_VIEW_WAIT_MS,
     groupSessionMs: read.data.REMIT_GROUP_SESSION_MS,
@@ -355,7 +361,7 @@ export function readConfig(environment: Environment): Config {
     credentialsFile: read.data.REMIT_CREDENTIALS,
     jaegerUrl: read.data.REMIT_JAEGER_URL,
     get recordKeys() {
-      return read.data.REMIT_RECORD_KEYS ?? localRecordKeys(DATABASE_URL);
+      return read.data.REMIT_RECORD_KEYS ?? localRecordKeys(databaseUrl);
     },
     epochMs: read.data.REMIT_EPOCH_MS,
   };
@@ -378,12 +384,34 @@ function secretsOf(environment: Environment): string[] {
   return [...new Set(secrets.filter((secret) => secret !== ''))];
 }
 
-function unescaped(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
+/** DATABASE_URL, with the file of its password in it. */
+function databaseUrlOf({ DATABASE_URL: url, DATABASE_PASSWORD_FILE: file }: Variables): string | undefined {
+  if (file === undefined || url === undefined) {
+    if (file !== undefined) missing('DATABASE_URL', 'is not set, and DATABASE_PASSWORD_FILE holds a password for it');
+    return url;
   }
+  const whole = withPasswordFile(url, file);
+  const read = readDatabaseUrl(whole);
+  if (!read.ok) invalid('DATABASE_PASSWORD_FILE', `does not go with DATABASE_URL, which ${read.problem}`);
+  return whole;
+}
+
+const PLAIN_KAFKA =
+  'KAFKA_BROKERS are reached without TLS: whoever is on the way reads and changes what agents intend (docs/guide/security.md)';
+
+function databaseCautions(databaseUrl: string): string[] {
+  const read = readDatabaseUrl(databaseUrl);
+  if (!read.ok || isLoopbackHost(read.address.host)) return [];
+  const { tls } = read.address;
+  if (tls === undefined) {
+    return [
+      'DATABASE_URL says sslmode=disable: whoever is on the way to PostgreSQL reads and changes the audit log (docs/guide/security.md)',
+    ];
+  }
+  if (tls.mode !== 'require' || tls.caFile !== undefined) return [];
+  return [
+    'DATABASE_URL says sslmode=require without sslrootcert: anybody on the way may pose as PostgreSQL (docs/guide/security.md)',
+  ];
 }
 
 /** On one machine the keys of the record need no place of their own; elsewhere they must not be made in passing. */
@@ -392,6 +420,10 @@ function localRecordKeys(databaseUrl: string | undefined): string {
     missing('REMIT_RECORD_KEYS', 'is not set; it is the folder of the keys that all processes of the record share');
   }
   return LOCAL_RECORD_KEYS;
+}
+
+function invalid(variable: string, message: string): never {
+  throw new ConfigError([{ code: 'REMIT_CONFIG_INVALID', variable, message }]);
 }
 
 function missing(variable: string, message: string): never {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isSafeUrl } from './loopback.js';
 
 /** A secret: the text itself, or the file that holds it. Files are read anew whenever the secret is needed. */
 export type Secret = { readonly text: string } | { readonly file: string };
@@ -146,16 +147,4 @@ function secretOf(
   if (file !== undefined) return { file };
   if (text !== undefined) return { text };
   return invalid(`${variable}_FILE`, `is not set, and neither is ${variable}`);
-}
-
-const LOOPBACK = new Set(['127.0.0.1', '[::1]', 'localhost']);
-
-/** https, or http on this machine: what is sent there must not be read on the way. */
-export function isSafeUrl(text: string): boolean {
-  const url = URL.parse(text);
-  return url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopbackHost(url.hostname));
-}
-
-export function isLoopbackHost(hostname: string): boolean {
-  return LOOPBACK.has(hostname);
 }

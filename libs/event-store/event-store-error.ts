@@ -1,4 +1,7 @@
+import { DatabaseError, type DatabaseErrorCode } from '#postgres';
+
 export type EventStoreErrorCode =
+  | DatabaseErrorCode
   /** The database does not answer. Nothing is lost: send the same command again. */
   | 'REMIT_EVENT_STORE_UNAVAILABLE'
   /** The database refuses the role, the statement or the schema. */
@@ -41,6 +44,7 @@ function driverErrorOf(error: unknown): unknown {
 export function eventStoreErrorOf(error: unknown): EventStoreError {
   if (error instanceof EventStoreError) return error;
   const cause = driverErrorOf(error);
+  if (cause instanceof DatabaseError) return new EventStoreError(cause.code, cause.message, { cause });
   const code = cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : undefined;
   const said = cause instanceof Error ? cause.message : String(cause);
   if (code !== undefined && SQLSTATE.test(code) && DATA_SQLSTATE.test(code)) {

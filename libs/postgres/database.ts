@@ -1,9 +1,11 @@
 import { Socket } from 'node:net';
 import { DataSource, type DataSourceOptions, type MigrationInterface } from 'typeorm';
+import { readDatabaseUrl, type DatabaseAddress } from '#config';
 import { AnsweredClient } from './answered-client.js';
+import { readCredentials } from './secured-connection.js';
 
 export interface DatabaseOptions {
-  /** `postgres://user:password@host:port/database` */
+  /** `postgres://user:password@host:port/database`, with the parameters that `readDatabaseUrl` takes. */
   readonly databaseUrl: string;
   /** Where its tables are. */
   readonly schema: string;
@@ -28,14 +30,22 @@ const CONNECT_MS = 5_000;
 const silentAfter = (statementMs: number): number => statementMs + Math.min(statementMs, CONNECT_MS);
 
 /**
- * Opens a pool of connections. A connection whose server has fallen silent is closed, and replaced when next needed.
+ * Opens a pool of connections. Files with certificates and passwords are read again for each, so a rotated one needs no
+ * restart. A connection whose server has fallen silent is closed, and replaced when next needed.
  * Of a pool that cannot be opened nothing is left behind.
  */
 export async function openDatabase(options: DatabaseOptions): Promise<DataSource> {
+  const read = readDatabaseUrl(options.databaseUrl);
+  if (!read.ok) throw new Error(`the address of the database ${read.problem}`);
+  const { address } = read;
   const sockets = new Set<Socket>();
   const source = new DataSource({
-    ...sourceOptions(options),
-    extra: { ...connectionOptions(options), stream: () => keptIn(sockets) },
+    ...sourceOptions(options, address),
+    extra: {
+      ...connectionOptions(options),
+      credentials: () => readCredentials(address),
+      stream: () => keptIn(sockets),
+    },
   });
   try {
     return await source.initialize();
@@ -52,10 +62,16 @@ function keptIn(sockets: Set<Socket>): Socket {
   return socket;
 }
 
-function sourceOptions({ databaseUrl, schema, poolSize, applicationName, migrations, ...options }: DatabaseOptions) {
+function sourceOptions(
+  { schema, poolSize, applicationName, migrations, ...options }: DatabaseOptions,
+  { host, port, database, user }: DatabaseAddress,
+) {
   return {
     type: 'postgres',
-    url: databaseUrl,
+    host,
+    port,
+    database,
+    ...(user === undefined ? {} : { username: user }),
     schema,
     poolSize,
     applicationName,

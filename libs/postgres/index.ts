@@ -1,1 +1,2 @@
 export * from './database.js';
+export { DatabaseError, type DatabaseErrorCode } from './database-error.js';

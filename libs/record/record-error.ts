@@ -1,6 +1,8 @@
+import { DatabaseError, type DatabaseErrorCode } from '#postgres';
 import type { PartitionReading } from './history.js';
 
 export type RecordErrorCode =
+  | DatabaseErrorCode
   | 'REMIT_RECORD_UNAVAILABLE'
   | 'REMIT_RECORD_REFUSED'
   /** PostgreSQL cannot hold what was to be stored. */
@@ -82,6 +84,7 @@ function driverErrorOf(error: unknown): unknown {
 export function recordErrorOf(error: unknown): RecordError {
   if (error instanceof RecordError) return error;
   const cause = driverErrorOf(error);
+  if (cause instanceof DatabaseError) return new RecordError(cause.code, cause.message, { cause });
   const code = cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : undefined;
   // A connection refused on every address of a host has a code and no message.
   const said = (cause instanceof Error ? cause.message : String(cause)) || String(code);

@@ -34,6 +34,7 @@ export async function runService(service: Service): Promise<void> {
     const config = loadConfig();
     log = new Log({ service: identity.name, level: config.logLevel, secrets: config.secrets });
     logUncaught(log);
+    for (const message of config.cautions) log.write('warn', { message, scope: 'configuration' });
     await start(service, identity, config, new NestLogger(log));
   } catch (error) {
     log.write('fatal', { message: `${service.name} did not start`, scope: 'process', error });

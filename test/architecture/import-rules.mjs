@@ -10,7 +10,7 @@ const LIBS = {
   config: [],
   telemetry: ['contracts', 'domain'],
   bus: ['config', 'contracts', 'domain', 'telemetry'],
-  postgres: [],
+  postgres: ['config'],
   'event-store': ['contracts', 'domain', 'postgres'],
   record: ['config', 'contracts', 'domain', 'postgres'],
   signing: ['bus', 'contracts', 'domain'],

@@ -18,8 +18,8 @@ export interface Certified {
 export interface Authority {
   /** Its own certificate, PEM. */
   readonly certificate: string;
-  /** Certifies a new key for a server on loopback, or for a client of that name. */
-  certify(name: string): Promise<Certified>;
+  /** Certifies a new key for a server on loopback, or on another host, or for a client of that name. */
+  certify(name: string, host?: string): Promise<Certified>;
 }
 
 export async function createAuthority(name: string): Promise<Authority> {
@@ -34,7 +34,7 @@ export async function createAuthority(name: string): Promise<Authority> {
   });
   return {
     certificate: own.toString('pem'),
-    async certify(subject) {
+    async certify(subject, host) {
       const pair = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
       const certificate = await x509.X509CertificateGenerator.create({
         subject: `CN=${subject}`,
@@ -45,10 +45,14 @@ export async function createAuthority(name: string): Promise<Authority> {
         notBefore: new Date(Date.now() - DAY_MS),
         notAfter: new Date(Date.now() + DAY_MS),
         extensions: [
-          new x509.SubjectAlternativeNameExtension([
-            { type: 'dns', value: 'localhost' },
-            { type: 'ip', value: '127.0.0.1' },
-          ]),
+          new x509.SubjectAlternativeNameExtension(
+            host === undefined
+              ? [
+                  { type: 'dns', value: 'localhost' },
+                  { type: 'ip', value: '127.0.0.1' },
+                ]
+              : [{ type: 'dns', value: host }],
+          ),
         ],
       });
       const pkcs8 = await webcrypto.subtle.exportKey('pkcs8', pair.privateKey);
