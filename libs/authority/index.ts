@@ -5,7 +5,7 @@ export * from './decision-handler.js';
 export * from './permission-state-timer.js';
 export * from './outcome-handler.js';
 export * from './permission-store.js';
-export { createRequestHandler, MAX_LETTERS_PER_MINUTE } from './request-handler.js';
+export { createRequestHandler } from './request-handler.js';
 export * from './second-round-handler.js';
 export * from './store-comparison.js';
 export * from './use-reservations.js';

@@ -1,6 +1,6 @@
 export * from './bus.js';
-export { BusError, codeOf, messageOf, type BusErrorCode, type BusLog, type BusReport } from './errors.js';
-export { outlookOf, type Outlook } from './outlook.js';
+export { BusError, codeOf, messageOf, type BusLog, type BusReport } from './errors.js';
+export { outlookOf } from './outlook.js';
 export * from './partition-of.js';
 export * from './kafka-bus.js';
 export * from './memory-bus.js';

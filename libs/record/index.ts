@@ -14,7 +14,6 @@ export * from './recorded-state.js';
 export * from './replaying.js';
 export * from './checkpoints.js';
 export * from './evidence-pack.js';
-export type { PackManifest } from './pack-files.js';
 export { verifyPack, type PackReport } from './pack-verification.js';
 export * from './projections.js';
 export * from './proof-crypto.js';

@@ -1,9 +1,7 @@
 export type { Span, SpanContext } from '@opentelemetry/api';
 export * from './chain-sampling.js';
 export * from './decision-attributes.js';
-export { Log, type LogEntry, type LogLevel, type LogOptions } from './log.js';
-export type { LogDestination } from './log-destination.js';
-export { LOG_FIELDS } from './log-redaction.js';
+export { Log, type LogEntry, type LogLevel } from './log.js';
 export * from './message-attributes.js';
 export * from './metric-bounds.js';
 export * from './metric-table.js';

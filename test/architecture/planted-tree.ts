@@ -8,6 +8,7 @@ export const ROOT = process.cwd();
 
 const NODE = process.execPath;
 const DEPENDENCY_CRUISER = join(ROOT, 'node_modules', 'dependency-cruiser', 'bin', 'dependency-cruise.mjs');
+const KNIP = join(ROOT, 'node_modules', 'knip', 'bin', 'knip.js');
 const ESLINT = join(ROOT, 'node_modules', 'eslint', 'bin', 'eslint.js');
 
 /** A small source tree of its own, for code that breaks rules. */
@@ -74,6 +75,20 @@ export async function lintFindings(folder: string): Promise<string[]> {
   return report
     .flatMap(({ filePath, messages }) =>
       messages.map(({ ruleId, message }) => `${filePath.slice(folder.length + 1)}: ${ruleId ?? message}`),
+    )
+    .sort();
+}
+
+const DEAD_CODE_KINDS = ['files', 'exports', 'types', 'dependencies', 'unlisted'] as const;
+
+/** What Knip finds under a folder, as `path: kind name`, sorted. */
+export async function deadCode(folder: string): Promise<string[]> {
+  const { issues } = await jsonOf<{
+    issues: ({ file: string } & Record<(typeof DEAD_CODE_KINDS)[number], { name: string }[]>)[];
+  }>(folder, [KNIP, '--reporter', 'json']);
+  return issues
+    .flatMap((issue) =>
+      DEAD_CODE_KINDS.flatMap((kind) => issue[kind].map(({ name }) => `${issue.file}: ${kind} ${name}`)),
     )
     .sort();
 }

@@ -58,6 +58,7 @@ function staticChecks(root) {
   return [
     { title: 'format', program: [packaged('prettier', 'bin', 'prettier.cjs'), '--check', '--log-level=warn', '.'] },
     { title: 'lint', program: [packaged('eslint', 'bin', 'eslint.js'), '.'] },
+    { title: 'dead code', program: [packaged('knip', 'bin', 'knip.js'), '--no-progress'] },
     { title: 'types', program: [packaged('typescript', 'bin', 'tsc'), '--noEmit', '-p', '.'] },
     ...(existsSync(built(root, 'tools', 'generate-reference.js'))
       ? [{ title: 'generated docs are fresh', program: [built(root, 'tools', 'generate-reference.js'), '--check'] }]

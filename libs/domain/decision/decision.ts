@@ -75,7 +75,6 @@ export const resubmittedIntentSchema = z.strictObject({
   round: z.literal(2),
   requestId: permissionIdSchema.describe('The request for approval that has ended.'),
 });
-export type ResubmittedIntent = z.infer<typeof resubmittedIntentSchema>;
 
 /** An intent on its way through the layers, with the verdicts so far. */
 export const judgedIntentSchema = z.strictObject({

@@ -162,4 +162,3 @@ export const permissionCutSchema = z.strictObject({
   digest: z.string().describe('Over their ids and positions: a reader that finds others reads from the start.'),
   format: z.int(),
 });
-export type PermissionCut = z.infer<typeof permissionCutSchema>;

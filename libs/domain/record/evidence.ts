@@ -77,7 +77,6 @@ export const proofDocumentSchema = z.strictObject({
   proof: inclusionProofSchema,
   checkpoints: z.array(checkpointSchema),
 });
-export type ProofDocument = z.infer<typeof proofDocumentSchema>;
 
 /** Whether the entry, as the proof shows it, is under this checkpoint. The checkpoint itself must be trusted already. */
 export function isProven(

@@ -13,7 +13,6 @@ export const LOG_DISCREPANCY_KINDS = [
   /** Checkpoints were signed and published that the database does not hold: it is older than they are. */
   'checkpoints-lost',
 ] as const;
-export type LogDiscrepancyKind = (typeof LOG_DISCREPANCY_KINDS)[number];
 
 /** The reader of whatever the audit log holds. */
 export const AUDIT_LOG_READER = 'audit log';
