@@ -5,40 +5,14 @@ import { BehindReader, type History, type PartitionReading } from '#record';
 import type { LogWatch } from '#service';
 import { FOLLOWED_TOPICS, type MessageVerifier } from '#signing';
 
-/** A session may be as short as six seconds; a statement of the database may take longer. */
-const HEARTBEAT_MS = 1000;
-
-/**
- * Keeps this member in its group while the database works, which ends: no statement may take for ever. Rejects with
- * `REMIT_BUS_PARTITION_LOST` where the partition has gone to another member meanwhile; what is stored, it finds stored.
- */
-async function inGroup<Result>(
-  batch: Pick<Batch, 'heartbeat'>,
-  beatMs: number,
-  work: Promise<Result>,
-): Promise<Result> {
-  let lost: { readonly error: unknown } | undefined;
-  const timer = setInterval(() => {
-    batch.heartbeat().catch((error: unknown) => (lost ??= { error }));
-  }, beatMs);
-  try {
-    const result = await work;
-    if (lost !== undefined) throw lost.error;
-    return result;
-  } finally {
-    clearInterval(timer);
-  }
-}
-
 /** {@link ingestion} of one batch, where nobody can say of a hole whether the log still has what is missing. */
 export async function ingest(
   history: Pick<History, 'append'>,
   batch: Batch,
   verifier?: MessageVerifier,
   gone?: PartitionReading['gone'],
-  beatMs = HEARTBEAT_MS,
 ): Promise<BatchResult> {
-  await inGroup(batch, beatMs, history.append(batch.messages, { from: batch.readFrom, gone }));
+  await history.append(batch.messages, { from: batch.readFrom, gone });
   if (verifier === undefined || !FOLLOWED_TOPICS.has(batch.topic)) return { publish: [], unreadable: [] };
   const unreadable = batch.messages.flatMap((message) => {
     const verification = verifier.verify(message);

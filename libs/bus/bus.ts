@@ -52,8 +52,9 @@ export interface Batch {
   /** From here on the partition was read: offsets between here and the last message that are left out hold none. */
   readonly readFrom: number;
   /**
-   * Keeps the group membership alive during long work. Throws `REMIT_BUS_PARTITION_LOST` when the partition has been
-   * taken away: give up, somebody else gets the batch.
+   * Shows that the work goes on; the bus keeps the group membership alive by itself as long as a handler shows that at
+   * least every minute. Throws `REMIT_BUS_PARTITION_LOST` when the partition has been taken away: give up, somebody else
+   * gets the batch.
    */
   heartbeat(): Promise<void>;
 }

@@ -27,6 +27,7 @@ import { KafkaFollowing, type FollowingDependencies } from './kafka-following.js
 import { KafkaProducer, type Shipment } from './kafka-producer.js';
 import { DEFAULT_RENEW_AFTER_MS, type OpenReader } from './kafka-reader.js';
 import { KafkaTopics } from './kafka-topics.js';
+import { DEFAULT_HANDLER_PATIENCE_MS } from './membership.js';
 import { Partitioner, recordBytes, recordSpaceOf, tooLarge, type PreparedMessage } from './topic-limits.js';
 import { Signal } from './waiting.js';
 
@@ -50,8 +51,10 @@ export interface KafkaBusOptions {
   readonly watch?: ConsumptionWatch | undefined;
   /** A member of a group that has been silent for so long is out of it, ms; 10,000 by default. */
   readonly sessionMs?: number;
-  /** A reader that has not read for so long is made anew, ms; 25,000 by default: longer than a rebalance may take. */
+  /** A reader that has not read for so long is made anew, ms; 16,000 by default: longer than a rebalance may take. */
   readonly renewAfterMs?: number;
+  /** A handler that has shown no progress for so long loses its partition, ms; 60,000 by default. */
+  readonly handlerPatienceMs?: number;
   /** Asked before groups of this process join, and before each batch. */
   readonly gate?: ReadingGate | undefined;
   /** Reports what the Kafka client tells of its ordinary work too, at level `debug`. Not by default. */
@@ -72,6 +75,7 @@ export class KafkaBus implements Bus {
   readonly #partitioner = new Partitioner();
   readonly #sessionMs: number;
   readonly #renewAfterMs: number;
+  readonly #handlerPatienceMs: number;
   readonly #readers = new Set<OpenReader>();
   #closed = false;
 
@@ -91,6 +95,7 @@ export class KafkaBus implements Bus {
     this.#watch = options.watch;
     this.#sessionMs = options.sessionMs ?? DEFAULT_SESSION_MS;
     this.#renewAfterMs = options.renewAfterMs ?? DEFAULT_RENEW_AFTER_MS;
+    this.#handlerPatienceMs = options.handlerPatienceMs ?? DEFAULT_HANDLER_PATIENCE_MS;
     this.#gate = options.gate;
     this.#client = clientFactory({
       brokers,
@@ -161,6 +166,7 @@ export class KafkaBus implements Bus {
         watch: this.#watch,
         sessionMs: this.#sessionMs,
         renewAfterMs: this.#renewAfterMs,
+        handlerPatienceMs: this.#handlerPatienceMs,
         gate: this.#gate,
         stopped: (reader) => this.#readers.delete(reader),
       },

@@ -1,7 +1,6 @@
 import type { EachBatchPayload } from 'kafkajs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type {
-  Batch,
   BatchHandler,
   BatchReport,
   BatchResult,
@@ -14,18 +13,18 @@ import type {
   Unreadable,
 } from './bus.js';
 import { prepareResult, type DeadLetterOffice, type PreparedResult } from './dead-letter.js';
-import { BusError, codeOf, messageOf, type BusLog } from './errors.js';
+import { codeOf, messageOf, type BusLog } from './errors.js';
 import { reportOfFailure } from './failed-batch.js';
 import { Isolation } from './isolation.js';
 import { brokerErrorOf, isMembershipLost, type ClientFactory } from './kafka-client.js';
 import type { KafkaProducer, Shipment } from './kafka-producer.js';
 import { hasAppendTime, receivedMessage, startReader, type OpenReader, type Reader } from './kafka-reader.js';
 import type { KafkaTopics } from './kafka-topics.js';
+import { HEARTBEAT_MS, Membership } from './membership.js';
 import type { Partitioner, TopicLimits } from './topic-limits.js';
 import { BackOff } from './waiting.js';
 
 export const DEFAULT_SESSION_MS = 10_000;
-const HEARTBEAT_MS = 1000;
 /** How long a stopping member tries to finish the batch in hand; what is left uncommitted is read again by others. */
 const STOP_PATIENCE_MS = 5000;
 const NOT_OURS_PAUSE_MS = 200;
@@ -42,6 +41,8 @@ export interface ConsumptionDependencies {
   readonly sessionMs: number;
   /** {@link ReaderOptions.renewAfterMs} */
   readonly renewAfterMs: number;
+  /** {@link Membership} */
+  readonly handlerPatienceMs: number;
   readonly gate: ReadingGate | undefined;
   readonly stopped: (reader: OpenReader) => void;
 }
@@ -163,7 +164,7 @@ export class KafkaConsumption implements Consumption, OpenReader {
       return;
     }
     const began = performance.now();
-    const membership = new Membership(payload);
+    const membership = new Membership(payload, this.on.handlerPatienceMs);
     const times = await membership.during(assignment.times);
     if (this.#mustGiveUp()) return;
     const position = assignment.positions.get(topic);
@@ -184,7 +185,8 @@ export class KafkaConsumption implements Consumption, OpenReader {
       messages = messages.filter(({ offset }) => offset >= voidBefore);
       unreadable = unreadable.filter(({ message }) => message.offset >= voidBefore);
       const batch = membership.batch(topic, partition, messages, readFrom);
-      const { publish, unreadable: more } = messages.length === 0 ? NOTHING : await this.#isolation.handle(batch);
+      const { publish, unreadable: more } =
+        messages.length === 0 ? NOTHING : await membership.handling(this.#isolation.handle(batch));
       prepared = await membership.during(this.#prepare({ publish, unreadable: [...unreadable, ...more] }));
       if (!(await this.#publish({ messages: prepared.messages, sent: 0 }, membership))) return;
       this.#failures.delete(where);
@@ -305,43 +307,6 @@ function fetchedOffset({ batch }: EachBatchPayload): number {
 }
 
 const NOTHING: BatchResult = { publish: [], unreadable: [] };
-
-/** Keeps this member in the group while a batch is in hand, and notices when it is out. */
-class Membership {
-  #lost: unknown;
-
-  constructor(private readonly payload: EachBatchPayload) {}
-
-  batch(topic: string, partition: number, messages: readonly ReceivedMessage[], readFrom: number): Batch {
-    return { topic, partition, messages, readFrom, heartbeat: () => this.#heartbeat() };
-  }
-
-  /** Heartbeats while it waits. Handlers see to that themselves: one that hangs must lose its partition. */
-  async during<Result>(work: Promise<Result>): Promise<Result> {
-    const timer = setInterval(() => void this.#heartbeat().catch(() => undefined), HEARTBEAT_MS);
-    try {
-      return await work;
-    } finally {
-      clearInterval(timer);
-    }
-  }
-
-  async #heartbeat(): Promise<void> {
-    try {
-      await this.payload.heartbeat();
-    } catch (error) {
-      // brokers that are away are waited for
-      if (!isMembershipLost(error)) return;
-      this.#lost = error;
-      throw new BusError('REMIT_BUS_PARTITION_LOST', 'the partition goes to another member: give up this batch', error);
-    }
-  }
-
-  /** Throws the broker's own error, by which kafkajs knows that it has to join again. */
-  throwIfLost(): void {
-    if (this.#lost !== undefined) throw this.#lost as Error;
-  }
-}
 
 /** The messages of an answer; those whose time the broker has not set cannot be judged. */
 function read(

@@ -1,7 +1,8 @@
-import type { Consumer, ConsumerConfig, EachBatchPayload, KafkaMessage } from 'kafkajs';
+import kafkajs, { type Consumer, type ConsumerConfig, type EachBatchPayload, type KafkaMessage } from 'kafkajs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MessageHeaders, ReaderName, ReceivedMessage, Standstill } from './bus.js';
 import { BusError, codeOf, messageOf, type BusLog } from './errors.js';
+import { joiningAt, type GroupPlace } from './group-place.js';
 import { Line, type ClientFactory } from './kafka-client.js';
 import { ReadingClock } from './reading-clock.js';
 import { BackOff, Signal } from './waiting.js';
@@ -39,9 +40,12 @@ export interface ReaderOptions {
 }
 
 /** How long the members of a group wait for one that does not come back to a rebalance, ms. */
-const REBALANCE_TIMEOUT_MS = 15_000;
-/** kafkajs waits 5 s longer than that for the answer to a join: only then is it clear that none comes. */
-export const DEFAULT_RENEW_AFTER_MS = 25_000;
+const REBALANCE_TIMEOUT_MS = 10_000;
+/**
+ * kafkajs waits 5 s longer than that for the answer to a join: only then is it clear that none comes. What is made anew
+ * then has the time to join within 30 s of the brokers' return.
+ */
+export const DEFAULT_RENEW_AFTER_MS = 16_000;
 
 /**
  * Settings that every reader shares. `readUncommitted`: somebody's open transaction must not stop a partition.
@@ -63,7 +67,7 @@ const REQUEST_TIMEOUT_MS = 10_000;
 /** How long a consumer may take its leave: to end the batch in hand, commit it and leave its group. */
 const FAREWELL_MS = 15_000;
 const TICK_MS = 1000;
-/** Each renewal that did not help makes the next one wait twice as long, up to so many times the first. */
+/** A renewal that did not help although the brokers answered makes the next wait twice as long, at most so many times. */
 const MAX_PATIENCE = 8;
 
 export function startReader(options: ReaderOptions): Reader {
@@ -74,13 +78,18 @@ export function startReader(options: ReaderOptions): Reader {
   const backOff = new BackOff();
   const clock = new ReadingClock();
   let patienceMs = options.renewAfterMs;
+  let place: GroupPlace | undefined;
 
   async function readOnce(): Promise<void> {
     const line = new Line();
     const client = options.client({ retry: READER_RETRY, requestTimeout: REQUEST_TIMEOUT_MS }, line);
+    const { partitionAssigners = [kafkajs.PartitionAssigners.roundRobin], ...config } = options.config();
+    if (place?.group !== config.groupId) place = { group: config.groupId, memberId: undefined };
+    const mine = place;
     const current = client.consumer({
       ...READING,
-      ...options.config(),
+      ...config,
+      partitionAssigners: partitionAssigners.map((assigner) => joiningAt(mine, assigner)),
       // kafkajs restarts some crashes by itself and others never: we make a new consumer after each
       retry: { ...READER_RETRY, restartOnFailure: () => Promise.resolve(false) },
     });
@@ -135,11 +144,14 @@ export function startReader(options: ReaderOptions): Reader {
       .then(() => (stopping ? current.disconnect() : undefined))
       .catch((error: unknown) => crashed.give(error));
     const watchdog = setInterval(() => {
-      if (clock.tick() >= patienceMs) crashed.give(standsStill(name, patienceMs));
+      if (clock.tick() < patienceMs) return;
+      crashed.give(standsStill(name, patienceMs));
+      if (clock.couldHaveRead()) patienceMs = Math.min(2 * patienceMs, MAX_PATIENCE * options.renewAfterMs);
     }, TICK_MS);
     const crash = await Promise.race([crashed.promise, stopped.promise]);
     clearInterval(watchdog);
-    if (codeOf(crash) !== 'REMIT_BUS_STANDSTILL') await leave(current);
+    // whatever comes after a crash takes the same place in the group
+    if (crash === undefined) await leave(current);
     counts = false;
     line.cut();
     void current.disconnect().catch(() => undefined);
@@ -154,11 +166,7 @@ export function startReader(options: ReaderOptions): Reader {
         await readOnce();
       } catch (error) {
         const standstill = codeOf(error) === 'REMIT_BUS_STANDSTILL';
-        if (standstill) {
-          options.onRenewed();
-          // the group waits for the member that was given up, until its session ends: the next one has to outlast that
-          patienceMs = Math.min(2 * patienceMs, MAX_PATIENCE * options.renewAfterMs);
-        }
+        if (standstill) options.onRenewed();
         options.log({
           level: 'warn',
           code: standstill ? 'REMIT_BUS_STANDSTILL' : 'REMIT_BUS_UNREACHABLE',

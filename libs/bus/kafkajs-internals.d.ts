@@ -66,6 +66,25 @@ declare module 'kafkajs/src/protocol/recordBatch/crc32C/index.js' {
   export default crc32C;
 }
 
+declare module 'kafkajs/src/protocol/requests/joinGroup/index.js' {
+  interface JoinRequest {
+    /** Empty: a new member. */
+    readonly memberId: string;
+    readonly groupProtocols: readonly object[];
+  }
+  interface Prepared {
+    readonly response: {
+      readonly decode: (bytes: Buffer) => Promise<object>;
+      /** Throws what the coordinator refuses. */
+      readonly parse: (decoded: object) => Promise<{ readonly memberId: string }>;
+    };
+  }
+  const joinGroup: {
+    protocol: (asked: { version: number }) => (wanted: JoinRequest) => Prepared;
+  };
+  export default joinGroup;
+}
+
 declare module 'kafkajs/src/protocol/requests/produce/index.js' {
   import type { Message } from 'kafkajs';
   /** What kafkajs' producer asks of a broker. */

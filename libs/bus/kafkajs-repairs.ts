@@ -4,11 +4,13 @@ import Decoder from 'kafkajs/src/protocol/decoder.js';
 import Encoder from 'kafkajs/src/protocol/encoder.js';
 import readHeader from 'kafkajs/src/protocol/recordBatch/header/v0/decoder.js';
 import RequestQueue from 'kafkajs/src/network/requestQueue/index.js';
+import joinGroup from 'kafkajs/src/protocol/requests/joinGroup/index.js';
 import produce from 'kafkajs/src/protocol/requests/produce/index.js';
+import { placeIn } from './group-place.js';
 import { encodeProduceRequest, isPlainProduce } from './produce-request.js';
 
 /*
- * Five defects of kafkajs 2.2.4 (its newest release) that an agent could use against us, or that cost every process.
+ * Six defects of kafkajs 2.2.4 (its newest release) that an agent could use against us, or that cost every process.
  * Importing this file repairs them for the whole process. The version is pinned; the specs beside this file and the
  * specs on a real broker tell when a repair no longer fits.
  */
@@ -123,4 +125,40 @@ ConsumerGroup.prototype.joinAndSync = async function joinAndSync(this: ConsumerG
   } catch (error) {
     throw new errors.KafkaJSNonRetriableError(error, { cause: error });
   }
+};
+
+const stockJoin = joinGroup.protocol;
+
+/** What a coordinator says of a member: `memberId` where it has given it one, `type` where it refuses. */
+interface Refusal {
+  readonly type?: string;
+  readonly memberId?: string;
+}
+
+/**
+ * A consumer that is made in the place of another joins as a new member, and nobody in the group reads before the session
+ * of the other has ended. Here it comes back as the member that it was. The id counts from the moment at which the
+ * coordinator gives it: a member that has never heard of its own join has a session too.
+ */
+joinGroup.protocol = (asked) => {
+  const prepare = stockJoin(asked);
+  return (wanted) => {
+    const place = placeIn(wanted.groupProtocols);
+    if (place === undefined) return prepare(wanted);
+    const memberId = wanted.memberId === '' ? (place.memberId ?? '') : wanted.memberId;
+    const { response, ...rest } = prepare({ ...wanted, memberId });
+    const parse: typeof response.parse = async (decoded) => {
+      try {
+        const joined = await response.parse(decoded);
+        place.memberId = joined.memberId;
+        return joined;
+      } catch (error) {
+        const { type, memberId: given } = error as Refusal;
+        if (given !== undefined) place.memberId = given;
+        else if (type === 'UNKNOWN_MEMBER_ID') place.memberId = undefined;
+        throw error;
+      }
+    };
+    return { ...rest, response: { ...response, parse } };
+  };
 };

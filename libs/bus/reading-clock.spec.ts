@@ -66,6 +66,16 @@ describe('whether a reader reads or only seems to', () => {
     expect(clock.standstillMs).toBe(0);
   });
 
+  it('an outage of the brokers says nothing about the reader, however long it lasts', () => {
+    pass(5, () => clock.answered());
+    clock.restart();
+    pass(40);
+    expect(clock.couldHaveRead()).toBe(false);
+    clock.restart();
+    pass(16, () => clock.answered());
+    expect(clock.couldHaveRead()).toBe(true);
+  });
+
   it('a process that was stopped itself does not take its own absence for a standstill', () => {
     clock.joined();
     clock.answered();

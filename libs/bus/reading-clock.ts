@@ -17,6 +17,7 @@ export class ReadingClock {
   #tickedAt: number;
   #idleMs = 0;
   #standstillMs = 0;
+  #standstillBeforeMs = 0;
 
   constructor(private readonly now: () => number = () => performance.now()) {
     this.#tickedAt = now();
@@ -27,8 +28,17 @@ export class ReadingClock {
     return this.#standstillMs;
   }
 
+  /**
+   * Whether the brokers have answered most of the time for which this consumer has not read. If they have, it may be too
+   * slow for what it is given; if not, nothing is learnt about it.
+   */
+  couldHaveRead(): boolean {
+    return (this.#standstillMs - this.#standstillBeforeMs) * 2 >= this.#idleMs;
+  }
+
   /** A new consumer begins. */
   restart(): void {
+    this.#standstillBeforeMs = this.#standstillMs;
     this.#joined = false;
     this.#working = 0;
     this.#idleMs = 0;
@@ -69,6 +79,7 @@ export class ReadingClock {
     if (this.#working > 0 || (this.#joined && now - this.#fetchedAt <= FETCHES_COUNT_MS)) {
       this.#idleMs = 0;
       this.#standstillMs = 0;
+      this.#standstillBeforeMs = 0;
     } else {
       this.#idleMs += passed;
       if (now - this.#answeredAt <= ANSWERS_COUNT_MS) this.#standstillMs += passed;

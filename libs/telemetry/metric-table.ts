@@ -231,7 +231,7 @@ export const METRICS = {
     instrument: 'counter',
     unit: '{reader}',
     by: 'every process',
-    means: 'Readers that had not read for 25 s and were made anew.',
+    means: 'Readers that had not read for 16 s and were made anew.',
     attributes: [READER],
   },
   deadLetters: {

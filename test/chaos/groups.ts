@@ -20,7 +20,7 @@ function brokerFault(fault: string, brokers: 1 | 3, happens: BrokerFault): Chaos
     async play(tools, times, done) {
       const world = await startWorld(tools, { brokers });
       try {
-        for (let time = 0; time < times; time += 1) done(await playOnce(world, happens));
+        for (let time = 0; time < times; time += 1) done(await playOnce(tools, world, happens));
       } finally {
         await world.close();
       }
@@ -28,13 +28,17 @@ function brokerFault(fault: string, brokers: 1 | 3, happens: BrokerFault): Chaos
   };
 }
 
-async function playOnce(world: World, happens: BrokerFault): Promise<ChaosResult> {
+async function playOnce(tools: ChaosTools, world: World, happens: BrokerFault): Promise<ChaosResult> {
   const { witness } = world;
+  const say = (what: string): void => tools.progress(`${new Date().toISOString()} ${what}`);
   witness.beginRound();
   witness.begin(PER_SECOND);
   await sleep(BEFORE_MS);
+  say('the fault begins');
   await happens(world);
+  say('it is over');
   const { recoveryMs, broken } = await recovery(world);
+  say('every group consumes');
   const testimony = await witness.settle(PATIENCE_MS);
   return { ...testimony, recoveryMs, broken, memoryBytes: await world.memoryBytes() };
 }
@@ -124,7 +128,7 @@ const killedProcess: ChaosScenario = {
     const world = await startWorld(tools, { brokers: 1 });
     try {
       for (let time = 0; time < times; time += 1) {
-        const result = await playOnce(world, async ({ apps }) => {
+        const result = await playOnce(tools, world, async ({ apps }) => {
           await apps.shift()?.stop('SIGKILL');
           await world.startAnother();
         });
@@ -146,7 +150,7 @@ const firstStart: ChaosScenario = {
 async function startOnFreshCluster(tools: ChaosTools): Promise<ChaosResult> {
   const world = await startWorld(tools, { brokers: 3 });
   try {
-    return await playOnce(world, () => Promise.resolve());
+    return await playOnce(tools, world, () => Promise.resolve());
   } finally {
     await world.close();
   }

@@ -27,6 +27,7 @@ const { values } = parseArgs({
     repeat: { type: 'string', default: '1' },
     load: { type: 'string', default: String(availableParallelism()) },
     json: { type: 'boolean', default: false },
+    logs: { type: 'string' },
   },
 });
 
@@ -47,6 +48,7 @@ const tools = {
   progress: (line: string) => progress(`  ${line}`),
   databaseUrl: requireDatabaseUrl(),
   load: count('load', values.load, 0, MAX_LOAD),
+  logs: values.logs,
 };
 const chosen = values.only?.split(',') ?? Object.keys(GROUPS);
 const unknown = chosen.filter((name) => !Object.hasOwn(GROUPS, name));

@@ -39,6 +39,8 @@ export interface ChaosTools {
   readonly databaseUrl: string;
   /** Processes that do nothing but compute while the scenario runs. */
   readonly load: number;
+  /** The folder for what every process logs, at level `debug`; undefined where nobody wants it. */
+  readonly logs: string | undefined;
 }
 
 export interface ChaosScenario {

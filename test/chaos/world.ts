@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { readFile, mkdtemp, rm } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -54,13 +54,18 @@ export async function startWorld(tools: ChaosTools, options: WorldOptions): Prom
       REMIT_GROUP_SESSION_MS: '6000',
       REMIT_STATE_DIR: stateFolder,
       REMIT_RECORD_KEYS: join(folder, 'record-keys'),
+      ...(tools.logs === undefined ? {} : { LOG_LEVEL: 'debug' }),
       ...options.env,
     };
     const apps: RunningApp[] = [];
+    const { logs } = tools;
+    const started: RunningApp[] = [];
+    if (logs !== undefined) ends.push(() => keepLogs(logs, started, cluster));
     let largest = 0;
     const startAnother = async (): Promise<RunningApp> => {
       const app = await startApp('standalone', { brokers: cluster.addresses, databaseUrl: database.url }, env);
       apps.push(app);
+      started.push(app);
       return app;
     };
     ends.push(() => Promise.all(apps.map((app) => app.stop('SIGKILL'))));
@@ -92,6 +97,18 @@ export async function startWorld(tools: ChaosTools, options: WorldOptions): Prom
   } catch (error) {
     await close();
     throw error;
+  }
+}
+
+/** One folder for each world, named after the moment at which it ended. */
+async function keepLogs(logs: string, apps: readonly RunningApp[], cluster: OwnCluster): Promise<void> {
+  const folder = join(logs, new Date().toISOString().replaceAll(':', ''));
+  await mkdir(folder, { recursive: true });
+  for (const [index, app] of apps.entries()) {
+    await writeFile(join(folder, `${app.name}-${String(index + 1)}.log`), app.output());
+  }
+  for (const [index, { log }] of cluster.nodes.entries()) {
+    await copyFile(log, join(folder, `kafka-${String(index + 1)}.log`));
   }
 }
 

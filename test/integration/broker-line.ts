@@ -8,12 +8,15 @@ export const HEARTBEAT = 12;
 /** Errors of Kafka's protocol. */
 export const COORDINATOR_LOAD_IN_PROGRESS = 14;
 export const NOT_COORDINATOR = 16;
+export const UNKNOWN_MEMBER_ID = 25;
 
 /** What becomes of requests of one kind, as long as there are any left in `times`. */
 interface Fault {
   readonly apiKey: number;
-  /** The error code of the answer; undefined: no answer ever comes. */
-  readonly error: number | undefined;
+  /** The error code of the answer; `swallowed`: the broker never hears of it; `lost`: its answer does not arrive. */
+  readonly what: number | 'swallowed' | 'lost';
+  /** Requests of this kind that go well before it happens. */
+  after: number;
   times: number;
 }
 
@@ -25,6 +28,8 @@ export interface BrokerLine {
   refuse(apiKey: number, error: number, times?: number): void;
   /** The next requests of this kind get no answer, and do not reach the broker. */
   swallow(apiKey: number, times?: number): void;
+  /** The next request of this kind, behind `after` others, reaches the broker, and its answer gets lost. */
+  lose(apiKey: number, after?: number): void;
   /** Everything reaches the broker from now on. */
   relent(): void;
   /** Every fault has happened as often as it was to happen. */
@@ -47,22 +52,22 @@ export async function openBrokerLine(broker: string): Promise<BrokerLine> {
         far.destroy();
       });
     }
-    far.pipe(near);
-    let rest = Buffer.alloc(0);
-    near.on('data', (bytes) => {
-      rest = Buffer.concat([rest, bytes]);
-      while (rest.length >= 4 && rest.length >= 4 + rest.readInt32BE(0)) {
-        const frame = rest.subarray(0, 4 + rest.readInt32BE(0));
-        rest = rest.subarray(frame.length);
-        const apiKey = frame.readInt16BE(4);
-        const fault = faults.find((one) => one.apiKey === apiKey && one.times > 0);
-        if (fault === undefined) {
-          far.write(frame);
-          continue;
-        }
+    /** Correlation ids of requests whose answers get lost. */
+    const lost = new Set<number>();
+    onFrame(far, (frame) => {
+      if (!lost.delete(frame.readInt32BE(4))) near.write(frame);
+    });
+    onFrame(near, (frame) => {
+      const apiKey = frame.readInt16BE(4);
+      const fault = faults.find((one) => one.apiKey === apiKey && one.times > 0);
+      if (fault !== undefined && fault.after > 0) fault.after -= 1;
+      else if (fault !== undefined) {
         fault.times -= 1;
-        if (fault.error !== undefined) near.write(refusal(frame, fault.error));
+        if (typeof fault.what === 'number') near.write(refusal(frame, fault.what));
+        if (fault.what !== 'lost') return;
+        lost.add(frame.readInt32BE(8));
       }
+      far.write(frame);
     });
   });
   await new Promise<void>((resolve, reject) => {
@@ -77,8 +82,9 @@ export async function openBrokerLine(broker: string): Promise<BrokerLine> {
       socket.setMaxListeners(0);
       return socket;
     },
-    refuse: (apiKey, error, times = 1) => void faults.push({ apiKey, error, times }),
-    swallow: (apiKey, times = 1) => void faults.push({ apiKey, error: undefined, times }),
+    refuse: (apiKey, error, times = 1) => void faults.push({ apiKey, what: error, after: 0, times }),
+    swallow: (apiKey, times = 1) => void faults.push({ apiKey, what: 'swallowed', after: 0, times }),
+    lose: (apiKey, after = 0) => void faults.push({ apiKey, what: 'lost', after, times: 1 }),
     relent: () => void faults.splice(0),
     allHappened: () => faults.every(({ times }) => times === 0),
     close: () =>
@@ -87,6 +93,19 @@ export async function openBrokerLine(broker: string): Promise<BrokerLine> {
         for (const socket of sockets) socket.destroy();
       }),
   };
+}
+
+/** Hands over what arrives, request by request or answer by answer. */
+function onFrame(socket: Socket, take: (frame: Buffer) => void): void {
+  let rest = Buffer.alloc(0);
+  socket.on('data', (bytes) => {
+    rest = Buffer.concat([rest, bytes]);
+    while (rest.length >= 4 && rest.length >= 4 + rest.readInt32BE(0)) {
+      const frame = rest.subarray(0, 4 + rest.readInt32BE(0));
+      rest = rest.subarray(frame.length);
+      take(frame);
+    }
+  });
 }
 
 /** The answer of versions 2 to 5 of JoinGroup, and 1 to 3 of Heartbeat, with an error and nothing else in it. */

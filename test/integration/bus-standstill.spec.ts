@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import kafkajs from 'kafkajs';
 import { KafkaBus, type BusReport, type ConsumptionWatch, type KafkaBusOptions } from '#bus';
 import { eventually, requireKafka, suiteTopics, textOf } from '#testing';
 import {
@@ -7,6 +8,7 @@ import {
   JOIN_GROUP,
   NOT_COORDINATOR,
   openBrokerLine,
+  UNKNOWN_MEMBER_ID,
   type BrokerLine,
 } from './broker-line.js';
 
@@ -14,10 +16,15 @@ describe('promise 2: a reader that the brokers have put off', () => {
   const [broker = ''] = requireKafka();
   const topics = suiteTopics('standstill');
   const agent = new KafkaBus({ brokers: [broker], deadLetterTopic: topics.dead.name });
+  const admin = new kafkajs.Kafka({ brokers: [broker], logLevel: kafkajs.logLevel.NOTHING }).admin();
   const open: { close(): Promise<unknown> }[] = [agent];
 
-  beforeAll(() => agent.ensureTopics(Object.values(topics)));
+  beforeAll(async () => {
+    await agent.ensureTopics(Object.values(topics));
+    await admin.connect();
+  });
   afterAll(async () => {
+    await admin.disconnect();
     for (const one of open.reverse()) await one.close();
   });
 
@@ -46,6 +53,12 @@ describe('promise 2: a reader that the brokers have put off', () => {
     });
     await eventually(() => consumption.settled());
     return handled;
+  }
+
+  /** The members of a group, as its coordinator calls them. */
+  async function membersOf(group: string): Promise<string[]> {
+    const { groups } = await admin.describeGroups([`standstill.${group}`]);
+    return groups.flatMap(({ members }) => members.map(({ memberId }) => memberId));
   }
 
   async function reaches(handled: readonly string[], value: string): Promise<void> {
@@ -77,6 +90,42 @@ describe('promise 2: a reader that the brokers have put off', () => {
     expect(renewed).toContain('standstill.unanswered');
     expect(reports.map(({ level, code }) => `${level} ${code}`)).toContain('warn REMIT_BUS_STANDSTILL');
     await eventually(() => bus.standstills().every(({ ms }) => ms === 0));
+  });
+
+  it('a member that is made anew takes its own place, so that its group does not wait for its session to end', async () => {
+    const { bus, line } = await serviceOnLine({ renewAfterMs: 2000 });
+    const handled = await consuming(bus, 'place');
+    const before = await membersOf('place');
+    expect(before).toHaveLength(1);
+    line.refuse(HEARTBEAT, NOT_COORDINATOR);
+    line.swallow(JOIN_GROUP);
+    await eventually(() => line.allHappened());
+    await reaches(handled, 'in the same place');
+    expect(await membersOf('place')).toEqual(before);
+  });
+
+  it('a member that never heard that it had joined takes the place that it was given', async () => {
+    const { bus, line } = await serviceOnLine({ renewAfterMs: 2000 });
+    // the first answer gives it an id, the second its place
+    line.lose(JOIN_GROUP, 1);
+    const consumed = consuming(bus, 'unheard');
+    await eventually(() => line.allHappened());
+    await eventually(async () => (await membersOf('unheard')).length > 0);
+    const given = await membersOf('unheard');
+    await reaches(await consumed, 'in the place it was given');
+    expect(await membersOf('unheard')).toEqual(given);
+  });
+
+  it('a member that the coordinator has forgotten joins as a new one', async () => {
+    const { bus, line } = await serviceOnLine();
+    const handled = await consuming(bus, 'forgotten');
+    const before = await membersOf('forgotten');
+    line.refuse(HEARTBEAT, UNKNOWN_MEMBER_ID);
+    line.refuse(JOIN_GROUP, UNKNOWN_MEMBER_ID);
+    await eventually(() => line.allHappened());
+    await reaches(handled, 'as a new member');
+    const after = await membersOf('forgotten');
+    expect(after).not.toContain(before[0]);
   });
 
   it('a view whose join is never answered is made anew, says so, and misses nothing', async () => {

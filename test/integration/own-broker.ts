@@ -46,6 +46,8 @@ export interface OwnNode {
   readonly address: string;
   readonly port: number;
   readonly clusterId: string;
+  /** The file it logs to. */
+  readonly log: string;
   /** As a machine that fails: no goodbye. */
   kill(): Promise<void>;
   /** Stands still with all its connections open (SIGSTOP), until {@link OwnNode.thaw}. */
@@ -105,6 +107,7 @@ async function startOwn(begin: (tools: KafkaTools, run: ToolsRun) => Promise<str
       address,
       port,
       clusterId,
+      log: node.log,
       kill: () => node.kill(),
       freeze: () => node.signal('SIGSTOP'),
       thaw: () => node.signal('SIGCONT'),

@@ -118,7 +118,7 @@ ${ENVIRONMENT}
 Examples:
   npm run bench -- --only policies,pii
 `,
-  chaos: `Usage: npm run chaos -- [--only WHAT[,WHAT…]] [--fault TEXT] [--repeat N] [--load N] [--json]
+  chaos: `Usage: npm run chaos -- [--only WHAT[,WHAT…]] [--fault TEXT] [--repeat N] [--load N] [--logs FOLDER] [--json]
 
 Plays faults against a running system of its own, beside an independent client that knows what each decision must be,
 and prints one table: how many intents there were, how many were lost, contradictory or wrongly allowed, the longest
@@ -130,6 +130,7 @@ silence, how long it took until everything worked again, and memory. Loopback on
   --fault TEXT  only faults whose name contains this
   --repeat N    plays each fault N times in a row (default: 1)
   --load N      processes that only compute beside it (default: as many as there are cores)
+  --logs FOLDER keeps what every process and broker logs, at level debug, in a folder of its own for each system
   --json        one JSON object for each play, and nothing else on stdout: npm run --silent chaos -- --json
 
 "failed closed" counts intents that were denied although they could have been allowed: no broken promise, but seen.
