@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os';
+import { availableParallelism, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { requireDatabaseUrl } from '#testing';
 import { floods } from './flood.js';
@@ -82,10 +82,15 @@ for (const [index, { group, scenario }] of scenarios.entries()) {
   played.push({ group, fault, results });
   const done = (result: ChaosResult): void => {
     results.push(result);
-    if (values.json) process.stdout.write(`${JSON.stringify({ group, fault, time: results.length, ...result })}\n`);
+    // over the last minute: this play, and whatever else the machine does
+    const [loadAverage = 0] = loadavg();
+    if (values.json) {
+      process.stdout.write(`${JSON.stringify({ group, fault, time: results.length, ...result, loadAverage })}\n`);
+    }
     const { intents, recoveryMs, broken } = result;
     const recovered = recoveryMs === undefined ? '' : `, works again after ${(recoveryMs / 1000).toFixed(1)} s`;
-    progress(`  ${String(results.length)} of ${String(repeat)}: ${String(intents)} intents${recovered}`);
+    const load = `load average ${loadAverage.toFixed(1)}`;
+    progress(`  ${String(results.length)} of ${String(repeat)}: ${String(intents)} intents${recovered}; ${load}`);
     for (const sentence of broken) progress(`  BROKEN: ${sentence}`);
   };
   try {

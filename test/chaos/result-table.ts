@@ -22,7 +22,7 @@ export function resultTable(played: readonly Played[]): string {
       'wrongly\nallowed',
       'failed\nclosed',
       'longest\nsilence s',
-      'recovery s\n(worst)',
+      'recovery s\nmin/median/max',
       'memory\nMiB',
       'broken',
     ],
@@ -33,7 +33,7 @@ export function resultTable(played: readonly Played[]): string {
     const sum = (read: (result: ChaosResult) => number): number =>
       results.reduce((total, result) => total + read(result), 0);
     const worst = (read: (result: ChaosResult) => number): number => Math.max(0, ...results.map(read));
-    const recovers = results.some(({ recoveryMs }) => recoveryMs !== undefined);
+    const recoveries = results.map(({ recoveryMs }) => recoveryMs).filter((ms) => ms !== undefined);
     table.push([
       fault,
       results.length,
@@ -43,12 +43,20 @@ export function resultTable(played: readonly Played[]): string {
       sum(({ wronglyAllowed }) => wronglyAllowed),
       sum(({ failedClosed }) => failedClosed),
       seconds(worst(({ longestSilenceMs }) => longestSilenceMs)),
-      recovers ? seconds(worst(({ recoveryMs }) => recoveryMs ?? 0)) : '–',
+      spread(recoveries),
       Math.round(worst(({ memoryBytes }) => memoryBytes) / MIB),
       sum(({ broken }) => broken.length),
     ]);
   }
   return table.toString();
+}
+
+/** Least, median and most, s. */
+function spread(times: readonly number[]): string {
+  const sorted = [...times].sort((a, b) => a - b);
+  const at = (share: number): number | undefined => sorted[Math.floor((sorted.length - 1) * share)];
+  const three = [at(0), at(0.5), at(1)].filter((ms) => ms !== undefined);
+  return three.length === 0 ? '–' : three.map(seconds).join(' / ');
 }
 
 const seconds = (ms: number): string => (ms / 1000).toFixed(1);
