@@ -36,7 +36,9 @@ import {
   BUS,
   CONFIG,
   LOG_WATCH,
+  PEOPLES_BUS,
   PEOPLES_STORE,
+  PeoplesBusModule,
   PERMISSION_STORE,
   PROCESS_METRICS,
   RequiredPermissionStoreModule,
@@ -79,11 +81,12 @@ class AuthorityController {
   constructor(
     @Inject(RUNTIME) runtime: AuthorityRuntime,
     @Inject(PEOPLES_STORE) peoples: PermissionStore,
+    @Inject(PEOPLES_BUS) peoplesBus: Bus,
     @Inject(PERMISSION_STORE) store: PermissionDatabase,
     @Inject(LOG_WATCH) watch: LogWatch,
     @Inject(ACTION_METRICS) actions: ActionMetrics | undefined,
   ) {
-    this.#commands = createCommandHandler({ ...runtime, store: peoples });
+    this.#commands = createCommandHandler({ ...runtime, store: peoples, bus: peoplesBus });
     this.#requests = createRequestHandler(runtime);
     this.#decisions = createDecisionHandler(runtime);
     this.#rounds = createSecondRoundHandler(runtime);
@@ -240,7 +243,7 @@ export class AuthorityModule {
   static of(judging: DynamicModule): DynamicModule {
     return {
       module: AuthorityModule,
-      imports: [judging, RequiredPermissionStoreModule, TracingModule],
+      imports: [judging, RequiredPermissionStoreModule, PeoplesBusModule, TracingModule],
       controllers: [AuthorityController],
       providers: [
         {
@@ -270,7 +273,7 @@ export class AuthorityModule {
         Comparing,
         TimerLifetime,
       ],
-      exports: [AUTHORITY_CHECKS, ...AUTHORITY_TRANSPORTS, RequiredPermissionStoreModule],
+      exports: [AUTHORITY_CHECKS, ...AUTHORITY_TRANSPORTS, RequiredPermissionStoreModule, PeoplesBusModule],
     };
   }
 }

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { EVENTS, TOPICS, writeEvent } from '#contracts';
 import { MAX_HOLDS, MAX_OPEN_FOR_ASKING, permissionCommandSchema } from '#domain';
 import { CHARTER_WINDOW_MS } from '#segment';
-import { AuthorityWorld, enforcedReasons, eventually, storeWith } from '#testing';
+import { AuthorityWorld, busWith, enforcedReasons, eventually, storeWith } from '#testing';
 import { MAX_LETTERS_PER_MINUTE } from './request-handler.js';
 
 const AGENT = 'clerk';
@@ -164,6 +164,35 @@ describe('an agent that floods', () => {
     expect([next.round, next.outcome]).toEqual([1, 'deny']);
     expect(enforcedReasons(next)).toContain(`${String(MAX_HOLDS)} actions of the agent wait for approval`);
     expect((await world.decide('other', { type: 'update', target: 'desk' })).outcome).toBe('hold');
+  });
+});
+
+describe('while the charter cannot be read as far as it goes', () => {
+  let world: AuthorityWorld;
+
+  beforeEach(async () => {
+    world = new AuthorityWorld();
+    await world.open(CHARTER);
+  });
+
+  afterEach(() => world.close());
+
+  it('an agent is suspended and its grants are taken back all the same', async () => {
+    const known = Promise.withResolvers<undefined>();
+    const replica = await world.start({
+      spoilBus: (bus) =>
+        busWith(bus, {
+          ends: async (topics: readonly string[]) => {
+            if (topics.includes(TOPICS.charterEvents.name)) await known.promise;
+            return bus.ends(topics);
+          },
+        }),
+    });
+    for (const command of ['RevokeAllGrants', 'SuspendAgent'])
+      await world.order({ command, agentId: AGENT, by: 'sam' });
+    expect(await replica.views.catchUp(MINUTE)).toBe(true);
+    expect(replica.views.permissions.latest(AGENT)?.status).toBe('suspended');
+    known.resolve(undefined);
   });
 });
 

@@ -77,12 +77,13 @@ export const CHARTER_NOT_KEPT = {
     'it was appended so long ago that the charter it has to be decided by is no longer kept: send it again under a new id',
 } as const;
 
-/** Take authority away, or record that it has ended, whatever the charter says. */
+/**
+ * Take authority away, or record that it has ended, whatever the charter says: they do not wait until it has been read.
+ */
 const WITHOUT_CHARTER: ReadonlySet<PermissionCommand['command']> = new Set([
   'SuspendAgent',
   'RevokeGrant',
   'RevokeAllGrants',
-  'CancelRequest',
   'ExpireGrant',
   'ExpireRequest',
 ]);
@@ -98,7 +99,7 @@ export function createCommandHandler(runtime: AuthorityRuntime): BatchHandler {
 
   return async (batch) => {
     const unreadable: Unreadable[] = [];
-    await catchUpCharter(runtime);
+    let charterRead: Promise<void> | undefined;
     for (const message of batch.messages) {
       const reading = readCommand(message);
       if (!reading.ok) {
@@ -106,12 +107,17 @@ export function createCommandHandler(runtime: AuthorityRuntime): BatchHandler {
         continue;
       }
       const { command } = reading;
-      const then = termsAt(runtime, command.agentId, message.logTime);
-      if (!then.isKept && !WITHOUT_CHARTER.has(command.command)) {
-        unreadable.push({ message, ...CHARTER_NOT_KEPT });
-        continue;
+      let terms: PermissionTerms | undefined;
+      if (!WITHOUT_CHARTER.has(command.command)) {
+        await (charterRead ??= catchUpCharter(runtime));
+        const then = termsAt(runtime, command.agentId, message.logTime);
+        // a request is taken back all the same, as if none had taken that charter's place
+        if (!then.isKept && command.command !== 'CancelRequest') {
+          unreadable.push({ message, ...CHARTER_NOT_KEPT });
+          continue;
+        }
+        if (then.isKept) terms = then.terms;
       }
-      const terms = then.isKept ? then.terms : undefined;
       const handled = await order(runtime, { command, at: message.logTime, terms });
       if (handled.status === 'refused') unreadable.push({ message, code: handled.code, reason: handled.reason });
       else if (handled.status === 'duplicate' && !isDerived(command)) await publish(handled.events);

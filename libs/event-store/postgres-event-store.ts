@@ -1,3 +1,4 @@
+import type { ClientBase, QueryResult } from 'pg';
 import type { DataSource, EntityManager } from 'typeorm';
 import type {
   Append,
@@ -21,9 +22,6 @@ import { eventOfRow, textOfEvent, type EventRow } from './event-text.js';
 
 const EVENT_COLUMNS = 'stream, version, command_id AS "commandId", event AS text';
 const PUBLISH_TURN_MS = 30_000;
-
-/** Locks of streams that are being published live beside everyone else's advisory locks: the name keeps them apart. */
-const PUBLISH_LOCK = `hashtextextended('remit event store, publishing ' || $1, 0)`;
 
 /** What follows a stream that has just been given its new version, $3: the command and its events. */
 const STORE_MOVED = `
@@ -152,34 +150,46 @@ export class PostgresEventStore<Event> implements EventStore<Event> {
     return this.names(sql, page);
   }
 
-  /** The lock ends with the transaction, so it is free again whenever this process dies or the server loses it. */
+  /**
+   * The lock ends with the transaction, so it is free again whenever this process dies or the server loses it. Two round
+   * trips: people wait for what is published.
+   */
   async publishTurn(stream: string, turn: PublishTurn, publish: PublishEvents<Event>): Promise<PublishTurnResult> {
+    const runner = this.source.createQueryRunner();
     let refusal: { readonly error: unknown } | undefined;
+    let client: ClientBase | undefined;
     try {
-      return await this.source.transaction(async (manager) => {
-        if (!(await this.lockForPublishing(manager, stream, turn.whenBusy))) return { status: 'busy' };
-        const sql = `
-          SELECT ${EVENT_COLUMNS} FROM event_store.event WHERE stream = $1 AND published_at IS NULL
-          ORDER BY version LIMIT $2`;
-        const events = this.read(await rowsOf<EventRow>(manager, sql, [stream, turn.limit]));
-        const last = events.at(-1);
-        if (last === undefined) return { status: 'published', count: 0, more: false };
-        try {
-          await publish(events);
-        } catch (error) {
-          refusal = { error };
-          throw error;
-        }
-        await manager.query(
-          `UPDATE event_store.event SET published_at = clock_timestamp()
-           WHERE stream = $1 AND version <= $2 AND published_at IS NULL`,
-          [stream, last.version],
-        );
-        return { status: 'published', count: events.length, more: events.length === turn.limit };
-      });
+      client = (await runner.connect()) as ClientBase;
+      const { isLocked, rows } = await this.beginTurn(client, stream, turn);
+      if (!isLocked) {
+        await client.query('COMMIT');
+        return { status: 'busy' };
+      }
+      const events = this.read(rows);
+      const last = events.at(-1);
+      if (last === undefined) {
+        await client.query('COMMIT');
+        return { status: 'published', count: 0, more: false };
+      }
+      try {
+        await publish(events);
+      } catch (error) {
+        refusal = { error };
+        throw error;
+      }
+      await client.query(
+        `UPDATE event_store.event SET published_at = clock_timestamp()
+         WHERE stream = ${client.escapeLiteral(stream)} AND version <= ${String(last.version)} AND published_at IS NULL;
+         COMMIT`,
+      );
+      return { status: 'published', count: events.length, more: events.length === turn.limit };
     } catch (error) {
+      // where the connection is gone, so is the transaction
+      await client?.query('ROLLBACK').catch(() => undefined);
       if (refusal !== undefined) throw refusal.error;
       throw eventStoreErrorOf(error);
+    } finally {
+      await runner.release();
     }
   }
 
@@ -243,16 +253,27 @@ export class PostgresEventStore<Event> implements EventStore<Event> {
     return rows.length > 0;
   }
 
-  /** A replica that is frozen while it publishes must not keep the stream for ever. */
-  private async lockForPublishing(manager: EntityManager, stream: string, whenBusy: 'wait' | 'skip'): Promise<boolean> {
-    const lock =
-      whenBusy === 'wait'
-        ? `pg_advisory_xact_lock(${PUBLISH_LOCK}) IS NOT NULL`
-        : `pg_try_advisory_xact_lock(${PUBLISH_LOCK})`;
-    const sql = `
-      SELECT set_config('idle_in_transaction_session_timeout', $2, true), ${lock} AS locked`;
-    const [row] = await rowsOf<{ locked: boolean }>(manager, sql, [stream, String(Math.trunc(this.publishTurnMs))]);
-    return row?.locked === true;
+  /**
+   * Locks the stream and reads what is unpublished, which must be a statement after the one that waits for the lock. A
+   * replica that is frozen while it publishes must not keep the stream for ever.
+   */
+  private async beginTurn(
+    client: ClientBase,
+    stream: string,
+    { whenBusy, limit }: PublishTurn,
+  ): Promise<{ readonly isLocked: boolean; readonly rows: readonly EventRow[] }> {
+    const name = client.escapeLiteral(stream);
+    const lock = whenBusy === 'wait' ? 'pg_advisory_xact_lock' : 'pg_try_advisory_xact_lock';
+    // several statements at once cannot have parameters
+    const results = (await client.query(
+      `BEGIN;
+       SET LOCAL idle_in_transaction_session_timeout = ${String(Math.trunc(this.publishTurnMs))};
+       SELECT ${lock}(hashtextextended('remit event store, publishing ' || ${name}, 0)) AS locked;
+       SELECT ${EVENT_COLUMNS} FROM event_store.event WHERE stream = ${name} AND published_at IS NULL
+       ORDER BY version LIMIT ${String(Math.trunc(limit))}`,
+    )) as unknown as readonly QueryResult[];
+    const [locked] = (results[2]?.rows ?? []) as { readonly locked: unknown }[];
+    return { isLocked: locked !== undefined && locked.locked !== false, rows: (results[3]?.rows ?? []) as EventRow[] };
   }
 
   private async insert(

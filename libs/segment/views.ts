@@ -55,6 +55,8 @@ export interface Views {
    * throws ends the wait.
    */
   catchUp(waitMs: number, alive?: () => Promise<void>): Promise<boolean>;
+  /** As {@link catchUp}, but only what is said of these agents, and the charter: what others do is not waited for. */
+  catchUpOn(agentIds: readonly string[], waitMs: number): Promise<boolean>;
   /** Waits until both topics have been read up to all of these positions, as {@link catchUp} does. */
   reach(positions: readonly ViewPosition[], waitMs: number, alive?: () => Promise<void>): Promise<boolean>;
 }
@@ -123,6 +125,16 @@ export function createViews(bus: Bus, { authorityWindowMs = AUTHORITY_WINDOW_MS 
     return read({ charter: charterEnds, permissions: permissionEnds }, waitMs, alive);
   }
 
+  async function catchUpOn(agentIds: readonly string[], waitMs: number): Promise<boolean> {
+    const topics = agentIds.length === 0 ? [TOPICS.charterEvents] : [TOPICS.charterEvents, TOPICS.permissionEvents];
+    const ends = await bus.ends(topics.map(({ name }) => name));
+    const partitions = new Set(agentIds.map(partitionOfAgent));
+    const permissions = (ends.get(TOPICS.permissionEvents.name) ?? []).map((end, partition) =>
+      partitions.has(partition) ? end : 0,
+    );
+    return read({ charter: ends.get(TOPICS.charterEvents.name) ?? [], permissions }, waitMs);
+  }
+
   async function reach(
     positions: readonly ViewPosition[],
     waitMs: number,
@@ -142,6 +154,7 @@ export function createViews(bus: Bus, { authorityWindowMs = AUTHORITY_WINDOW_MS 
     charter,
     permissions,
     catchUp,
+    catchUpOn,
     reach,
     cuts: () => found,
     progress() {

@@ -1,5 +1,5 @@
 import { Inject, Injectable, Logger, Module, type OnApplicationShutdown } from '@nestjs/common';
-import { KafkaBus, messageOf, type Bus } from '#bus';
+import { KafkaBus, messageOf, type Bus, type KafkaBusOptions } from '#bus';
 import type { Config } from '#config';
 import { TOPICS } from '#contracts';
 import { discrepancySentence, LOG_DISCREPANCY_KINDS } from '#domain';
@@ -67,6 +67,20 @@ function logCheck(watch: LogWatch): ReadinessCheck {
   };
 }
 
+/** A bus as the configuration wants it. */
+export function openBus(config: Config, options: Pick<KafkaBusOptions, 'watch' | 'gate'> = {}): KafkaBus {
+  return new KafkaBus({
+    brokers: config.kafkaBrokers,
+    security: config.kafkaSecurity,
+    topics: Object.values(TOPICS),
+    replicationFactor: config.replicationFactor,
+    sessionMs: config.groupSessionMs,
+    log: busLog(new Logger('bus')),
+    reportsClient: config.logLevel === 'debug' || config.logLevel === 'trace',
+    ...options,
+  });
+}
+
 /** Configuration, metrics and the bus: what every process of Remit has. Topics are created and checked before anything reads. */
 @Module({
   imports: [ConfigModule, MetricsModule],
@@ -75,19 +89,8 @@ function logCheck(watch: LogWatch): ReadinessCheck {
       provide: UNVERIFIED_BUS,
       inject: [CONFIG, PROCESS_METRICS, GATE],
       useFactory: async (config: Config, metrics: Metrics | undefined, gate: LogWatch): Promise<Bus> => {
-        const log = new Logger('bus');
         const watch = metrics && new ConsumptionMetrics(metrics);
-        const bus = new KafkaBus({
-          brokers: config.kafkaBrokers,
-          security: config.kafkaSecurity,
-          topics: Object.values(TOPICS),
-          replicationFactor: config.replicationFactor,
-          sessionMs: config.groupSessionMs,
-          log: busLog(log),
-          watch,
-          gate,
-          reportsClient: config.logLevel === 'debug' || config.logLevel === 'trace',
-        });
+        const bus = openBus(config, { watch, gate });
         await bus.ensureTopics(Object.values(TOPICS));
         watch?.observeLag(bus);
         watch?.observeStandstill(bus);

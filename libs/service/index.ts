@@ -12,6 +12,7 @@ export * from './judging.module.js';
 export { SIGNATURES, type Signatures } from './message-signing.js';
 export * from './metrics.module.js';
 export * from './nest-logger.js';
+export * from './peoples-bus.module.js';
 export * from './permission-store.module.js';
 export * from './process-log.js';
 export * from './run-in-worker.js';

@@ -11,7 +11,7 @@ import {
   type SnapshotFormat,
   type StoredEvent,
 } from '#event-store';
-import { storeWith } from './store-with.js';
+import { storeWith } from './replaced-methods.js';
 
 /** The events the suite stores. */
 export const noteSchema = z.strictObject({ note: z.string() });

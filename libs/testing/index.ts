@@ -13,6 +13,6 @@ export * from './decider-specification.js';
 export * from './authority-world.js';
 export * from './otlp-receiver.js';
 export * from './seen-span.js';
-export * from './store-with.js';
+export * from './replaced-methods.js';
 export * from './story-trace.js';
 export * from './jaeger-spans.js';

@@ -19,6 +19,7 @@ import {
   httpAdapter,
   JUDGING,
   moduleWithIdentity,
+  PEOPLES_BUS,
   PEOPLES_STORE,
   type DevKey,
 } from '#service';
@@ -122,6 +123,8 @@ export async function startDoorWorld(environment: Readonly<Record<string, string
     .useValue(bus)
     .overrideProvider(COUNTING_STORE)
     .useValue(store)
+    .overrideProvider(PEOPLES_BUS)
+    .useValue(bus)
     .overrideProvider(PEOPLES_STORE)
     .useValue(store)
     .compile();

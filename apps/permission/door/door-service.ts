@@ -72,7 +72,7 @@ export class DoorService {
   constructor(private readonly options: DoorServiceOptions) {}
 
   async activateCharter(person: Person, commandId: string, text: string): Promise<CharterActivatedAnswer> {
-    await this.#upToDate();
+    await this.#upToDate([]);
     this.#may().govern(person);
     const checked = checkCharter(text, sha256);
     if (!checked.ok) {
@@ -88,7 +88,7 @@ export class DoorService {
     const { charter } = checked;
     if (!this.#hasActivated(commandId, charter)) {
       await activateCharter(this.options.bus, { text, charter, activatedBy: person.name, commandId });
-      await this.#upToDate();
+      await this.#upToDate([]);
       // somebody else was faster with the same id
       this.#hasActivated(commandId, charter);
     }
@@ -111,7 +111,7 @@ export class DoorService {
   }
 
   async currentCharter(): Promise<CharterView> {
-    await this.#upToDate();
+    await this.#upToDate([]);
     const inForce = this.options.views.charter.latest(CHARTER_KEY);
     if (inForce === undefined) {
       throw new DoorRefusal(404, 'REMIT_DOOR_NO_CHARTER', 'no charter is in force: activate one');
@@ -121,7 +121,7 @@ export class DoorService {
   }
 
   async grants(agentId: string, at: number | undefined): Promise<AgentAuthorityView> {
-    await this.#upToDate();
+    await this.#upToDate([agentId]);
     const { views, now } = this.options;
     // as an intent judged at that moment would have found it
     const authority =
@@ -134,29 +134,34 @@ export class DoorService {
     return authorityView(agentId, authority.state, this.#charter(), at ?? now());
   }
 
-  async grant(person: Person, order: Omit<OrderOf<'GrantPermission'>, 'roles'>): Promise<OrderAnswer> {
-    await this.#upToDate();
-    this.#may().grant(person, order.permission);
-    return this.order(person, { ...order, roles: [...person.roles] });
+  grant(person: Person, order: Omit<OrderOf<'GrantPermission'>, 'roles'>): Promise<OrderAnswer> {
+    const command = { ...order, roles: [...person.roles], by: person.name };
+    return this.#orderIf(command, () => this.#may().grant(person, order.permission));
   }
 
-  async takeBack(
-    person: Person,
-    order: OrderOf<'RevokeGrant' | 'RevokeAllGrants' | 'SuspendAgent'>,
-  ): Promise<OrderAnswer> {
-    await this.#upToDate();
-    this.#may().takeBack(person);
-    return this.order(person, order);
+  takeBack(person: Person, order: OrderOf<'RevokeGrant' | 'RevokeAllGrants' | 'SuspendAgent'>): Promise<OrderAnswer> {
+    return this.#orderIf({ ...order, by: person.name }, () => this.#may().takeBack(person));
   }
 
   async reinstate(person: Person, order: OrderOf<'ReinstateAgent'>): Promise<OrderAnswer> {
-    await this.#upToDate();
+    await this.#upToDate([order.agentId]);
     const authority = this.#authority(order.agentId);
     // whoever has stopped an agent may undo it; what somebody else stopped is for administrators
     const isOwn = authority?.status === 'suspended' && samePerson(authority.by, person.name);
     if (isOwn) this.#may().takeBack(person);
     else this.#may().govern(person);
     return this.order(person, order);
+  }
+
+  /**
+   * Orders what only the charter of now has to permit: `may` throws where it does not. What the store knows of the
+   * command is asked meanwhile.
+   */
+  async #orderIf(command: PermissionCommand, may: () => void): Promise<OrderAnswer> {
+    const standing = this.options.desk.standing(command);
+    await this.#upToDate([]);
+    may();
+    return this.options.desk.order(command, standing);
   }
 
   /** What the log alone decides about. */
@@ -175,7 +180,7 @@ export class DoorService {
   }
 
   async requests(agent: string | undefined, status: 'open' | 'all'): Promise<{ at: string; requests: RequestView[] }> {
-    await this.#upToDate();
+    await this.#upToDate(agent === undefined ? undefined : [agent]);
     const time = this.options.now();
     const requests = (agent === undefined ? this.#agentIds() : [agent])
       .flatMap((agentId) =>
@@ -189,7 +194,7 @@ export class DoorService {
   }
 
   async requestDetail(which: Which): Promise<RequestDetail> {
-    await this.#upToDate();
+    await this.#upToDate(agentsOf(which));
     const { agentId, request } = this.#find(which);
     const { held } = request;
     const action = held === undefined ? undefined : await heldAction(agentId, held, this.options.readAt);
@@ -197,12 +202,12 @@ export class DoorService {
   }
 
   async approve(person: Person, commandId: string, which: Which, reason: string): Promise<OrderAnswer> {
-    await this.#upToDate();
+    await this.#upToDate(agentsOf(which));
     return this.options.desk.order(this.#approval(person, commandId, which, reason));
   }
 
   async reject(person: Person, commandId: string, which: Which, reason: string): Promise<OrderAnswer> {
-    await this.#upToDate();
+    await this.#upToDate(agentsOf(which));
     const { agentId, request } = this.#find(which);
     const { requestId } = request;
     const roles = [...person.roles];
@@ -210,7 +215,7 @@ export class DoorService {
   }
 
   async cancel(person: Person, commandId: string, which: Which, reason: string): Promise<OrderAnswer> {
-    await this.#upToDate();
+    await this.#upToDate(agentsOf(which));
     const { agentId, request } = this.#find(which);
     return this.order(person, { command: 'CancelRequest', agentId, commandId, requestId: request.requestId, reason });
   }
@@ -343,10 +348,17 @@ export class DoorService {
     return [...new Set([...(this.#charter()?.agents.keys() ?? []), ...this.options.agentsOnLog()])].sort();
   }
 
-  /** People see and order by what the log says now, or hear that nobody knows. */
-  async #upToDate(): Promise<void> {
+  /**
+   * People see and order by what the log says now of the charter and of these agents, of all unless told, or hear that
+   * nobody knows.
+   */
+  async #upToDate(agentIds?: readonly string[]): Promise<void> {
     const { views, waitMs } = this.options;
-    if (await views.catchUp(waitMs)) return;
+    if (await (agentIds === undefined ? views.catchUp(waitMs) : views.catchUpOn(agentIds, waitMs))) return;
     throw new DoorRefusal(503, 'REMIT_DOOR_BEHIND', 'the door is still reading the log: try again');
   }
+}
+
+function agentsOf({ agent }: Which): readonly string[] | undefined {
+  return agent === undefined ? undefined : [agent];
 }

@@ -12,7 +12,7 @@ import { standingOfCommand, type PermissionDatabase, type PermissionStore } from
 import type { Bus } from '#bus';
 import type { Config } from '#config';
 import type { Views } from '#segment';
-import { BUS, CONFIG, LOG_WATCH, PEOPLES_STORE, PERMISSION_STORE, VIEWS, type LogWatch } from '#service';
+import { BUS, CONFIG, LOG_WATCH, PEOPLES_BUS, PEOPLES_STORE, PERMISSION_STORE, VIEWS, type LogWatch } from '#service';
 import { makeGood } from './discrepancies.js';
 import { DoorController } from './door.controller.js';
 import { VERIFY_TOKEN } from './door-requests.js';
@@ -62,10 +62,10 @@ export class DoorModule {
         { provide: VERIFY_TOKEN, inject: [OPENED], useFactory: ({ verify }: OpenedDoor) => verify },
         {
           provide: DESK,
-          inject: [BUS, PEOPLES_STORE, VIEWS, CONFIG],
-          useFactory: (bus: Bus, store: PermissionStore, views: Views, { door }: Config) =>
+          inject: [PEOPLES_BUS, BUS, PEOPLES_STORE, VIEWS, CONFIG],
+          useFactory: (peoples: Bus, bus: Bus, store: PermissionStore, views: Views, { door }: Config) =>
             new OrderDesk(
-              bus,
+              { to: peoples, from: bus },
               (command) => standingOfCommand(store, command),
               door.waitMs,
               (agentId, version) => (views.permissions.latest(agentId)?.version ?? 0) >= version,
@@ -73,9 +73,10 @@ export class DoorModule {
         },
         {
           provide: DOOR_SERVICE,
-          inject: [BUS, VIEWS, DESK, CONFIG, LOG_WATCH, PERMISSION_STORE],
+          inject: [BUS, PEOPLES_BUS, VIEWS, DESK, CONFIG, LOG_WATCH, PERMISSION_STORE],
           useFactory: (
             bus: Bus,
+            peoples: Bus,
             views: Views,
             desk: OrderDesk,
             { door }: Config,
@@ -83,7 +84,7 @@ export class DoorModule {
             store: PermissionDatabase,
           ) =>
             new DoorService({
-              bus,
+              bus: peoples,
               views,
               desk,
               readAt: (topic, partition, offset) => bus.readAt(topic, partition, offset),

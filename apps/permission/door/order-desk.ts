@@ -38,7 +38,8 @@ export class OrderDesk {
   #following: Following | undefined;
 
   constructor(
-    private readonly bus: Bus,
+    /** Where orders are put on the log, and where what came of them is read. */
+    private readonly bus: { readonly to: Pick<Bus, 'publish'>; readonly from: Pick<Bus, 'follow'> },
     private readonly standingOf: StandingOf,
     private readonly waitMs: number,
     /** Whether everything up to a version of an agent's stream has been read back from the log. */
@@ -46,9 +47,12 @@ export class OrderDesk {
   ) {}
 
   async start(): Promise<void> {
-    this.#following = await this.bus.follow({ topics: [TOPICS.permissionEvents.name], from: 'end' }, (messages) => {
-      for (const message of messages) this.#handOut(message);
-    });
+    this.#following = await this.bus.from.follow(
+      { topics: [TOPICS.permissionEvents.name], from: 'end' },
+      (messages) => {
+        for (const message of messages) this.#handOut(message);
+      },
+    );
   }
 
   async stop(): Promise<void> {
@@ -59,16 +63,34 @@ export class OrderDesk {
    * Throws {@link DoorRefusal}: what the log says against it; 409 when the id is used for another order; 503 when
    * nothing came in time: then it may still be done, and may be sent again with its id.
    */
-  async order(command: PermissionCommand): Promise<OrderAnswer> {
-    const [result] = await this.orderAll([command]);
+  async order(command: PermissionCommand, standing = this.standing(command)): Promise<OrderAnswer> {
+    const [result] = await this.#orderAll([command], [standing]);
     if (result === undefined) throw new Error('one order has one result');
     if (result.status === 'rejected') throw result.reason;
     return result.value;
   }
 
+  /** Begins to ask what the store knows of a command, for {@link order}. */
+  standing(command: PermissionCommand): Promise<CommandStanding> {
+    const standing = this.standingOf(command);
+    // whoever orders looks at it later; whoever does not order does not care
+    standing.catch(() => undefined);
+    return standing;
+  }
+
   /** All at once, each for itself: in the order given. */
-  async orderAll(commands: readonly PermissionCommand[]): Promise<PromiseSettledResult<OrderAnswer>[]> {
-    const standings = await Promise.all(commands.map((command) => this.standingOf(command)));
+  orderAll(commands: readonly PermissionCommand[]): Promise<PromiseSettledResult<OrderAnswer>[]> {
+    return this.#orderAll(
+      commands,
+      commands.map((command) => this.standing(command)),
+    );
+  }
+
+  async #orderAll(
+    commands: readonly PermissionCommand[],
+    known: readonly Promise<CommandStanding>[],
+  ): Promise<PromiseSettledResult<OrderAnswer>[]> {
+    const standings = await Promise.all(known);
     const answers = new Map<PermissionCommand, PendingAnswer>();
     const results = commands.map((command, index): Promise<OrderAnswer> => {
       const standing = standings[index];
@@ -86,7 +108,7 @@ export class OrderDesk {
     const settled = Promise.allSettled(results);
     const fresh = [...answers.keys()].filter((command) => !this.#isPending(command));
     try {
-      await this.bus.publish(fresh.map(messageOf));
+      await this.bus.to.publish(fresh.map(messageOf));
       for (const command of fresh) this.#remember(command);
     } catch (error) {
       for (const { giveUp } of answers.values()) giveUp(error);
