@@ -71,7 +71,8 @@ Exit code: 0 when every decision is as its story says and the record holds every
 
 Runs every check, one after the other, and sums up: a check that fails does not stop those behind it.
 
-  --only WHAT     static       format, lint, dead code, types, fresh generated docs, architecture
+  --only WHAT     static       format, lint, dead code, types, fresh generated docs, architecture, workflows
+                               (actionlint, built with Go once; NOT CHECKED where there is no Go)
                   unit         rules and their cases; needs no backend
                   integration  each library with real Kafka and PostgreSQL
                   e2e          all processes, as they run in production

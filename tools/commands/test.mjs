@@ -1,5 +1,7 @@
-import { existsSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { prepareActionlint } from '../backends/actionlint.mjs';
 import { startBackends } from '../backends/backends.mjs';
 import { preparePython } from '../backends/python.mjs';
 import { build } from '../setup/build.mjs';
@@ -7,6 +9,7 @@ import { Checks, jest, parseGroups } from './checks.mjs';
 import { built } from './foreground.mjs';
 
 const GROUPS = ['static', 'unit', 'integration', 'e2e', 'clients'];
+const NO_GO = ['REMIT_SETUP_NO_GO', 'REMIT_SETUP_GO_NOT_FETCHED'];
 const NO_PYTHON = ['REMIT_SETUP_NO_PYTHON', 'REMIT_SETUP_PYTHON_NOT_FETCHED'];
 const ON_BACKENDS = ['integration', 'e2e', 'clients'];
 
@@ -19,6 +22,7 @@ export async function test({ root, args, openRun }) {
 
   if (groups.includes('static')) {
     for (const { title, program } of staticChecks(root)) await checks.program(run, title, { args: program });
+    await checkWorkflows(run, checks);
   }
   if (groups.includes('unit')) {
     await checks.check('unit and case tests', () => jest(run, 'unit', { workers: 2, args: jestArgs }));
@@ -37,6 +41,31 @@ export async function test({ root, args, openRun }) {
     if (groups.includes('clients')) await checkClients(run, checks, addresses, jestArgs);
   }
   return checks.close(summary);
+}
+
+/** Unknown to GitHub, and so to whatever checks workflows. */
+const WRONG_WORKFLOW = 'on: push\njobs: { a: { runs-on: ubuntu-24.04, step: [{ run: "true" }] } }\n';
+
+/** Workflows as GitHub would read them. Where there is no Go to build actionlint with, that is said. */
+async function checkWorkflows(run, checks) {
+  const title = 'workflows';
+  let actionlint;
+  try {
+    actionlint = await prepareActionlint(run);
+  } catch (error) {
+    if (!NO_GO.includes(error.code)) throw error;
+    checks.notChecked(title, `${error.code}: ${error.message}`);
+    return;
+  }
+  // neither of these is there on every machine
+  const without = ['-shellcheck=', '-pyflakes='];
+  const folder = join(run.root, '.github', 'workflows');
+  const files = readdirSync(folder).map((name) => join(folder, name));
+  await checks.program(run, title, { command: actionlint, args: [...without, ...files] });
+  await checks.check('a workflow that is wrong is refused', () => {
+    const { status } = spawnSync(actionlint, [...without, '-'], { input: WRONG_WORKFLOW });
+    return status === 1 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+  });
 }
 
 /** Clients of other languages, with their own defaults. Where there is no such language, that is said. */
