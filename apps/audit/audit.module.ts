@@ -31,7 +31,7 @@ import {
 } from '#service';
 import { onceAMinutePerCause, type Metrics } from '#telemetry';
 import { observeAuditLag } from './audit-metrics.js';
-import { ingestion } from './ingestion.js';
+import { ingestion, NotHeld } from './ingestion.js';
 import { auditPositions, ReadingOn } from './reading-on.js';
 import { ProvingModule } from './proving.module.js';
 
@@ -53,9 +53,10 @@ class AuditController {
     @Inject(HISTORY) history: History,
     @Inject(BUS) bus: Bus,
     @Inject(LOG_WATCH) watch: LogWatch,
+    @Inject(NotHeld) notHeld: NotHeld,
     @Inject(SIGNATURES) signatures: Signatures | undefined,
   ) {
-    this.#ingest = ingestion(history, bus, watch, signatures?.verifier);
+    this.#ingest = ingestion(history, bus, watch, signatures?.verifier, notHeld);
   }
 
   @MessagePattern(Object.values(TOPICS).map((topic) => topic.name), AUDITING)
@@ -79,6 +80,7 @@ class Comparing implements OnModuleInit, OnApplicationBootstrap, BeforeApplicati
     @Inject(AUDITING) private readonly transport: BatchTransport,
     @Inject(BUS) private readonly bus: Bus,
     @Inject(LOG_WATCH) private readonly watch: LogWatch,
+    @Inject(NotHeld) private readonly notHeld: NotHeld,
   ) {}
 
   async onModuleInit(): Promise<void> {
@@ -87,7 +89,7 @@ class Comparing implements OnModuleInit, OnApplicationBootstrap, BeforeApplicati
   }
 
   onApplicationBootstrap(): void {
-    this.#looking = this.#lookOnAndOn(new ReadingOn(this.history, this.transport, this.bus));
+    this.#looking = this.#lookOnAndOn(new ReadingOn(this.history, this.transport, this.bus, this.notHeld));
   }
 
   async beforeApplicationShutdown(): Promise<void> {
@@ -164,6 +166,7 @@ function auditChecks(
       useFactory: (bus: Bus) => new BatchTransport({ bus, group: AUDIT_GROUP, transportId: AUDITING }),
     },
     { provide: AUDIT_CHECKS, inject: [HISTORY, AUDITING, LOG_CHECKS], useFactory: auditChecks },
+    NotHeld,
     Comparing,
     HistoryLifetime,
   ],

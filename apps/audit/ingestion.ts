@@ -1,9 +1,33 @@
-import { BusError, type Batch, type BatchHandler, type BatchResult, type Bus } from '#bus';
+import { BusError, outlookOf, type Batch, type BatchHandler, type BatchResult, type Bus } from '#bus';
 import { sha256 } from '#contracts';
 import { AUDIT_LOG_READER, logDiscrepancy } from '#domain';
 import { BehindReader, type History, type PartitionReading } from '#record';
 import type { LogWatch } from '#service';
 import { FOLLOWED_TOPICS, type MessageVerifier } from '#signing';
+
+/**
+ * Messages that the audit log could not hold, as this process has seen: each was alone in its batch when it failed. When
+ * reading goes on behind one, it was given up, and is a dead letter: it leaves a hole that is known.
+ */
+export class NotHeld {
+  readonly #ranges = new Map<string, { readonly from: number; readonly to: number }>();
+
+  failed({ topic, partition, messages }: Pick<Batch, 'topic' | 'partition' | 'messages'>): void {
+    const [message] = messages;
+    if (message === undefined || messages.length > 1) return;
+    const { offset } = message;
+    const where = `${topic}/${String(partition)}`;
+    const known = this.#ranges.get(where);
+    if (known !== undefined && known.from <= offset && offset < known.to) return;
+    this.#ranges.set(where, { from: known?.to === offset ? known.from : offset, to: offset + 1 });
+  }
+
+  /** Where the audit log, which holds a partition up to `next`, goes on once what it cannot hold has been given up. */
+  goesOnAt(topic: string, partition: number, next: number): number {
+    const known = this.#ranges.get(`${topic}/${String(partition)}`);
+    return known !== undefined && known.from <= next && next < known.to ? known.to : next;
+  }
+}
 
 /** {@link ingestion} of one batch, where nobody can say of a hole whether the log still has what is missing. */
 export async function ingest(
@@ -33,9 +57,11 @@ export function ingestion(
   bus: Pick<Bus, 'starts'>,
   watch: Pick<LogWatch, 'found' | 'knownAs'>,
   verifier?: MessageVerifier,
+  notHeld = new NotHeld(),
 ): BatchHandler {
   /** Throws when the messages that are missing are still there, or nobody has acknowledged that they are not. */
   async function known({ topic, partition, next }: BehindReader, readFrom: number): Promise<PartitionReading['gone']> {
+    if (notHeld.goesOnAt(topic, partition, next) >= readFrom) return { from: next, to: readFrom };
     const start = (await bus.starts([topic])).get(topic)?.[partition] ?? 0;
     if (start < readFrom) return undefined;
     const gone = { from: next, to: readFrom };
@@ -52,7 +78,7 @@ export function ingestion(
     );
   }
 
-  return async (batch: Batch) => {
+  const overKnownHoles: BatchHandler = async (batch) => {
     try {
       return await ingest(history, batch, verifier);
     } catch (error) {
@@ -60,6 +86,16 @@ export function ingestion(
       const gone = await known(error, batch.readFrom);
       if (gone === undefined) throw error;
       return ingest(history, batch, verifier, gone);
+    }
+  };
+
+  return async (batch) => {
+    try {
+      return await overKnownHoles(batch);
+    } catch (error) {
+      // else it is tried until it succeeds
+      if (outlookOf(error) !== 'later') notHeld.failed(batch);
+      throw error;
     }
   };
 }

@@ -1,6 +1,7 @@
 import type { BatchTransport, Bus } from '#bus';
 import { AUDIT_LOG_READER, type ReaderPosition } from '#domain';
 import type { History } from '#record';
+import { NotHeld } from './ingestion.js';
 
 /** What the audit log holds, as positions of a reader. Partitions of which it holds nothing are left out. */
 export async function auditPositions(history: Pick<History, 'positions'>): Promise<readonly ReaderPosition[]> {
@@ -18,6 +19,7 @@ export class ReadingOn {
     private readonly history: Pick<History, 'positions'>,
     private readonly transport: Pick<BatchTransport, 'positions' | 'goBack'>,
     private readonly bus: Pick<Bus, 'starts'>,
+    private readonly notHeld: Pick<NotHeld, 'goesOnAt'> = new NotHeld(),
   ) {}
 
   /** One look. Returns where reading goes back, and to which offset. */
@@ -27,7 +29,7 @@ export class ReadingOn {
     const stored = await this.history.positions();
     const behind = reading.flatMap(([topic, partitions]) =>
       partitions.flatMap(([partition, position]) => {
-        const next = stored.get(topic)?.[partition] ?? 0;
+        const next = this.notHeld.goesOnAt(topic, partition, stored.get(topic)?.[partition] ?? 0);
         return next < position ? [{ reader: AUDIT_LOG_READER, topic, partition, next, position }] : [];
       }),
     );

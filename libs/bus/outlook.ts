@@ -40,6 +40,8 @@ export const OUTLOOKS: Readonly<Record<string, Outlook>> = {
   // a newer version wrote it, or somebody edited it: every command about this agent would be lost
   REMIT_EVENT_STORE_UNREADABLE: 'later',
   REMIT_EVENT_STORE_CONTENDED: 'later',
+  // most likely this message met it, and after an upgrade perhaps every message does
+  REMIT_EVENT_STORE_FAULT: 'unknown',
   // until a person has mended a file or the server
   REMIT_DATABASE_CREDENTIALS_UNREADABLE: 'later',
   REMIT_DATABASE_NOT_TRUSTED: 'later',
@@ -47,6 +49,7 @@ export const OUTLOOKS: Readonly<Record<string, Outlook>> = {
   REMIT_RECORD_UNAVAILABLE: 'later',
   REMIT_RECORD_REFUSED: 'later',
   REMIT_RECORD_NOT_STORABLE: 'unknown',
+  REMIT_RECORD_FAULT: 'unknown',
   REMIT_RECORD_CUT_OFF: 'later',
   REMIT_RECORD_BUSY: 'later',
   REMIT_RECORD_ALTERED: 'later',

@@ -1,4 +1,4 @@
-import { DatabaseError, type DatabaseErrorCode } from '#postgres';
+import { DatabaseError, isProgrammingError, type DatabaseErrorCode } from '#postgres';
 
 export type EventStoreErrorCode =
   | DatabaseErrorCode
@@ -14,6 +14,8 @@ export type EventStoreErrorCode =
   | 'REMIT_EVENT_STORE_UNREADABLE'
   /** The stream lacks events that were public already: the database was set back, and is being read on from the log. */
   | 'REMIT_EVENT_STORE_BEHIND_LOG'
+  /** A fault of Remit itself, not of the database. */
+  | 'REMIT_EVENT_STORE_FAULT'
   /** Others kept appending to the stream. Send the same command again. */
   | 'REMIT_EVENT_STORE_CONTENDED';
 
@@ -58,6 +60,13 @@ export function eventStoreErrorOf(error: unknown): EventStoreError {
     return new EventStoreError(
       'REMIT_EVENT_STORE_REFUSED',
       `PostgreSQL refused (${code}): ${said}. Check the role and the database that DATABASE_URL names.`,
+      { cause },
+    );
+  }
+  if (isProgrammingError(cause)) {
+    return new EventStoreError(
+      'REMIT_EVENT_STORE_FAULT',
+      `a fault of Remit, not of PostgreSQL: ${said}. Trying again will hardly help: report it with this line.`,
       { cause },
     );
   }

@@ -22,6 +22,8 @@ export interface DatabaseOptions {
   readonly migrations?: readonly (new () => MigrationInterface)[] | undefined;
   /** Hears of idle connections that the server has cut; they are replaced when next needed. */
   readonly onConnectionLost?: ((error: Error) => void) | undefined;
+  /** Hears of every connection before it is opened: the database behind it may have been set back since the last one. */
+  readonly onConnecting?: (() => void) | undefined;
 }
 
 const CONNECT_MS = 5_000;
@@ -44,7 +46,10 @@ export async function openDatabase(options: DatabaseOptions): Promise<DataSource
     extra: {
       ...connectionOptions(options),
       credentials: () => readCredentials(address),
-      stream: () => keptIn(sockets),
+      stream: () => {
+        options.onConnecting?.();
+        return keptIn(sockets);
+      },
     },
   });
   try {

@@ -1,2 +1,3 @@
 export * from './database.js';
 export { DatabaseError, type DatabaseErrorCode } from './database-error.js';
+export * from './programming-error.js';

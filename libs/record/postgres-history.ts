@@ -57,7 +57,7 @@ export class PostgresHistory implements History {
   readonly #months = new Set<string>();
 
   constructor(options: RecordDatabaseOptions) {
-    this.#record = new RecordConnection(options, 'writer');
+    this.#record = new RecordConnection({ ...options, onConnecting: () => this.#months.clear() }, 'writer');
   }
 
   /** A history that is connected already; throws when the database does not answer. */

@@ -18,7 +18,14 @@ export class RecordConnection {
   #source: Promise<DataSource> | undefined;
 
   constructor(options: RecordDatabaseOptions, role: RecordRole) {
-    this.#options = options;
+    this.#options = {
+      ...options,
+      onConnecting: () => {
+        // keys that a restored database does not hold: what they seal could never be opened
+        this.intentKeys.clear();
+        options.onConnecting?.();
+      },
+    };
     this.#role = role;
     this.keys = new RecordKeys(options.keyFolder ?? loadConfig().recordKeys);
     this.intentKeys = new IntentKeys(this.keys);

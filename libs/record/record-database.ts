@@ -15,6 +15,8 @@ export interface RecordDatabaseOptions {
   readonly applicationName?: string | undefined;
   /** Hears of idle connections that the server has cut; they are replaced when next needed. */
   readonly onConnectionLost?: ((error: Error) => void) | undefined;
+  /** Hears of every connection before it is opened: the database behind it may have been set back since the last one. */
+  readonly onConnecting?: (() => void) | undefined;
 }
 
 const STATEMENT_MS = 15_000;
@@ -27,6 +29,7 @@ function databaseOptions(options: RecordDatabaseOptions) {
     schema: RECORD_SCHEMA,
     applicationName: options.applicationName ?? 'remit-record',
     onConnectionLost: options.onConnectionLost,
+    onConnecting: options.onConnecting,
   };
 }
 

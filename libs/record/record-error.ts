@@ -1,4 +1,4 @@
-import { DatabaseError, type DatabaseErrorCode } from '#postgres';
+import { DatabaseError, isProgrammingError, type DatabaseErrorCode } from '#postgres';
 import type { PartitionReading } from './history.js';
 
 export type RecordErrorCode =
@@ -24,6 +24,8 @@ export type RecordErrorCode =
   | 'REMIT_RECORD_BEHIND_READER'
   /** Retention would tear a hole, or drop what no checkpoint covers. */
   | 'REMIT_RECORD_NOT_DROPPABLE'
+  /** A fault of Remit itself, not of the database. */
+  | 'REMIT_RECORD_FAULT'
   /** An export that cannot be read as one. */
   | 'REMIT_RECORD_EXPORT_UNREADABLE';
 
@@ -103,6 +105,13 @@ export function recordErrorOf(error: unknown): RecordError {
     return new RecordError(
       'REMIT_RECORD_REFUSED',
       `PostgreSQL refused (${code}): ${said}. Check the role and the database that DATABASE_URL names.`,
+      { cause },
+    );
+  }
+  if (isProgrammingError(cause)) {
+    return new RecordError(
+      'REMIT_RECORD_FAULT',
+      `a fault of Remit, not of PostgreSQL: ${said}. Trying again will hardly help: report it with this line.`,
       { cause },
     );
   }
