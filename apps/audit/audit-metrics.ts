@@ -77,6 +77,14 @@ export function observeGaps(metrics: Metrics, watch: Pick<GapWatch, 'counts'>): 
   });
 }
 
+/** How far the watch for discrepancies has got. */
+export function observeReconciliation(metrics: Metrics, watch: Pick<GapWatch, 'left' | 'wholeAgeMs'>): void {
+  metrics.observe('reconciliation', () => [
+    ...(watch.left === undefined ? [] : [reading(METRICS.reconciliationLag, watch.left, {})]),
+    reading(METRICS.reconciliationAge, watch.wholeAgeMs / 1000, {}),
+  ]);
+}
+
 /** Whether the record can still be proven. */
 export function observeRecord(metrics: Metrics, watch: RecordWatch): void {
   metrics.observe('the record', () => [

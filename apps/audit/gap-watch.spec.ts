@@ -129,6 +129,26 @@ describe('gaps are watched while audit runs', () => {
     expect(watch.counts()['outcome-without-allow']).toBe(1);
   });
 
+  it('says since when it has not got through what is due, and how much that is by now', async () => {
+    const watch = world.watch({ maxPages: 1, catchUpMs: 0 });
+    expect(watch.left).toBeUndefined();
+    await world.happen([INTENT, ALLOW]);
+    await world.record();
+    world.now += 10 * MINUTE_MS;
+    expect(watch.wholeAgeMs).toBeGreaterThanOrEqual(10 * MINUTE_MS);
+    expect(await watch.look()).toBe('part');
+    expect(watch.left).toBe(1);
+    expect(watch.wholeAgeMs).toBeGreaterThanOrEqual(10 * MINUTE_MS);
+    expect(await watch.look()).toBe('whole');
+    expect([watch.left, watch.wholeAgeMs]).toEqual([0, 0]);
+    // not in the audit log yet
+    await world.happen([REPORT]);
+    world.now += 20 * MINUTE_MS;
+    expect(await watch.look()).toBe('behind');
+    expect(watch.left).toBe(1);
+    expect(watch.wholeAgeMs).toBeGreaterThan(MINUTE_MS);
+  });
+
   it('and what may yet close counts only once it is old', async () => {
     const watch = world.watch();
     await world.happen([INTENT]);

@@ -92,7 +92,8 @@ export class GapWatch {
   /** `undefined` before the first look. */
   #next: Next | undefined;
   #found: Found = new Map();
-  #left = 0;
+  #left: number | undefined;
+  #wholeAt: number;
   #forgotAt = -Infinity;
 
   constructor(
@@ -105,6 +106,7 @@ export class GapWatch {
     this.#catchUpMs = options.catchUpMs ?? 10_000;
     this.#maxPages = options.maxPages ?? MAX_PAGES;
     this.#state = options.state ?? new MemoryWatchState();
+    this.#wholeAt = options.now();
   }
 
   /** The gaps whose events were appended within the window, as of the last look. */
@@ -114,9 +116,17 @@ export class GapWatch {
     return sum;
   }
 
-  /** Offsets that the last look has left to the next one, those of events that are not due yet among them. */
-  get left(): number {
+  /**
+   * Offsets that the last look has left to the next one, those of events that are not due yet among them; `undefined`
+   * before the first look.
+   */
+  get left(): number | undefined {
     return this.#left;
+  }
+
+  /** Since everything that was due was last looked at, or since this watch was made, ms. */
+  get wholeAgeMs(): number {
+    return Math.max(0, this.options.now() - this.#wholeAt);
   }
 
   /**
@@ -126,7 +136,10 @@ export class GapWatch {
   async look(givenUp?: AbortSignal): Promise<Look> {
     const now = this.options.now();
     const ends = await this.bus.ends(RECONCILED_TOPICS);
-    if (!(await this.#recordReaches(ends, givenUp))) return 'behind';
+    if (!(await this.#recordReaches(ends, givenUp))) {
+      if (this.#next !== undefined) this.#left = leftOf(this.#next, ends);
+      return 'behind';
+    }
     const { version } = await this.#restore();
     const looking: Looking = {
       now,
@@ -148,6 +161,7 @@ export class GapWatch {
     await this.#save(version, looking);
     this.#left = leftOf(looking.next, ends);
     if (looking.isCut) return 'part';
+    this.#wholeAt = now;
     await this.#forgetOutlines(now);
     return 'whole';
   }

@@ -13,7 +13,7 @@ import { PostgresWatchState, type History } from '#record';
 import { BUS, BusModule, CONFIG, PROCESS_METRICS } from '#service';
 import { onceAMinute, onceAMinutePerCause, type Metrics } from '#telemetry';
 import { AuditModule, HISTORY } from './audit.module.js';
-import { observeGaps } from './audit-metrics.js';
+import { observeGaps, observeReconciliation } from './audit-metrics.js';
 import { GapWatch } from './gap-watch.js';
 
 /** Injection token of the {@link GapWatch} of this process. */
@@ -100,7 +100,10 @@ class Reconciling implements OnApplicationBootstrap, BeforeApplicationShutdown {
       inject: [BUS, HISTORY, WATCH_STATE, PROCESS_METRICS],
       useFactory: (bus: Bus, history: History, state: PostgresWatchState, metrics: Metrics | undefined): GapWatch => {
         const watch = new GapWatch(bus, history, { now: Date.now, state });
-        if (metrics !== undefined) observeGaps(metrics, watch);
+        if (metrics !== undefined) {
+          observeGaps(metrics, watch);
+          observeReconciliation(metrics, watch);
+        }
         return watch;
       },
     },

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { Map } from 'immutable';
 import { INITIAL_AUTHORITY, type AgentAuthority, type Grant, type PermissionRequest } from '#domain';
 import { Metrics } from '#telemetry';
-import { authorityFigures, countRefusedRequests } from './authority-metrics.js';
+import { authorityFigures, countPublishingFailures, countRefusedRequests } from './authority-metrics.js';
 
 const NOW = Date.UTC(2026, 10, 3, 12);
 const MINUTE_MS = 60_000;
@@ -97,5 +97,16 @@ describe('requests that are refused and kept nowhere', () => {
     const text = await metrics.scrape('openmetrics');
     expect(text).toMatch(/remit_requests_refused_total\{.*error_type="REMIT_PERMISSION_ASKED_TOO_OFTEN".*\} 2/);
     expect(text).toMatch(/remit_requests_refused_total\{.*error_type="REMIT_PERMISSION_TOO_MANY_OPEN".*\} 0/);
+  });
+});
+
+describe('what the event store holds and nobody could publish', () => {
+  it('is counted at each failure of the sweep, from zero on', async () => {
+    const metrics = new Metrics({ service: 'spec', version: '1' });
+    const failed = countPublishingFailures(metrics);
+    expect(await metrics.scrape('openmetrics')).toMatch(/remit_publishing_failures_total(\{.*\})? 0/);
+    failed();
+    failed();
+    expect(await metrics.scrape('openmetrics')).toMatch(/remit_publishing_failures_total(\{.*\})? 2/);
   });
 });

@@ -50,6 +50,13 @@ export function countRefusedRequests(metrics: Metrics): (code: AskRefusalCode) =
   return (code) => counter.add(1, { 'error.type': code });
 }
 
+/** Counts failures to publish what a crash or an outage has left in the event store. */
+export function countPublishingFailures(metrics: Metrics): () => void {
+  const counter = metrics.counter(METRICS.publishingFailures);
+  counter.add(0, {});
+  return () => counter.add(1, {});
+}
+
 /** Shows the figures at every scrape. `now`: the clock of this process, which only says how old something is. */
 export function observeAuthority(
   metrics: Metrics,

@@ -50,7 +50,7 @@ import {
 } from '#service';
 import { onceAMinutePerCause, type Metrics, type Tracing } from '#telemetry';
 import { ActionMetrics } from './action-metrics.js';
-import { countRefusedRequests, observeAuthority } from './authority-metrics.js';
+import { countPublishingFailures, countRefusedRequests, observeAuthority } from './authority-metrics.js';
 
 /** Injection tokens and Nest transport ids of what feeds the runtime of authority. */
 export const COMMANDS = Symbol('remit.permission-commands');
@@ -144,13 +144,18 @@ class TimerLifetime implements OnApplicationBootstrap, BeforeApplicationShutdown
   constructor(
     @Inject(RUNTIME) private readonly runtime: AuthorityRuntime,
     @Inject(ROUNDS) private readonly rounds: BatchTransport,
+    @Inject(PROCESS_METRICS) private readonly metrics: Metrics | undefined,
   ) {}
 
   onApplicationBootstrap(): void {
     const onFailure = onceAMinutePerCause(messageOf, (error) => {
       this.#log.warn({ message: messageOf(error), error });
     });
-    this.#timer = startAuthorityTimer(this.runtime, { now: Date.now, onFailure });
+    this.#timer = startAuthorityTimer(this.runtime, {
+      now: Date.now,
+      onFailure,
+      onNotPublished: this.metrics && countPublishingFailures(this.metrics),
+    });
     const { bus, views } = this.runtime;
     const partitions = (): readonly number[] => this.rounds.assigned().get(TOPICS.permissionEvents.name) ?? [];
     this.#snapshots = startPermissionStateTimer({ bus, views, partitions, now: Date.now, onFailure });

@@ -9,6 +9,8 @@ export interface AuthorityTimerOptions {
   readonly now: () => number;
   /** Hears of every pass that failed; the next one tries again. */
   readonly onFailure: (error: unknown) => void;
+  /** Hears of every failure to publish what was left, beside {@link onFailure}: of each agent, or of the whole pass. */
+  readonly onNotPublished?: (() => void) | undefined;
   /** How often to look for what is due, ms; 1 s unless told. */
   readonly everyMs?: number;
   /** How often to publish what crashes and outages have left, ms; 5 s unless told. */
@@ -42,7 +44,7 @@ interface Due {
  */
 export function startAuthorityTimer(runtime: AuthorityRuntime, options: AuthorityTimerOptions): AuthorityTimer {
   const { bus, store, views } = runtime;
-  const { now, onFailure, everyMs = 1_000, sweepEveryMs = 5_000 } = options;
+  const { now, onFailure, onNotPublished, everyMs = 1_000, sweepEveryMs = 5_000 } = options;
   const publish = permissionPublisher(bus);
   const sent = new Map<string, number>();
   const known = new WeakMap<AgentAuthority, Due>();
@@ -118,10 +120,15 @@ export function startAuthorityTimer(runtime: AuthorityRuntime, options: Authorit
 
   async function sweep(): Promise<void> {
     const { failed } = await publishLeftovers(store, publish);
-    for (const { error } of failed) onFailure(error);
+    for (const { error } of failed) notPublished(error);
   }
 
-  const passes = [every(everyMs, orderWhatIsDue, onFailure), every(sweepEveryMs, sweep, onFailure)];
+  function notPublished(error: unknown): void {
+    onNotPublished?.();
+    onFailure(error);
+  }
+
+  const passes = [every(everyMs, orderWhatIsDue, onFailure), every(sweepEveryMs, sweep, notPublished)];
   return {
     async stop() {
       await Promise.all(passes.map((pass) => pass.stop()));

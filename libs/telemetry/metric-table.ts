@@ -281,6 +281,16 @@ export const METRICS = {
       'charter does not know. A request that is redelivered counts again.',
     attributes: [{ name: 'error.type', from: 'OpenTelemetry errors', values: ASK_REFUSAL_CODES }],
   },
+  publishingFailures: {
+    name: 'remit.publishing.failures',
+    instrument: 'counter',
+    unit: '{failure}',
+    by: 'permission',
+    means:
+      'Failures of the sweep that publishes what a crash or an outage has left in the event store: of each agent whose ' +
+      'events could not be published, and of each pass that could not read the store. Every five seconds it tries again.',
+    attributes: [],
+  },
   holdsOpen: {
     name: 'remit.holds.open',
     instrument: 'gauge',
@@ -362,6 +372,26 @@ export const METRICS = {
     by: 'audit',
     means: 'What does not add up in the record of the last day, as `remit audit gaps` lists it.',
     attributes: [{ name: 'remit.gap', from: 'Remit', values: GAP_KINDS }],
+  },
+  reconciliationLag: {
+    name: 'remit.reconciliation.lag',
+    instrument: 'gauge',
+    unit: '{message}',
+    by: 'audit',
+    means:
+      'Messages on the log that the watch for discrepancies has not looked at, as of its last look. Those of the last ' +
+      'minute, and decisions of the last five, are not due yet. Left out before the first look.',
+    attributes: [],
+  },
+  reconciliationAge: {
+    name: 'remit.reconciliation.age',
+    instrument: 'gauge',
+    unit: 's',
+    by: 'audit',
+    means:
+      'Since the watch for discrepancies last looked at everything that was due, or since this process started: so old is ' +
+      'what `remit.record.gaps` says.',
+    attributes: [],
   },
   logDiscrepancies: {
     name: 'remit.log.discrepancies',
