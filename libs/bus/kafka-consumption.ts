@@ -12,6 +12,7 @@ import type {
   Standstill,
   Unreadable,
 } from './bus.js';
+import { CommitQueue, type CommitRequest } from './commit-queue.js';
 import { prepareResult, type DeadLetterOffice, type PreparedResult } from './dead-letter.js';
 import { codeOf, messageOf, type BusLog } from './errors.js';
 import { reportOfFailure } from './failed-batch.js';
@@ -53,6 +54,7 @@ interface Assignment {
   readonly positions: Map<string, Map<number, number>>;
   /** The running maxima of append times that go with the committed offsets, per `topic/partition`, ms. */
   readonly times: Promise<Map<string, number>>;
+  readonly commits: CommitQueue;
 }
 
 /** A member of a consumer group: batch in, results acknowledged, offset committed. */
@@ -89,7 +91,10 @@ export class KafkaConsumption implements Consumption, OpenReader {
         const partitions = new Map<string, readonly number[]>(Object.entries(assignment ?? {}));
         const positions = new Map([...partitions.keys()].map((topic) => [topic, new Map<number, number>()]));
         this.#goingBack.clear();
-        this.#assignment = assignment && { partitions, positions, times: this.#committedTimes(partitions, positions) };
+        this.#assignment = assignment && {
+          ...{ partitions, positions, commits: new CommitQueue((topic, partition) => this.#isOurs(topic, partition)) },
+          times: this.#committedTimes(partitions, positions),
+        };
       },
       onNothing: (topic, partition, lastOffset) => this.#passOver(topic, partition, lastOffset + 1),
       onBatch: (payload) => this.#process(payload),
@@ -198,7 +203,8 @@ export class KafkaConsumption implements Consumption, OpenReader {
       return;
     }
     const lastOffset = payload.batch.lastOffset();
-    if (!(await this.#commit(payload, Number(lastOffset) + 1, logTime, membership))) return;
+    const next = { offset: String(Number(lastOffset) + 1), metadata: JSON.stringify({ logTime }) };
+    if (!(await this.#commit(payload, assignment.commits, next, membership))) return;
     times.set(where, logTime);
     position?.set(partition, Number(lastOffset) + 1);
     if (this.#goingBack.get(where) === back) this.#goingBack.delete(where);
@@ -271,17 +277,19 @@ export class KafkaConsumption implements Consumption, OpenReader {
     return true;
   }
 
-  async #commit(payload: EachBatchPayload, next: number, logTime: number, membership: Membership): Promise<boolean> {
+  async #commit(
+    payload: EachBatchPayload,
+    commits: CommitQueue,
+    next: { readonly offset: string; readonly metadata: string },
+    membership: Membership,
+  ): Promise<boolean> {
     const { topic, partition } = payload.batch;
-    const partitions = [{ partition, offset: String(next), metadata: JSON.stringify({ logTime }) }];
+    // unlike the consumer's own commitOffsets, this one works while the consumer is stopping
+    const send = (request: CommitRequest): Promise<void> => payload.commitOffsetsIfNecessary(request);
     const backOff = new BackOff();
     for (;;) {
-      // a partition that was given away meanwhile is committed by its new owner
-      if (!this.#isOurs(topic, partition)) return false;
       try {
-        // unlike the consumer's own commitOffsets, this one works while the consumer is stopping
-        await membership.during(payload.commitOffsetsIfNecessary({ topics: [{ topic, partitions }] }));
-        return true;
+        return await membership.during(commits.commit({ topic, partition, ...next }, send));
       } catch (error) {
         if (isMembershipLost(error)) throw error;
         membership.throwIfLost();
