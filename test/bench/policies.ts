@@ -135,7 +135,7 @@ function givenIntents(): readonly Given[] {
           offHoursAllowed: false,
           stage: 'enforce',
         },
-        facts: { pii: [], integrations: [], classification: 1 },
+        facts: { pii: [], piiPlaces: [], integrations: [], classification: 1 },
         agent: { owner: 'finops', purpose: 'moves money' },
       },
     };

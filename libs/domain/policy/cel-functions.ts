@@ -2,6 +2,7 @@ import { AMBIGUOUS_HOST, domainOf, hostsInText } from '../matching/addresses.js'
 import { boundedMemo } from '../matching/bounded-memo.js';
 import { LONGEST_FOREIGN_PATTERN, readPattern, type Pattern, type PatternReading } from '../matching/linear-pattern.js';
 import { readValueGlob } from '../matching/value-glob.js';
+import { placesExcept } from './pii-places.js';
 import { ExpressionRefusal, readEntryList, type EntryList, type WorkBudget } from './cel-patterns.js';
 
 /** A function of our own: how authors write it, what the library needs, and which argument is a pattern. */
@@ -162,6 +163,15 @@ export function policyFunctions(budget: WorkBudget): { functions: readonly Polic
       usage: 'itemsInList(values, list)',
       signature: 'itemsInList(dyn, list<string>): list<dyn>',
       run: (values: unknown, list: readonly string[]) => itemsOf(values).filter((item) => isEntry(item, list)),
+    },
+    {
+      name: 'placesExcept',
+      usage: 'placesExcept(facts.piiPlaces, ["email /to"])',
+      signature: 'placesExcept(list<string>, list<string>): list<string>',
+      run: (places: readonly string[], exceptions: readonly string[]) => {
+        budget.spend(places.length * exceptions.length);
+        return placesExcept(places, exceptions);
+      },
     },
     {
       name: 'glob',

@@ -2,7 +2,15 @@ import { foldCase, isGlob, readValueGlob } from '../matching/value-glob.js';
 
 /** Why a function of an expression gave no answer. The policy counts as violated; the code says why, never the value. */
 export type RefusalCode =
-  'ambiguous_address' | 'bad_pattern' | 'not_a_finite_number' | 'too_much_work' | 'unexpected_value';
+  | 'ambiguous_address'
+  | 'bad_pattern'
+  | 'double_conversion_error'
+  | 'int_conversion_error'
+  | 'not_a_finite_number'
+  | 'not_a_list'
+  | 'not_scanned'
+  | 'too_much_work'
+  | 'unexpected_value';
 
 /** Thrown inside an evaluation and caught by it; see {@link RefusalCode}. */
 export class ExpressionRefusal extends Error {

@@ -34,7 +34,7 @@ function variables(action: Partial<PolicyVariables['action']> = {}): PolicyVaria
       offHoursAllowed: false,
       stage: 'enforce',
     },
-    facts: { pii: [], integrations: [], classification: 1 },
+    facts: { pii: [], piiPlaces: [], integrations: [], classification: 1 },
     agent: { owner: '', purpose: '' },
   };
 }

@@ -14,7 +14,7 @@ import {
   type ExpressionSchema,
 } from './cel-expressions.js';
 import { ExpressionRefusal, readEntryList, type EntryList, type WorkBudget } from './cel-patterns.js';
-import type { ListNamed } from './cel-places.js';
+import type { ListNamed } from './cel-syntax.js';
 import type { PolicyVariables } from './cel-variables.js';
 import { choicesOf, claimedVariables, type ClaimReading, type ClaimSet, type Spelling } from './claim-readings.js';
 
@@ -152,6 +152,8 @@ const FAILURE_CODES: ReadonlySet<unknown> = new Set([
   'no_such_key',
   'no_such_overload',
   'not_a_finite_number',
+  'not_a_list',
+  'not_scanned',
   'numeric_overflow',
   'too_much_work',
   'unexpected_value',

@@ -1,4 +1,5 @@
 import type { JsonValue } from '../intent/intent.js';
+import { ExpressionRefusal } from './cel-patterns.js';
 
 /** How a type of an expression looks in TypeScript. Numbers are doubles, as in JSON, so no author meets two kinds. */
 interface ValueOf {
@@ -44,6 +45,7 @@ export const VARIABLES = {
   },
   facts: {
     pii: 'list<string>',
+    piiPlaces: 'list<string>',
     integrations: 'list<string>',
     classification: 'double',
   },
@@ -53,19 +55,35 @@ export const VARIABLES = {
   },
 } as const satisfies Record<string, Fields>;
 
-/** The values of one intent. `localWeekday` is `mon` … `sun`; `facts.classification` counts from 0, the mildest. */
+/**
+ * The values of one intent. `localWeekday` is `mon` … `sun`; `facts.classification` counts from 0, the mildest; `facts.pii` are
+ * the kinds of personal data in the parameters, `facts.piiPlaces` each with its place, such as `email /to`.
+ */
 export type PolicyVariables = {
   readonly [Root in keyof typeof VARIABLES]: ValuesOf<(typeof VARIABLES)[Root]>;
 };
 
 export type VariableRoot = keyof typeof VARIABLES;
 
+/**
+ * In place of a list that is not known whole. A condition that reads it cannot be evaluated, which counts as violated; one that
+ * is decided without it is not touched.
+ */
+export const NOT_SCANNED: readonly string[] = [];
+
+function refuseNotScanned(): never {
+  throw new ExpressionRefusal('not_scanned');
+}
+
 /** Makes the objects of one root. The library finds an object's declared fields by its constructor. */
 function recordClass(names: readonly string[]): new (values: Readonly<Record<string, unknown>>) => object {
   return class {
     [name: string]: unknown;
     constructor(values: Readonly<Record<string, unknown>>) {
-      for (const name of names) this[name] = values[name];
+      for (const name of names) {
+        if (values[name] !== NOT_SCANNED) this[name] = values[name];
+        else Object.defineProperty(this, name, { get: refuseNotScanned, enumerable: true });
+      }
     }
   };
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { JsonValue } from '../intent/intent.js';
-import { detectPii } from './pii-detection.js';
+import { detectPii, MAX_PII_FINDINGS } from './pii-detection.js';
 
 describe('personal data in parameters', () => {
   it('is reported by kind and place, in the order of the parameters', () => {
@@ -52,9 +52,29 @@ describe('personal data in parameters', () => {
     expect(detectPii({ deep })).toMatchObject([{ kind: 'unscanned' }]);
   });
 
-  it('is listed to a limit, which nobody can make longer', () => {
+  it('is looked for in the largest intent there is, as long as it is not made of what looks like it', () => {
+    expect(detectPii({ text: `${'The quick brown fox, 12 of 2026. '.repeat(1_900)} jane@example.com` })).toEqual([
+      { kind: 'email', pointer: '/text' },
+    ]);
+  });
+
+  it.each([
+    ['at signs', 'a@'],
+    ['numbers like cards', '4111 1111 1111 1112; '],
+    ['accounts with wrong check digits', 'GB82WEST12345698765431 '],
+    ['numbers like ids', '12345678A '],
+  ])('is no longer looked for after two thousand of its like, which says so last: %s', (_, unit) => {
+    const text = unit.repeat(62_000 / unit.length);
+    expect(detectPii({ text, later: 'jane@example.com' }).at(-1)).toEqual({ kind: 'unscanned', pointer: '/text' });
+    expect(detectPii({ list: text.match(/.{1,420}/gs) ?? [] }).at(-1)?.kind).toBe('unscanned');
+  });
+
+  it('is listed to a limit, which nobody can make longer, and what is not told counts as not looked at', () => {
     const mails = Array.from({ length: 500 }, (_, index) => `user${index}@example.com`);
-    expect(detectPii({ mails })).toHaveLength(32);
+    const found = detectPii({ mails, note: 'IBAN DE89 3704 0044 0532 0130 00' });
+    expect(found).toHaveLength(MAX_PII_FINDINGS + 1);
+    expect(found.at(-1)?.kind).toBe('unscanned');
+    expect(detectPii({ mails: mails.slice(0, MAX_PII_FINDINGS) }).map(({ kind }) => kind)).not.toContain('unscanned');
   });
 
   it('is looked for without ever throwing, and the same parameters have the same answer', () => {

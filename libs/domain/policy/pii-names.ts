@@ -66,12 +66,12 @@ const KINDS_BY_NAME = new Map<string, PiiKind>(
 /** Names that say nothing of whom they are about, beside those above: what there is in any mapping or list. */
 const ORDINARY_NAMES = new Set(
   (
-    'account accounts address addresses amount attachments attributes bcc bio body card cc city columns comment comments ' +
+    'account accounts address addresses amount assignee assignees attachments attendee attendees attributes author bcc bio body card cc city columns comment comments ' +
     'contact content country currency customer customers data date description destination details document documents email ' +
-    'emails entries event events fields file files filter filters from iban id ids input items key label line lines list ' +
+    'emails entries event events fields file files filter filters from iban id ids input invitees items key label line lines list ' +
     'mail mails member members message messages meta metadata name names note notes number numbers object objects options ' +
-    'order orders output params patient patients payload people person persons phones postcode profile prompt properties ' +
-    'query raw reason recipient recipients record records reference rows row search sender sql subject summary tag tags text ' +
+    'order orders organizer output params participant participants patient patients payload people person persons phones postcode profile prompt properties ' +
+    'query raw reason recipient recipients record records reference replyto rows row search sender sql subject summary tag tags text ' +
     'texts title to url urls user users value values where zip'
   ).split(' '),
 );
@@ -95,7 +95,7 @@ const REMEMBERED_NAMES = 2_048;
 /** Lower case, letters only, without accents: `date_of_birth`, `dateOfBirth` and `Date of birth` are the same name. */
 function lettersOf(name: string): string {
   return name
-    .normalize('NFD')
+    .normalize('NFKD')
     .toLowerCase()
     .replace(/ß/g, 'ss')
     .replace(/[^a-z]/g, '');
@@ -112,9 +112,8 @@ function kindOf(letters: string): PiiKind | undefined {
 export function isOrdinaryName(name: string): boolean {
   if (name.length > LONGEST_NAME || !/^[a-z _.-]+$/i.test(name)) return false;
   const letters = lettersOf(name);
-  return (
-    ORDINARY_NAMES.has(letters) || kindOf(letters) !== undefined || kindOf(letters.replace(SUBJECT, '')) !== undefined
-  );
+  const what = letters.replace(SUBJECT, '');
+  return [letters, what].some((one) => ORDINARY_NAMES.has(one) || kindOf(one) !== undefined);
 }
 
 /** What a parameter's name says of its value; the same question is answered once. */

@@ -7,13 +7,22 @@ import { chainIdOf, destinationsOf, type Intent } from '../intent/intent.js';
 import { holdingsOf, isHeld, nearestMisses, type PermissionHolding } from '../permission/holding.js';
 import { claimedEnvironment, environmentOf, integrationsOf } from '../verification/claims.js';
 import type { PolicyViolation } from './cel-policies.js';
-import type { PolicyVariables } from './cel-variables.js';
+import { NOT_SCANNED, type PolicyVariables } from './cel-variables.js';
 import type { ClaimReading } from './claim-readings.js';
-import { detectPii, type PiiFinding } from './pii-detection.js';
+import { detectPii, isScanCut, type PiiFinding } from './pii-detection.js';
 
 /** The agent claims it and the charter permits the claim; neither is enough alone. */
 function mayWorkOffHours({ agentId, action }: Intent, charter: Charter): boolean {
   return action.allowOffHours === true && charter.agents.get(agentId)?.offHours === true;
+}
+
+/** A scan that was cut says neither which kinds there are nor where, so no condition may rest on it. */
+function personalData(pii: readonly PiiFinding[]): Pick<PolicyVariables['facts'], 'pii' | 'piiPlaces'> {
+  if (isScanCut(pii)) return { pii: NOT_SCANNED, piiPlaces: NOT_SCANNED };
+  return {
+    pii: [...new Set(pii.map(({ kind }) => kind))],
+    piiPlaces: pii.map(({ kind, pointer }) => `${kind} ${pointer}`),
+  };
 }
 
 /** What conditions may speak of by the charter's word alone: nothing that the agent only claims is in it. */
@@ -52,7 +61,7 @@ function variablesOf(input: JudgingInput, pii: readonly PiiFinding[], local: Loc
       stage: charter.stage,
     },
     facts: {
-      pii: [...new Set(pii.map(({ kind }) => kind))],
+      ...personalData(pii),
       integrations,
       classification: classification.rank,
     },
