@@ -40,7 +40,7 @@ describe('a decision case', () => {
 
   it.each([
     ['another outcome', '{ outcome: allow, rules: [boundary/verbs] }', 'outcome: expected allow, got deny'],
-    ['a missing rule', '{ outcome: deny }', 'rules: expected no rule, got boundary/verbs'],
+    ['a missing rule', '{ outcome: deny, rules: [] }', 'rules: expected no rule, got boundary/verbs'],
     [
       'a rule too many',
       '{ outcome: deny, rules: [boundary/verbs, policy/x] }',
@@ -64,6 +64,11 @@ describe('a decision case', () => {
     ],
   ])('tells %s from what was expected', (_, expected, difference) => {
     expect(differencesOf(expected)).toContainEqual(expect.stringContaining(difference));
+  });
+
+  it('says nothing of the rules when it names none, and that there are none by an empty list', () => {
+    expect(differencesOf('{ outcome: deny }')).toEqual([]);
+    expect(differencesOf('{ outcome: deny, rules: [] }')).toHaveLength(1);
   });
 
   it('is refused with a field that means nothing, so that no expectation is silently ignored', () => {

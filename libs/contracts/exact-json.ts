@@ -1,3 +1,5 @@
+import { inexactNumber, isExactNumber } from '#domain';
+
 /** Deeper JSON serves no message and costs every reader a deep recursion. */
 export const MAX_JSON_DEPTH = 64;
 
@@ -42,7 +44,7 @@ const LETTER_U = 0x75;
 
 /**
  * One pass over text that is known to be JSON, for what its parsed value no longer shows: repeated member names and
- * numbers that a double does not hold. I-JSON (RFC 7493) rules them out, and RFC 8785 with it, because two readers
+ * numbers that are not written again as they were. I-JSON (RFC 7493) rules them out, and RFC 8785 with it, because two readers
  * could understand them differently and a digest over the parsed value would not cover what was written.
  */
 export function scanJson(text: string): ExactScan {
@@ -68,10 +70,8 @@ export function scanJson(text: string): ExactScan {
       depth -= 1;
     } else if (code === MINUS || isDigit(code)) {
       const end = endOfNumber(text, at + 1);
-      if (!isExactNumber(text, at, end)) {
-        const number = text.slice(at, Math.min(end, at + 40));
-        return { ok: false, reason: `a double does not hold the number ${number}; send it as text` };
-      }
+      const number = text.slice(at, end);
+      if (!isExactNumber(number)) return { ok: false, reason: `${inexactNumber(number)}; send it as text` };
       at = end - 1;
     }
   }
@@ -95,26 +95,4 @@ function endOfNumber(text: string, from: number): number {
 /** A digit, a point, a sign or the exponent's letter. */
 function belongsToNumber(code: number): boolean {
   return isDigit(code) || code === 0x2e || code === 0x2b || code === MINUS || code === 0x65 || code === 0x45;
-}
-
-/** Any decimal of so many characters without an exponent comes back from a double unchanged. */
-const ALWAYS_EXACT = 15;
-/** Written out in full, the largest double has 309 digits. */
-const LONGEST_NUMBER = 400;
-
-function isExactNumber(text: string, start: number, end: number): boolean {
-  const number = text.slice(start, end);
-  if (number.length <= ALWAYS_EXACT && !number.includes('e') && !number.includes('E')) return true;
-  const held = Number(number);
-  return number.length <= LONGEST_NUMBER && Number.isFinite(held) && decimalOf(number) === decimalOf(String(held));
-}
-
-/** A decimal number as digits without leading or trailing zeros and a power of ten: one text per value. */
-function decimalOf(number: string): string {
-  const [, sign = '', whole = '', fraction = '', exponent = '0'] =
-    /^(-?)(\d*)\.?(\d*)(?:[eE]([+-]?\d+))?$/.exec(number) ?? [];
-  const digits = (whole + fraction).replace(/^0+/, '');
-  const significant = digits.replace(/0+$/, '');
-  if (significant === '') return '0';
-  return `${sign}${significant}e${Number(exponent) - fraction.length + digits.length - significant.length}`;
 }

@@ -45,6 +45,7 @@ export * from './record/canonical-json.js';
 export * from './record/digest.js';
 export * from './record/entry-hash.js';
 export * from './record/evidence.js';
+export * from './record/exact-number.js';
 export * from './record/log-discrepancy.js';
 export * from './record/merkle.js';
 export * from './record/ocsf.js';

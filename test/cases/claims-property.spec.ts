@@ -37,14 +37,14 @@ const { condition } = fc.letrec<{ condition: string; atom: string }>((tie) => ({
   atom: fc
     .oneof(
       fc.tuple(fc.constant('action.environment'), comparison, quoted([...ENVIRONMENTS, '', 'moon'])),
-      fc.tuple(fc.constant('action["dataClassification"]'), comparison, quoted([...CLASSES, 'moonlight'])),
+      fc.tuple(fc.constant('action["dataClassification"]'), comparison, quoted(CLASSES)),
       fc.tuple(fc.constant('action.integration'), comparison, quoted([...INTEGRATIONS, '', 'pigeon'])),
       fc.tuple(fc.constant('context.onBehalfOf'), comparison, quoted(['', 'olga'])),
       fc.tuple(fc.constant('context.triggerType'), comparison, quoted(['', 'user_request'])),
       fc.tuple(fc.constant('context.chainId'), comparison, quoted(['nightly'])),
       fc.tuple(
         fc.constant('facts.classification'),
-        fc.constantFrom('<', '>', '=='),
+        fc.constantFrom('<=', '>=', '=='),
         fc.constantFrom('0', '1', '2', '3'),
       ),
       fc.tuple(

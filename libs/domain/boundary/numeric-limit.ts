@@ -20,9 +20,25 @@ function numberOf(value: unknown): number | undefined {
   return digits <= EXACT_DIGITS ? Number(value) : undefined;
 }
 
+/**
+ * The dotted path of what is no list, though the limit counts its items or names one of them by its place. A mapping with a
+ * member `length` or `0` is none.
+ */
+function notAList({ path }: NumericLimit, action: Action): string | undefined {
+  for (const [index, step] of path.entries()) {
+    const isPlace = index > 0 && (/^\d+$/.test(step) || (step === 'length' && index === path.length - 1));
+    if (!isPlace) continue;
+    const holder = parameterAt(action.parameters, path.slice(0, index));
+    if (holder !== undefined && !Array.isArray(holder)) return path.slice(0, index).join('.');
+  }
+  return undefined;
+}
+
 /** Why the action breaks the limit; undefined when it keeps it. What cannot be compared breaks it. */
 export function breachOfLimit(limit: NumericLimit, action: Action): string | undefined {
   const name = limit.path.join('.');
+  const noList = notAList(limit, action);
+  if (noList !== undefined) return `parameter ${noList} is not a list, so the limit of ${name} cannot be checked`;
   const value = parameterAt(action.parameters, limit.path);
   if (value === undefined) return `parameter ${name} is missing, so its limit cannot be checked`;
   const number = numberOf(value);

@@ -2,7 +2,16 @@ import { z } from 'zod';
 import { agentIdSchema } from '../intent/intent.js';
 import { severitySchema } from '../decision/decision.js';
 import { reasonSchema } from '../record/plain-text.js';
-import { DURATION_PATTERN, HOURS_PATTERN, durationMs, hoursOf, isTimeZone, weekdaysOf } from './time-notation.js';
+import {
+  DURATION_PATTERN,
+  HOURS_PATTERN,
+  durationMs,
+  hoursOf,
+  isTimeZone,
+  weekdaysOf,
+  ZONE_SHAPE,
+  zoneHint,
+} from './time-notation.js';
 
 const DEFAULT_CLASSIFICATIONS = ['public', 'internal', 'confidential', 'restricted'];
 
@@ -36,6 +45,12 @@ export const durationSchema = z
     ...refined('REMIT_CHARTER_DURATION'),
   })
   .meta({ pattern: DURATION_PATTERN.source });
+
+const timeZoneSchema = z.string().check((zone) => {
+  if (isTimeZone(zone.value)) return;
+  const params = { code: 'REMIT_CHARTER_TIME_ZONE', hint: zoneHint(zone.value) };
+  zone.issues.push({ code: 'custom', message: ZONE_SHAPE, input: zone.value, params });
+});
 
 const agentsSelectorSchema = patternsSchema.describe('Ids or globs of the agents it applies to; else all.').optional();
 
@@ -78,10 +93,7 @@ export const timeWindowBoundarySchema = z
         ...refined('REMIT_CHARTER_DAYS'),
       })
       .optional(),
-    timezone: z.string().refine(isTimeZone, {
-      error: 'must be an IANA time zone, such as America/New_York',
-      ...refined('REMIT_CHARTER_TIME_ZONE'),
-    }),
+    timezone: timeZoneSchema,
   })
   .describe('Nothing may be done outside these local hours. A window past midnight belongs to the day it starts.');
 
@@ -147,7 +159,6 @@ export const agentSchema = z.strictObject({
     .describe('It may work outside business hours when its action says that it does (`allowOffHours`).'),
 });
 
-/** As long as an intent can still be read. */
 /** The longest a decision may be acted on. Views keep what was in force for a little longer than that. */
 export const MAX_DECISION_TTL_MS = 10 * 60 * 1000;
 
@@ -169,8 +180,19 @@ const bindingSchema = z.union(
   'must be action, target, destination, parameters, parameters.NAME or chain',
 );
 
+const requiredForSchema = z
+  .strictObject({
+    actions: patternsSchema.optional(),
+    systems: patternsSchema.optional(),
+    agents: agentsSelectorSchema,
+  })
+  .refine(({ actions, systems, agents }) => actions !== undefined || systems !== undefined || agents !== undefined, {
+    error: 'selects nothing: give `actions`, `systems`, `agents` or several of them',
+    ...refined('REMIT_CHARTER_EMPTY'),
+  });
+
 export const permissionSchema = z.strictObject({
-  required_for: selectionSchema.optional(),
+  required_for: requiredForSchema.optional().describe('What an agent may do only while it holds it.'),
   extends_scope: selectionSchema
     .optional()
     .describe('What a grant of it lets an agent do beyond its intended scope. A standing permission does not.'),
@@ -259,14 +281,7 @@ export const charterDocumentSchema = z.strictObject({
     .min(1)
     .default(DEFAULT_CLASSIFICATIONS)
     .describe('From the mildest to the strictest.'),
-  timezone: z
-    .string()
-    .refine(isTimeZone, {
-      error: 'must be an IANA time zone, such as America/New_York',
-      ...refined('REMIT_CHARTER_TIME_ZONE'),
-    })
-    .default('UTC')
-    .describe('Whose clock `context.localHour` and the like show.'),
+  timezone: timeZoneSchema.default('UTC').describe('Whose clock `context.localHour` and the like show.'),
   lists: z.record(identifierSchema, z.array(patternSchema)).default({}),
   systems: z.record(nameSchema, systemSchema),
   integrations: z.array(nameSchema).default([]).describe('Third-party integrations approved for anyone.'),

@@ -7,9 +7,11 @@ import { hintFor, nearestName } from '../matching/near-names.js';
 import { DESTRUCTIVE_VERBS, compileVerbUse } from '../matching/verbs.js';
 import { expressionReader, type ExpressionReader, type ExpressionReading } from '../policy/cel-expressions.js';
 import type { ExpressionReads } from '../policy/cel-places.js';
+import type { KnownTexts, KnownValues } from '../policy/known-values.js';
 import { BOUNDARY_KINDS, rolloutModeSchema, rolloutShareSchema } from './charter-document.js';
 import { reportShape, type CharterPath, type Report } from './charter-problems.js';
-import { hoursOf } from './time-notation.js';
+import { reachableActions, type ReachableActions } from './reachable-actions.js';
+import { hoursOf, isFixedOffset } from './time-notation.js';
 
 type BoundaryKind = keyof typeof BOUNDARY_KINDS;
 type Mapping = Readonly<Record<string, unknown>>;
@@ -50,35 +52,77 @@ interface Declared {
   readonly approved: readonly string[];
   /** What each permission binds its grants to. */
   readonly bindings: ReadonlyMap<string, readonly string[]>;
-  /** Reads conditions over the declared lists. */
+  /** What agents may do at all. */
+  readonly actions: ReachableActions;
+  /** Reads conditions over the declared lists and names. */
   readonly expressions: ExpressionReader;
 }
 
-function declaredBy(charter: Mapping): Declared {
+const DEFAULT_CLASSIFICATIONS = ['public', 'internal', 'confidential', 'restricted'];
+
+function actionsOf(charter: Mapping): ReachableActions {
+  const agents = Object.entries(mappingOf(charter['agents']));
+  const scopes = agents.map(([id, agent]): [string, readonly string[]] => [
+    id,
+    textsOf(mappingOf(mappingOf(agent)['scope'])['actions']),
+  ]);
+  const added = Object.values(mappingOf(charter['permissions'])).flatMap((permission) => {
+    const extension = mappingOf(permission)['extends_scope'];
+    if (extension === undefined || !isMapping(extension)) return [];
+    return 'actions' in extension ? textsOf(extension['actions']) : ['*'];
+  });
+  return reachableActions(new Map(scopes), added);
+}
+
+/** What the names of a charter let the variables of its expressions be. */
+function knownBy(charter: Mapping, names: Omit<Declared, 'expressions'>): KnownValues {
+  const { classifications, systems, integrations, agents, actions } = names;
+  const environments = Object.values(mappingOf(charter['systems']))
+    .map((system) => mappingOf(system)['environment'])
+    .filter((name) => typeof name === 'string');
+  const integration: KnownTexts = { what: 'integration', values: ['', ...integrations], doubtful: true };
+  const action: KnownTexts = {
+    what: 'action that an agent may do',
+    values: actions.names,
+    alsoMatches: (text) => agents.length === 0 || actions.reaches(text),
+    doubtful: true,
+  };
   return {
+    texts: {
+      'action.type': action,
+      'action.dataClassification': { what: 'classification', values: classifications },
+      'action.environment': {
+        what: 'environment',
+        values: [...new Set(['production', ...environments, ''])],
+        doubtful: true,
+      },
+      'action.integration': integration,
+      'facts.integrations': { ...integration, values: integrations },
+      'action.target': { what: 'system', values: systems, doubtful: true },
+      'context.agentId': { what: 'agent', values: agents, doubtful: true },
+    },
+    numbers: { 'facts.classification': { from: 0, to: Math.max(0, classifications.length - 1) } },
+  };
+}
+
+function declaredBy(charter: Mapping): Declared {
+  const permissions = Object.entries(mappingOf(charter['permissions']));
+  const names = {
     classifications:
-      charter['classifications'] === undefined
-        ? ['public', 'internal', 'confidential', 'restricted']
-        : textsOf(charter['classifications']),
+      charter['classifications'] === undefined ? DEFAULT_CLASSIFICATIONS : textsOf(charter['classifications']),
     systems: Object.keys(mappingOf(charter['systems'])),
     integrations: textsOf(charter['integrations']),
     agents: Object.keys(mappingOf(charter['agents'])),
-    permissions: Object.keys(mappingOf(charter['permissions'])),
-    approved: Object.entries(mappingOf(charter['permissions'])).flatMap(([name, permission]) =>
+    permissions: permissions.map(([name]) => name),
+    approved: permissions.flatMap(([name, permission]) =>
       mappingOf(permission)['approvals'] === undefined ? [] : [name],
     ),
-    bindings: new Map(
-      Object.entries(mappingOf(charter['permissions'])).map(([name, permission]) => [
-        name,
-        textsOf(mappingOf(permission)['bind']),
-      ]),
-    ),
-    expressions: expressionReader({
-      lists: Object.fromEntries(
-        Object.entries(mappingOf(charter['lists'])).map(([name, list]) => [name, textsOf(list)]),
-      ),
-    }),
+    bindings: new Map(permissions.map(([name, permission]) => [name, textsOf(mappingOf(permission)['bind'])])),
+    actions: actionsOf(charter),
   };
+  const lists = Object.entries(mappingOf(charter['lists'])).map(([name, list]) => [name, textsOf(list)] as const);
+  const expressions = expressionReader({ lists: Object.fromEntries(lists), known: knownBy(charter, names) });
+  return { ...names, expressions };
 }
 
 function expectName(kind: string, name: string, known: readonly string[], path: CharterPath, report: Report): void {
@@ -108,6 +152,27 @@ function expectAgents(patterns: unknown, declared: Declared, at: CharterPath, re
     } else if (!declared.agents.some(compileGlob(pattern))) {
       warn('REMIT_CHARTER_MATCHES_NO_AGENT', [...at, index], `\`${pattern}\` matches no agent of this charter yet`);
     }
+  }
+}
+
+/**
+ * A rule about actions that no agent may do restricts nothing. One such action beside others may be there in case an agent
+ * comes that may do it, unless it looks mistyped.
+ */
+function expectActions(patterns: unknown, agents: unknown, declared: Declared, at: CharterPath, warn: Report): void {
+  if (declared.agents.length === 0) return;
+  const selected = Array.isArray(agents) ? textsOf(agents) : undefined;
+  const texts = textsOf(patterns);
+  const isDead = texts.every((pattern) => !declared.actions.reaches(pattern, selected));
+  for (const [index, pattern] of listOf(patterns).entries()) {
+    if (typeof pattern !== 'string' || declared.actions.reaches(pattern, selected)) continue;
+    const near = declared.actions.mistyped(pattern) ?? (isDead ? declared.actions.meantBy(pattern) : undefined);
+    if (!isDead && near === undefined) continue;
+    const who = selected === undefined ? 'no agent' : 'none of these agents';
+    const message = `${who} may do \`${pattern}\`, by any scope or permission`;
+    warn('REMIT_CHARTER_MATCHES_NO_ACTION', [...at, index], message, {
+      hint: near === undefined || near === pattern ? undefined : `did you mean \`${near}\`?`,
+    });
   }
 }
 
@@ -146,17 +211,15 @@ function checkBoundary(boundary: unknown, path: CharterPath, declared: Declared,
     case 'data classification': {
       const { max } = boundary;
       if (typeof max !== 'string') return;
+      // The strictest is allowed: it documents that agents may touch everything.
       expectName('classification', max, declared.classifications, [...path, 'max'], report);
-      if (max === declared.classifications.at(-1)) {
-        const message = `\`${max}\` is the strictest classification, so nothing can ever be above it`;
-        report('REMIT_CHARTER_NEVER_APPLIES', [...path, 'max'], message);
-      }
       return;
     }
     case 'system access':
       expectSystems(boundary['systems'], declared, [...path, 'systems'], report);
       return;
     case 'time window': {
+      checkOffset(boundary['timezone'], [...path, 'timezone'], warn);
       const hours = typeof boundary['hours'] === 'string' ? hoursOf(boundary['hours']) : undefined;
       if (hours !== undefined && hours.start === hours.end) {
         report('REMIT_CHARTER_NEVER_APPLIES', [...path, 'hours'], 'is an empty window: it starts when it ends', {
@@ -167,19 +230,34 @@ function checkBoundary(boundary: unknown, path: CharterPath, declared: Declared,
     }
     case 'numeric limit': {
       const { min, max } = boundary;
+      expectActions(boundary['actions'], boundary['agents'], declared, [...path, 'actions'], warn);
       if (typeof min === 'number' && typeof max === 'number' && min > max) {
         const message = `no number is at least ${min} and at most ${max}`;
         report('REMIT_CHARTER_NEVER_APPLIES', [...path, 'min'], message);
       }
       return;
     }
-    case 'destinations':
     case 'action restriction':
+      for (const [index, verb] of textsOf(boundary['never']).entries()) {
+        const near = declared.actions.mistypedVerb(verb);
+        if (near === undefined) continue;
+        const message = `\`${verb}\` is no word of any action that an agent may do`;
+        const hint = `did you mean \`${near}\`?`;
+        warn('REMIT_CHARTER_MATCHES_NO_ACTION', [...path, 'never', index], message, { hint });
+      }
+      return;
+    case 'destinations':
     case 'no write-down':
       return;
     default:
       kind satisfies never;
   }
+}
+
+function checkOffset(zone: unknown, path: CharterPath, warn: Report): void {
+  if (typeof zone !== 'string' || !isFixedOffset(zone)) return;
+  const message = `\`${zone}\` is the same all year, without summer time, and a plus sign lies west of Greenwich`;
+  warn('REMIT_CHARTER_FIXED_OFFSET', path, message, { hint: 'name a place of the zone, such as America/New_York' });
 }
 
 /** Words that destroy like those the charter forbids, that it does not forbid, and that some agent was made for. */
@@ -254,8 +332,12 @@ function checkAgents(agents: Mapping, declared: Declared, report: Report, warn: 
   }
 }
 
-function checkPermissions(permissions: Mapping, declared: Declared, report: Report): void {
+function checkPermissions(permissions: Mapping, declared: Declared, report: Report, warn: Report): void {
   for (const [name, entry] of Object.entries(permissions)) {
+    const needed = mappingOf(mappingOf(entry)['required_for']);
+    const at = ['permissions', name, 'required_for'];
+    expectAgents(needed['agents'], declared, [...at, 'agents'], report, warn);
+    expectActions(needed['actions'], needed['agents'], declared, [...at, 'actions'], warn);
     for (const selection of ['required_for', 'extends_scope']) {
       const path = ['permissions', name, selection, 'systems'];
       expectSystems(mappingOf(mappingOf(entry)[selection])['systems'], declared, path, report);
@@ -263,11 +345,21 @@ function checkPermissions(permissions: Mapping, declared: Declared, report: Repo
   }
 }
 
-function reportExpression(reading: ExpressionReading | undefined, path: CharterPath, report: Report): void {
+function reportExpression(
+  reading: ExpressionReading | undefined,
+  path: CharterPath,
+  report: Report,
+  warn: Report,
+): void {
+  const placeOf = (offset: number): string => (offset === 0 ? '' : ` (character ${offset + 1} of the expression)`);
+  if (reading?.ok === true) {
+    for (const { message, offset, hint } of reading.doubts) {
+      warn('REMIT_CHARTER_UNKNOWN_VALUE', path, message + placeOf(offset), { hint });
+    }
+  }
   if (reading?.ok !== false) return;
   for (const { code, message, offset, hint } of reading.problems) {
-    const where = offset === 0 ? '' : ` (character ${offset + 1} of the expression)`;
-    report(code, path, message + where, { hint });
+    report(code, path, message + placeOf(offset), { hint });
   }
 }
 
@@ -298,10 +390,10 @@ function checkPolicy(policy: unknown, path: CharterPath, declared: Declared, rep
   const { violated_when: expression, objects_to: objections, scope, effect } = mappingOf(policy);
   const { unless_granted: permission } = mappingOf(policy);
   const reading = typeof expression === 'string' ? declared.expressions.read(expression) : undefined;
-  reportExpression(reading, [...path, 'violated_when'], report);
+  reportExpression(reading, [...path, 'violated_when'], report, warn);
   for (const [place, values] of Object.entries(mappingOf(objections))) {
     if (typeof values !== 'string') continue;
-    reportExpression(declared.expressions.read(values, 'list'), [...path, 'objects_to', place], report);
+    reportExpression(declared.expressions.read(values, 'list'), [...path, 'objects_to', place], report, warn);
   }
   if (isMapping(objections) && Object.keys(objections).length === 0) {
     report('REMIT_CHARTER_EMPTY', [...path, 'objects_to'], 'objects to nothing: name a place, such as `destination`');
@@ -309,6 +401,7 @@ function checkPolicy(policy: unknown, path: CharterPath, declared: Declared, rep
   if (isMapping(scope)) {
     expectSystems(scope['systems'], declared, [...path, 'scope', 'systems'], report);
     expectAgents(scope['agents'], declared, [...path, 'scope', 'agents'], report, warn);
+    expectActions(scope['actions'], scope['agents'], declared, [...path, 'scope', 'actions'], warn);
     if (Object.keys(scope).length === 0) {
       const message = 'selects nothing: give `actions`, `systems` or `agents`, or leave it out';
       report('REMIT_CHARTER_EMPTY', [...path, 'scope'], message);
@@ -410,9 +503,10 @@ export function reportMeaning(document: unknown, report: Report, warn: Report): 
   for (const [index, boundary] of listOf(charter['boundaries']).entries()) {
     checkBoundary(boundary, ['boundaries', index], declared, report, warn);
   }
+  checkOffset(charter['timezone'], ['timezone'], warn);
   checkDestructiveVerbs(charter, warn);
   checkAgents(mappingOf(charter['agents']), declared, report, warn);
-  checkPermissions(mappingOf(charter['permissions']), declared, report);
+  checkPermissions(mappingOf(charter['permissions']), declared, report, warn);
   for (const [index, policy] of listOf(charter['policies']).entries()) {
     checkPolicy(policy, ['policies', index], declared, report, warn);
   }

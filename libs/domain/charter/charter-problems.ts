@@ -18,6 +18,7 @@ export const CHARTER_PROBLEM_CODES = [
   'REMIT_CHARTER_HOURS',
   'REMIT_CHARTER_DAYS',
   'REMIT_CHARTER_TIME_ZONE',
+  'REMIT_CHARTER_NUMBER',
   'REMIT_CHARTER_BOUNDARY_KIND',
   'REMIT_CHARTER_UNDECLARED_NAME',
   'REMIT_CHARTER_DUPLICATE_ID',
@@ -27,7 +28,10 @@ export const CHARTER_PROBLEM_CODES = [
   'REMIT_CHARTER_IMMUTABLE_RULE',
   'REMIT_CHARTER_PERCENT_NOT_YET',
   /* * */ 'REMIT_CHARTER_MATCHES_NO_AGENT',
+  /* * */ 'REMIT_CHARTER_MATCHES_NO_ACTION',
+  /* * */ 'REMIT_CHARTER_UNKNOWN_VALUE',
   /* * */ 'REMIT_CHARTER_NEAR_MISS',
+  /* * */ 'REMIT_CHARTER_FIXED_OFFSET',
   /* * */ 'REMIT_CHARTER_VERBS_NOT_COVERED',
   /* * */ 'REMIT_CHARTER_LIFTS_MORE',
 ] as const;
@@ -175,7 +179,10 @@ function reportIssue(
       return;
     case 'custom': {
       const code: unknown = issue.params?.['code'];
-      report(isProblemCode(code) ? code : 'REMIT_CHARTER_WRONG_VALUE', path, issue.message);
+      const hint: unknown = issue.params?.['hint'];
+      report(isProblemCode(code) ? code : 'REMIT_CHARTER_WRONG_VALUE', path, issue.message, {
+        hint: typeof hint === 'string' ? hint : undefined,
+      });
       return;
     }
     default:

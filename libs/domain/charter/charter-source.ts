@@ -1,5 +1,6 @@
 import { LineCounter, isAlias, isMap, isScalar, isSeq, parseDocument, visit } from 'yaml';
 import type { Document, Pair, YAMLMap, YAMLParseError, YAMLWarning } from 'yaml';
+import { inexactNumber, isExactNumber } from '../record/exact-number.js';
 import { isPlainText } from '../record/plain-text.js';
 import { pathText, type CharterPath, type CharterProblem, type CharterProblemCode } from './charter-problems.js';
 
@@ -74,6 +75,12 @@ function offsetOf(node: unknown): number | undefined {
   return typeof offset === 'number' ? offset : undefined;
 }
 
+/** Whether a number of the page is the number that is read. Other notations than the decimal one are left to the schema. */
+function isKept(value: number, written: string): boolean {
+  if (/^[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?$/.test(written)) return isExactNumber(written);
+  return !Number.isInteger(value) || Number.isSafeInteger(value);
+}
+
 /** Aliases, tags and repeated keys: YAML that says something other than what a reader of the page sees. */
 function problemsOfNodes(document: Document.Parsed, lines: LineCounter): CharterProblem[] {
   const problems: CharterProblem[] = [];
@@ -88,6 +95,8 @@ function problemsOfNodes(document: Document.Parsed, lines: LineCounter): Charter
         add('REMIT_CHARTER_TAG', node, `\`${node.tag}\` is a YAML tag, which a charter may not have`, TAG_HINT);
       } else if (isScalar(node) && typeof node.value === 'string' && !isPlainText(node.value)) {
         add('REMIT_CHARTER_NOT_YAML', node, 'holds half a character or U+0000, which no event can');
+      } else if (isScalar(node) && typeof node.value === 'number' && !isKept(node.value, node.source ?? '')) {
+        add('REMIT_CHARTER_NUMBER', node, inexactNumber(node.source ?? ''), 'put it in quotes if it is a name');
       }
     },
     Map(_, map) {

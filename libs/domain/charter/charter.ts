@@ -35,6 +35,7 @@ export interface PermissionRequirement {
   readonly rule: string;
   readonly actions: Selector;
   readonly systems: Selector;
+  readonly agents: Selector;
 }
 
 /** What a grant of a permission adds to an agent's intended scope. */
@@ -122,6 +123,7 @@ function compileRequirements(document: CharterDocument): readonly PermissionRequ
             rule: requiredPermissionRule(permission),
             actions: restrictingVerbs(needed.actions),
             systems: restrictingNames(needed.systems),
+            agents: restrictingNames(needed.agents),
           },
         ],
   );

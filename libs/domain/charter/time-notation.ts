@@ -1,3 +1,5 @@
+import { nearestName } from '../matching/near-names.js';
+
 /** Days of the week as a charter writes them, from Sunday, as JavaScript counts them. */
 export const WEEKDAYS = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'] as const;
 
@@ -56,13 +58,77 @@ export function weekdaysOf(days: string | readonly string[]): ReadonlySet<number
   return found;
 }
 
-/** Whether this platform knows the IANA zone. Fixed offsets such as `+02:00` are no zones: they have no summer time. */
+/** How a time zone is written. */
+export const ZONE_SHAPE = 'must be an IANA time zone, Area/City, such as America/New_York, or UTC';
+
+/**
+ * Abbreviations mean several zones, or one without summer time: to this platform `BST` is Dhaka's and `EST` the same all
+ * year. An offset (`+02:00`) has no summer time either, and a country (`Japan`) may come to have several zones.
+ */
+const ZONE = /^[a-z]+(?:\/[a-z0-9_+-]+){1,2}$/i;
+
+/** Zones that people mean by an abbreviation. */
+const MEANT_BY: Readonly<Record<string, readonly string[]>> = {
+  ACST: ['Australia/Adelaide'],
+  ACT: ['Australia/Sydney', 'America/Rio_Branco'],
+  AEST: ['Australia/Sydney', 'Australia/Brisbane'],
+  AST: ['America/Halifax', 'Asia/Riyadh'],
+  AWST: ['Australia/Perth'],
+  BST: ['Europe/London', 'Asia/Dhaka'],
+  CDT: ['America/Chicago'],
+  CEST: ['Europe/Berlin', 'Europe/Paris'],
+  CET: ['Europe/Berlin', 'Europe/Paris'],
+  CST: ['America/Chicago', 'Asia/Shanghai'],
+  CST6CDT: ['America/Chicago'],
+  EDT: ['America/New_York'],
+  EET: ['Europe/Helsinki', 'Europe/Athens'],
+  EST: ['America/New_York'],
+  EST5EDT: ['America/New_York'],
+  GB: ['Europe/London'],
+  GMT: ['UTC', 'Europe/London'],
+  HKT: ['Asia/Hong_Kong'],
+  HST: ['Pacific/Honolulu'],
+  IST: ['Asia/Kolkata', 'Asia/Jerusalem', 'Europe/Dublin'],
+  JAPAN: ['Asia/Tokyo'],
+  JST: ['Asia/Tokyo'],
+  KST: ['Asia/Seoul'],
+  MET: ['Europe/Berlin', 'Europe/Paris'],
+  MSK: ['Europe/Moscow'],
+  MST: ['America/Denver', 'America/Phoenix'],
+  MST7MDT: ['America/Denver'],
+  NST: ['America/St_Johns'],
+  NZST: ['Pacific/Auckland'],
+  PDT: ['America/Los_Angeles'],
+  PST: ['America/Los_Angeles'],
+  PST8PDT: ['America/Los_Angeles'],
+  SGT: ['Asia/Singapore'],
+  SST: ['Pacific/Pago_Pago', 'Asia/Singapore'],
+  WET: ['Europe/Lisbon'],
+  Z: ['UTC'],
+  ZULU: ['UTC'],
+};
+
+/** Whether this platform knows the zone, and its name says where it is. */
 export function isTimeZone(zone: string): boolean {
-  if (!/^[A-Za-z]/.test(zone)) return false;
+  if (zone !== 'UTC' && !ZONE.test(zone)) return false;
   try {
     new Intl.DateTimeFormat('en-US', { timeZone: zone });
     return true;
   } catch {
     return false;
   }
+}
+
+/** Whether a zone is one of those that are only an offset, the same all year, with the sign turned round. */
+export function isFixedOffset(zone: string): boolean {
+  return /^etc\/gmt[-+]?\d/i.test(zone) && !/^etc\/gmt[-+]?0$/i.test(zone);
+}
+
+/** What who wrote this most likely meant. */
+export function zoneHint(zone: string): string | undefined {
+  const abbreviated = zone.toUpperCase();
+  const meant = Object.hasOwn(MEANT_BY, abbreviated) ? MEANT_BY[abbreviated] : undefined;
+  if (meant !== undefined) return `did you mean ${meant.map((one) => `\`${one}\``).join(' or ')}?`;
+  const near = nearestName(zone, Intl.supportedValuesOf('timeZone'));
+  return near === undefined ? undefined : `did you mean \`${near}\`?`;
 }

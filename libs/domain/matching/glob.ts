@@ -47,3 +47,25 @@ export function compileSelector(patterns: readonly string[]): Selector {
 export function compileOptionalSelector(patterns: readonly string[] | undefined): Selector {
   return patterns === undefined ? () => true : compileSelector(patterns);
 }
+
+/** Whether some text matches both of two globs. Takes time in proportion to the product of their lengths. */
+export function globsMeet(one: string, other: string): boolean {
+  /** Whether what is left of `one` and of `other`, from a place in each, can match one text. */
+  let below: boolean[] = [];
+  for (let row = one.length; row >= 0; row -= 1) {
+    const current: boolean[] = [];
+    for (let column = other.length; column >= 0; column -= 1) {
+      const here = one[row];
+      const there = other[column];
+      let meets: boolean;
+      if (here === undefined && there === undefined) meets = true;
+      else if (here === '*' && (below[column] === true || (there !== undefined && current[column + 1] === true)))
+        meets = true;
+      else if (there === '*') meets = current[column + 1] === true || (here !== undefined && below[column] === true);
+      else meets = here !== undefined && here === there && below[column + 1] === true;
+      current[column] = meets;
+    }
+    below = current;
+  }
+  return below[0] === true;
+}

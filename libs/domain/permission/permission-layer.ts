@@ -21,8 +21,9 @@ export function judgePermissions(input: JudgingInput): LayerJudgement {
   const notApproved = approvalFinding(input);
   if (notApproved !== undefined) findings.push(notApproved);
   const holdings: PermissionHolding[] = [];
-  for (const { permission, rule, actions, systems } of charter.requirements) {
-    if (!actions(action.type) || !systems(action.target) || charter.modeOf(rule) === 'off') continue;
+  for (const { permission, rule, actions, systems, agents } of charter.requirements) {
+    if (!actions(action.type) || !systems(action.target) || !agents(agentId)) continue;
+    if (charter.modeOf(rule) === 'off') continue;
     const held = holdingsOf(input, permission);
     holdings.push(...held);
     if (isHeld(held)) {

@@ -2,8 +2,11 @@ import { Environment, type ASTNode, type ParseResult } from '@marcbachmann/cel-j
 import type { Claim } from '../intent/claims.js';
 import { nearestName } from '../matching/near-names.js';
 import { policyFunctions, type PatternStore, type PolicyFunction } from './cel-functions.js';
-import { ExpressionRefusal, workBudget, type WorkBudget } from './cel-patterns.js';
+import { inexactNumber, isExactNumber } from '../record/exact-number.js';
+import { guardEvaluation } from './cel-guards.js';
+import { workBudget, type WorkBudget } from './cel-patterns.js';
 import { readsOf, type ExpressionReads } from './cel-places.js';
+import { childrenOf, selectionOf } from './cel-syntax.js';
 import { claimBehind, claimsBehind } from './claim-readings.js';
 import {
   FIELDS,
@@ -15,6 +18,7 @@ import {
   type ReadWidely,
   type VariableRoot,
 } from './cel-variables.js';
+import { strangeComparisons, type KnownValues } from './known-values.js';
 
 /** What is wrong with an expression. */
 export const EXPRESSION_PROBLEM_CODES = [
@@ -29,6 +33,8 @@ export const EXPRESSION_PROBLEM_CODES = [
   'REMIT_CHARTER_EXPRESSION_NO_LIST',
   'REMIT_CHARTER_EXPRESSION_PATTERN',
   'REMIT_CHARTER_EXPRESSION_NEVER',
+  'REMIT_CHARTER_EXPRESSION_NUMBER',
+  'REMIT_CHARTER_EXPRESSION_VALUE',
 ] as const;
 export type ExpressionProblemCode = (typeof EXPRESSION_PROBLEM_CODES)[number];
 
@@ -40,9 +46,20 @@ export interface ExpressionProblem {
   readonly hint?: string;
 }
 
-/** What the charter declares for its expressions: the lists by name. */
+/** What the charter declares for its expressions. */
 export interface ExpressionSchema {
+  /** By name. */
   readonly lists: Readonly<Record<string, readonly string[]>>;
+  /** What its own names let variables be; left out: it is not compared with what expressions say. */
+  readonly known?: KnownValues;
+}
+
+/** Something in an expression that is most likely not what its author meant. */
+export interface ExpressionDoubt {
+  readonly message: string;
+  /** Where in the expression, in characters from 0. */
+  readonly offset: number;
+  readonly hint?: string;
 }
 
 /** A checked condition. Throws when it cannot be evaluated; whoever calls it counts that as true. */
@@ -65,7 +82,8 @@ export interface CheckedExpression extends ConditionReads {
 }
 
 export type ExpressionReading =
-  ({ readonly ok: true } & CheckedExpression) | { readonly ok: false; readonly problems: readonly ExpressionProblem[] };
+  | ({ readonly ok: true; readonly doubts: readonly ExpressionDoubt[] } & CheckedExpression)
+  | { readonly ok: false; readonly problems: readonly ExpressionProblem[] };
 
 /** Longest expression, in characters. */
 export const LONGEST_EXPRESSION = 2_000;
@@ -125,6 +143,7 @@ function environmentOf(schema: ExpressionSchema, functions: readonly PolicyFunct
 }
 
 interface Walk {
+  readonly expression: string;
   readonly fieldsOf: ReadonlyMap<string, readonly string[]>;
   readonly functions: ReadonlyMap<string, PolicyFunction>;
   readonly patterns: PatternStore;
@@ -132,6 +151,8 @@ interface Walk {
   readonly claims: Set<Claim>;
   readonly widely: Set<ReadWidely>;
   readonly texts: string[];
+  /** What `has` asks for. */
+  readonly presence: Set<ASTNode>;
   usesVariables: boolean;
 }
 
@@ -207,6 +228,20 @@ function checkMethod(walk: Walk, node: ASTNode, name: string): void {
   }
 }
 
+/** A number as it is written, at the start of a text. */
+const WRITTEN_NUMBER = /^(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?/;
+
+/** A literal that is read as another number would stand for its neighbours too. */
+function checkNumber(walk: Walk, node: ASTNode): void {
+  if (node.op !== 'value') return;
+  const [written] = WRITTEN_NUMBER.exec(walk.expression.slice(node.pos)) ?? [];
+  const number = typeof node.args === 'bigint' ? String(node.args) : written;
+  if ((typeof node.args !== 'bigint' && typeof node.args !== 'number') || number === undefined) return;
+  if (isExactNumber(number)) return;
+  const hint = 'compare it as a text, which the action then has to give';
+  complain(walk, node, 'REMIT_CHARTER_EXPRESSION_NUMBER', inexactNumber(number), hint);
+}
+
 /** Literals lose their second kind of number: `9` becomes a double like every other, except where it is an index. */
 function makeDouble(node: ASTNode): void {
   if (node.op === 'value' && typeof node.args === 'bigint') (node as { args: unknown }).args = Number(node.args);
@@ -238,10 +273,19 @@ function readWidely(walk: Walk, node: ASTNode, root: string, field: string, role
   (node as { args: unknown }).args = [object, READ_WIDELY[field]];
 }
 
+/** No list has a member, but a mapping that an agent sends in place of one may have a `length`. */
+function checkLength(walk: Walk, node: ASTNode, object: ASTNode): void {
+  if (walk.presence.has(node) || selectionOf(object)?.join('.') === 'action.parameters') return;
+  const message = '`length` is no number of items';
+  const hint = 'write `size(…)`; for a member of that name, `…["length"]`';
+  complain(walk, node, 'REMIT_CHARTER_EXPRESSION_REFUSED', message, hint);
+}
+
 /** Reports every unknown name and everything refused in an expression, and compiles its constant patterns. */
 function visit(walk: Walk, node: ASTNode, role: Role): void {
   switch (node.op) {
     case 'value':
+      checkNumber(walk, node);
       makeDouble(node);
       if (typeof node.args === 'string') walk.texts.push(node.args);
       if (node.args instanceof Uint8Array) {
@@ -255,6 +299,7 @@ function visit(walk: Walk, node: ASTNode, role: Role): void {
     case '.': {
       const [object, field] = node.args;
       if (object.op !== 'id') {
+        if (field === 'length') checkLength(walk, node, object);
         visit(walk, object, role);
         return;
       }
@@ -283,6 +328,7 @@ function visit(walk: Walk, node: ASTNode, role: Role): void {
     case 'call': {
       const [name, given] = node.args;
       checkFunction(walk, node, name, given);
+      if (name === 'has') for (const one of given) walk.presence.add(one);
       let inner = role;
       if (name === 'anyNotInList') inner = opposite(role);
       else if (name === 'size') inner = 'either';
@@ -343,49 +389,6 @@ function visit(walk: Walk, node: ASTNode, role: Role): void {
   }
 }
 
-/** How the library calls what computes a node. */
-type Handle = (...values: unknown[]) => unknown;
-
-/**
- * Comparing with something that is no number answers `false`, which would let `double("nan") > 2500` or a division by
- * zero slip through. So whatever computes a number must yield a finite one.
- */
-function demandFiniteNumbers(node: ASTNode): void {
-  if (node.op === 'value' || node.op === 'id') return;
-  if (node.op in ARITHMETIC || (node.op === 'call' && node.args[0] === 'double')) {
-    const computed = node as unknown as { handle: Handle };
-    const compute = computed.handle;
-    computed.handle = (...values) => {
-      const result = compute(...values);
-      if (typeof result === 'number' && !Number.isFinite(result)) throw new ExpressionRefusal('not_a_finite_number');
-      return result;
-    };
-  }
-  for (const inner of childrenOf(node)) demandFiniteNumbers(inner);
-}
-
-function childrenOf(node: ASTNode): readonly ASTNode[] {
-  switch (node.op) {
-    case '.':
-      return [node.args[0]];
-    case 'call':
-      return node.args[1];
-    case 'rcall':
-      return [node.args[1], ...node.args[2]];
-    case '!_':
-    case '-_':
-      return [node.args];
-    case 'value':
-    case 'id':
-    case 'map':
-    case '.?':
-    case '[?]':
-      return [];
-    default:
-      return node.args;
-  }
-}
-
 function mentionsNull(node: ASTNode): boolean {
   return (node.op === 'value' && node.args === null) || childrenOf(node).some(mentionsNull);
 }
@@ -421,6 +424,8 @@ function typeProblem(error: unknown, ast: ASTNode, usages: ReadonlyMap<string, s
     ...(hint === undefined ? {} : { hint }),
   };
 }
+
+const NOTHING_KNOWN: KnownValues = { texts: {}, numbers: {} };
 
 /** Reads the expressions of one charter. */
 export interface ExpressionReader {
@@ -469,6 +474,7 @@ export function expressionReader(schema: ExpressionSchema): ExpressionReader {
       return refused(syntaxProblem(error));
     }
     const walk: Walk = {
+      expression,
       fieldsOf,
       functions: byName,
       patterns,
@@ -476,6 +482,7 @@ export function expressionReader(schema: ExpressionSchema): ExpressionReader {
       claims: new Set(),
       widely: new Set(),
       texts: [],
+      presence: new Set(),
       usesVariables: false,
     };
     visit(walk, parsed.ast, 'restricts');
@@ -498,13 +505,20 @@ export function expressionReader(schema: ExpressionSchema): ExpressionReader {
       const hint = checked.type === 'dyn' ? 'compare it, as in `… == true`' : 'compare it with something';
       return refused({ code: 'REMIT_CHARTER_EXPRESSION_NOT_BOOLEAN', message, offset: 0, hint });
     }
-    demandFiniteNumbers(parsed.ast);
+    const doubts: ExpressionDoubt[] = [];
+    for (const strange of strangeComparisons(parsed.ast, schema.known ?? NOTHING_KNOWN, schema.lists)) {
+      const { node, message, hint, doubtful } = strange;
+      if (!doubtful) complain(walk, node, 'REMIT_CHARTER_EXPRESSION_VALUE', message, hint);
+      else doubts.push({ message, offset: node.pos, ...(hint === undefined ? {} : { hint }) });
+    }
+    if (walk.problems.length > 0) return refused(...walk.problems);
+    guardEvaluation(parsed.ast);
     if (yields === 'bool' && !walk.usesVariables && isNeverTrue(parsed)) {
       const message = 'is never true, so the policy can never apply';
       return refused({ code: 'REMIT_CHARTER_EXPRESSION_NEVER', message, offset: 0 });
     }
     const { claims, widely, texts } = walk;
-    return { ok: true, condition: parsed, claims, widely, texts, reads: readsOf(parsed.ast) };
+    return { ok: true, doubts, condition: parsed, claims, widely, texts, reads: readsOf(parsed.ast) };
   };
   return { read, budget };
 }

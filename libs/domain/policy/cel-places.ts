@@ -1,5 +1,6 @@
 import type { ASTNode } from '@marcbachmann/cel-js';
 import type { Place } from '../matching/action-places.js';
+import { childrenOf, listNamed, selectionOf, type ListNamed } from './cel-syntax.js';
 import { READ_WIDELY } from './cel-variables.js';
 
 /** What an expression has against the values at one place. */
@@ -10,9 +11,6 @@ export type ObjectionTest =
   | { readonly objects: 'inside'; readonly list: ListNamed }
   /** … or it looks at the values in a way that cannot be told item by item. */
   | { readonly objects: 'all' };
-
-/** A list that does not depend on the action: one of the charter's, or one written in the expression. */
-export type ListNamed = { readonly name: string } | { readonly entries: readonly string[] };
 
 export interface ExpressionReads {
   /** Every place that is read, with what is held against its values. */
@@ -35,27 +33,6 @@ const LIST_TESTS: Readonly<Record<string, Partial<Record<Sense, 'outside' | 'ins
   anyNotInList: { yes: 'outside' },
 };
 
-/** The name of a member: a field, or an index that is a text or a number. */
-function stepOf(node: ASTNode): { of: ASTNode; step: string } | undefined {
-  if (node.op === '.') return { of: node.args[0], step: node.args[1] };
-  if (node.op !== '[]') return undefined;
-  const [of, key] = node.args;
-  if (
-    key.op !== 'value' ||
-    (typeof key.args !== 'string' && typeof key.args !== 'number' && typeof key.args !== 'bigint')
-  )
-    return undefined;
-  return { of, step: String(key.args) };
-}
-
-/** The members that a node selects from a variable, outermost first; undefined when it is no such selection. */
-function selectionOf(node: ASTNode): readonly string[] | undefined {
-  if (node.op === 'id') return [node.args];
-  const member = stepOf(node);
-  const before = member && selectionOf(member.of);
-  return member === undefined || before === undefined ? undefined : [...before, member.step];
-}
-
 function placeOf(selection: readonly string[] | undefined): Place | undefined {
   if (selection?.[0] !== 'action') return undefined;
   const [, field, ...path] = selection;
@@ -63,36 +40,6 @@ function placeOf(selection: readonly string[] | undefined): Place | undefined {
   if (field === 'destination' || field === 'destinations' || field === READ_WIDELY.destination) return 'destination';
   if (field !== 'parameters') return undefined;
   return path.length === 0 ? 'parameters' : `parameters.${path.join('.')}`;
-}
-
-function listNamed(node: ASTNode): ListNamed | undefined {
-  const selection = selectionOf(node);
-  if (selection?.[0] === 'lists' && selection[1] !== undefined && selection.length === 2) return { name: selection[1] };
-  if (node.op !== 'list') return undefined;
-  const entries = node.args.map((one) => (one.op === 'value' && typeof one.args === 'string' ? one.args : undefined));
-  return entries.every((entry) => entry !== undefined) ? { entries } : undefined;
-}
-
-function childrenOf(node: ASTNode): readonly ASTNode[] {
-  switch (node.op) {
-    case '.':
-    case '.?':
-      return [node.args[0]];
-    case 'call':
-      return node.args[1];
-    case 'rcall':
-      return [node.args[1], ...node.args[2]];
-    case '!_':
-    case '-_':
-      return [node.args];
-    case 'value':
-    case 'id':
-      return [];
-    case 'map':
-      return node.args.flat();
-    default:
-      return node.args;
-  }
 }
 
 /** What an expression reads of what a grant can name, and what it has against it. */
