@@ -90,12 +90,22 @@ class World {
       viewWaitMs = VIEW_WAIT_MS,
       stalled = false,
       reserve,
-    }: { bus?: Bus; viewWaitMs?: number; stalled?: boolean; reserve?: ReserveUse } = {},
+      inDoubtUntil,
+    }: {
+      bus?: Bus;
+      viewWaitMs?: number;
+      stalled?: boolean;
+      reserve?: ReserveUse;
+      inDoubtUntil?: (() => number) | undefined;
+    } = {},
   ): Promise<void> {
     const views = createViews(bus);
     const started = views.start();
     if (!stalled) await started;
-    const segment = createSegment({ layers, engine: ENGINE, viewWaitMs, reserve }, views);
+    const segment = createSegment(
+      { layers, engine: ENGINE, viewWaitMs, reserve, ...(inDoubtUntil && { inDoubtUntil }) },
+      views,
+    );
     const consumption = await bus.consume({ group, topics: [inputTopicOf(layers)] }, segment);
     this.#stops.push(async () => {
       await consumption.stop();
@@ -347,6 +357,32 @@ describe('the pipeline', () => {
     expect(decision).toMatchObject({ outcome: 'deny', stamp: { notKept: true } });
     expect(rulesOf(decision as Decision)).toEqual(LAYERS.map((layer) => `${layer}/not-kept`));
     expect(message?.appendTime).toBeGreaterThan(Date.parse(decision?.validUntil ?? ''));
+  });
+
+  it('promise 3: what was appended while it was in doubt what is in force is denied, what comes after it is judged', async () => {
+    await world.activate('drop');
+    await world.propose('read');
+    const inDoubtUntil = world.now;
+    world.now += 10;
+    await world.propose('read');
+    await world.start(LAYERS, 'all', { inDoubtUntil: () => inDoubtUntil });
+    const decisions = await world.decisions(2);
+    expect(decisions.map(({ outcome, stamp }) => [outcome, stamp.notKept])).toEqual([
+      ['deny', true],
+      ['allow', undefined],
+    ]);
+    expect(rulesOf(decisions[0] as Decision)).toEqual(LAYERS.map((layer) => `${layer}/not-kept`));
+  });
+
+  it('promise 3: a later layer denies what was stamped before the log lost what the stamp names', async () => {
+    await world.activate('drop');
+    await world.propose('read');
+    const inDoubtUntil = world.now;
+    await world.start(['boundary'], 'boundary');
+    await world.messages(TOPICS.boundaryChecked.name, 1);
+    for (const layer of LAYERS.slice(1)) await world.start([layer], layer, { inDoubtUntil: () => inDoubtUntil });
+    const [decision] = await world.decisions(1);
+    expect(rulesOf(decision as Decision)).toEqual(LAYERS.slice(1).map((layer) => `${layer}/not-kept`));
   });
 
   it('promise 3: a later layer that no longer keeps what the stamp names denies', async () => {

@@ -48,6 +48,11 @@ export interface SegmentOptions {
   readonly signed?: boolean;
   /** Without it, grants with counted uses authorise nothing here. */
   readonly reserve?: ReserveUse | undefined;
+  /**
+   * Log time, ms since the epoch: of intents that were appended up to then nobody knows any more what was in force,
+   * because the log has lost some of it. Default: there are none.
+   */
+  readonly inDoubtUntil?: () => number;
   /** Who is told of every intent judged. */
   readonly watches?: readonly JudgingWatch[];
   /** Told what a watch has thrown. */
@@ -148,7 +153,7 @@ export function createSegment(options: SegmentOptions, views: Views): BatchHandl
   const stamps = first === LAYERS[0];
   const decides = last === LAYERS.at(-1);
   const source = `/remit/${options.layers.length === 1 ? last : 'segment'}`;
-  const { watches = [] } = options;
+  const { watches = [], inDoubtUntil = () => -Infinity } = options;
 
   function judgeLayers(
     subject: JudgedIntent,
@@ -371,7 +376,8 @@ export function createSegment(options: SegmentOptions, views: Views): BatchHandl
       const inForce = views.charter.asOf(CHARTER_KEY, message.logTime);
       const charter = inForce?.state?.charter;
       const known = views.permissions.asOf(intent.agentId, message.logTime);
-      const without = inForce === undefined || known === undefined ? 'not-kept' : undefined;
+      const isKept = inForce !== undefined && known !== undefined && message.logTime > inDoubtUntil();
+      const without = isKept ? undefined : 'not-kept';
       const stamp: Stamp = {
         judgedAt: new Date(message.logTime).toISOString(),
         source: { topic: message.topic, partition: message.partition, offset: message.offset },
@@ -418,7 +424,8 @@ export function createSegment(options: SegmentOptions, views: Views): BatchHandl
     const known = views.permissions.at(intent.agentId, stamp.permissions.position);
     const charter = inForce?.state?.charter;
     const facts = { charter, authority: known?.state ?? INITIAL_AUTHORITY };
-    if (stamp.notKept === true || inForce === undefined || known === undefined)
+    const isInDoubt = Date.parse(stamp.judgedAt) <= inDoubtUntil();
+    if (stamp.notKept === true || isInDoubt || inForce === undefined || known === undefined)
       return { ...facts, without: 'not-kept' };
     return (charter?.digest ?? null) === stamp.charter.digest ? facts : { ...facts, without: 'charter-differs' };
   }

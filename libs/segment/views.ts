@@ -4,7 +4,9 @@ import {
   evolveUnreadable,
   MAX_DECISION_TTL_MS,
   type AgentAuthority,
+  VIEWS_READER,
   type CharterInForce,
+  type ReaderPosition,
 } from '#domain';
 import { EVENTS, partitionOfAgent, readEvent, sha256, TOPICS } from '#contracts';
 import { AsOfView, type Bus, type Cut } from '#bus';
@@ -66,6 +68,20 @@ export interface ViewsOptions {
   readonly authorityWindowMs?: number;
 }
 
+/** From where on views of a new process need the control topics: as positions of a reader. */
+export function viewPositions(views: Pick<Views, 'cuts'>): readonly ReaderPosition[] {
+  const cuts = views.cuts();
+  const needed = (topic: string, partition: number, next: number) => ({
+    ...{ reader: VIEWS_READER, topic, partition, next },
+  });
+  return [
+    needed(TOPICS.charterEvents.name, 0, 0),
+    ...Array.from({ length: TOPICS.permissionEvents.partitions }, (_, partition) =>
+      needed(TOPICS.permissionEvents.name, partition, cuts?.get(partition)?.position ?? 0),
+    ),
+  ];
+}
+
 /** Generous: a start may read years of events. Readiness, not this bound, tells the operator how far it is. */
 const START_WAIT_MS = 10 * 60 * 1000;
 
@@ -87,6 +103,8 @@ export function createViews(bus: Bus, { authorityWindowMs = AUTHORITY_WINDOW_MS 
     bus,
     TOPICS.permissionEvents,
     (state, message) => {
+      // Remit writes none: with such a message a partition that was lost is filled up to where it was
+      if (message.value === null) return state;
       const reading = readEvent(EVENTS.permissionEvent, message);
       // what cannot be read, or speaks of someone else than its key, might have been a suspension
       if (!reading.ok || message.key?.toString('utf8') !== reading.event.data.agentId) return evolveUnreadable(state);

@@ -3,7 +3,7 @@ import { BatchTransport, type Bus } from '#bus';
 import { forgetForked, reserveUses, type PermissionStore } from '#authority';
 import type { Config } from '#config';
 import type { Layer } from '#domain';
-import { CHARTER_KEY, createSegment, createViews, measureJudging, traceJudging, type Views } from '#segment';
+import { CHARTER_KEY, createSegment, createViews, measureJudging, traceJudging, viewPositions, type Views } from '#segment';
 import { onceAMinute, type Metrics, type Tracing } from '#telemetry';
 import { BUS, BusModule, LOG_CHECKS, LOG_WATCH } from './bus.module.js';
 import { CONFIG } from './config.module.js';
@@ -39,7 +39,10 @@ function progressOf(views: Views): string {
 class ViewsLifetime implements OnModuleInit {
   readonly #log = new Logger('views');
 
-  constructor(@Inject(VIEWS) private readonly views: Views) {}
+  constructor(
+    @Inject(VIEWS) private readonly views: Views,
+    @Inject(LOG_WATCH) private readonly watch: LogWatch,
+  ) {}
 
   async onModuleInit(): Promise<void> {
     const told = setInterval(() => this.#log.log(`reading the log: ${progressOf(this.views)}`), PROGRESS_MS);
@@ -48,6 +51,8 @@ class ViewsLifetime implements OnModuleInit {
     } finally {
       clearInterval(told);
     }
+    // before anything is judged: what the log lacks of what views are built from might have been a suspension
+    await this.watch.watch(() => Promise.resolve(viewPositions(this.views)));
     const { read, keys } = this.views.permissions.size();
     const begun = this.views.cuts()?.size ?? 0;
     this.#log.log(
@@ -128,6 +133,7 @@ export class JudgingModule {
                 engine: ENGINE,
                 viewWaitMs,
                 signed: signatures !== undefined,
+                inDoubtUntil: () => watch.inDoubtUntil(),
                 reserve: store && reserveUses({ bus, store, views }),
                 watches: [
                   ...(tracing === undefined ? [] : [traceJudging(tracing, group)]),

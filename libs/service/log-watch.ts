@@ -26,7 +26,7 @@ export const LOG_LOOK_EVERY_MS = 5_000;
 export const AUDIT_GROUP = 'remit.audit';
 
 /** Topics without which nobody knows what the charter says and what agents may do. They never expire. */
-const CONTROL_TOPICS = [TOPICS.charterEvents.name, TOPICS.permissionEvents.name];
+const CONTROL_TOPICS: readonly string[] = [TOPICS.charterEvents.name, TOPICS.permissionEvents.name];
 
 const HOLD_RULES: HoldRules = { controlTopics: CONTROL_TOPICS, auditGroup: AUDIT_GROUP };
 
@@ -59,6 +59,7 @@ export class LogWatch implements ReadingGate {
   #bus: WatchedBus | undefined;
   #known: LogDiscrepancies = new Map();
   #read = 0;
+  #inDoubtUntil = -Infinity;
   #following: Following | undefined;
   #looking: Promise<void> | undefined;
   readonly #changed: (() => void)[] = [];
@@ -74,6 +75,7 @@ export class LogWatch implements ReadingGate {
         const reading = readEvent(EVENTS.logDiscrepancy, message);
         if (!reading.ok) continue;
         this.#known = evolveDiscrepancies(this.#known, reading.event.data);
+        this.#settleDoubt(reading.event.data, message.logTime);
         for (const told of this.#told) told(reading.event.data);
       }
       this.#read = nextOffset;
@@ -108,6 +110,20 @@ export class LogWatch implements ReadingGate {
   /** What nobody has acknowledged yet. */
   open(): readonly LogDiscrepancy[] {
     return openDiscrepancies(this.#known).map(({ discrepancy }) => discrepancy);
+  }
+
+  /**
+   * Log time of the last acknowledgement that a control topic had lost something, ms since the epoch; -Infinity: there is
+   * none. What is published again to make it good lies behind: nobody knows what was in force before.
+   */
+  inDoubtUntil(): number {
+    return this.#inDoubtUntil;
+  }
+
+  #settleDoubt(event: LogDiscrepancyEvent, logTime: number): void {
+    if (event.event !== 'LogDiscrepancyAcknowledged') return;
+    const { kind, topic = '' } = this.#known.get(event.id)?.discrepancy ?? {};
+    if ((kind === 'log-cut' || kind === 'log-lost') && CONTROL_TOPICS.includes(topic)) this.#inDoubtUntil = logTime;
   }
 
   /** The one of this id, however it stands. */
@@ -162,7 +178,7 @@ export class LogWatch implements ReadingGate {
         `${discrepancySentence(held)}: ${group} waits until somebody has acknowledged it (remit log acknowledge ${held.id})`,
       );
     }
-    return voidBefore(this.#known, reading);
+    return voidBefore(this.#known, reading, HOLD_RULES);
   }
 
   async #compare(positions: readonly ReaderPosition[]): Promise<void> {

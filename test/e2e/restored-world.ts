@@ -18,17 +18,44 @@ export interface Ran {
   readonly err: string;
 }
 
+export interface ListedDiscrepancy {
+  readonly id: string;
+  readonly kind: string;
+  readonly topic: string;
+  readonly partition: number;
+  readonly reader: string;
+  readonly from: number;
+  readonly to: number;
+}
+
+function adminOf({ address }: OwnBroker): Admin {
+  return new kafkajs.Kafka({ brokers: [address], logLevel: kafkajs.logLevel.NOTHING }).admin();
+}
+
 /** A whole Remit with a broker and a database of its own, which can be stopped, backed up, set back and cut. */
 export class RestoredWorld {
   app: RunningApp | undefined;
-  readonly admin: Admin;
+  #admin: Admin;
 
   private constructor(
-    readonly broker: OwnBroker,
+    public broker: OwnBroker,
     readonly database: Pick<OwnDatabase, 'url' | 'query' | 'drop'>,
     readonly folder: string,
   ) {
-    this.admin = new kafkajs.Kafka({ brokers: [broker.address], logLevel: kafkajs.logLevel.NOTHING }).admin();
+    this.#admin = adminOf(broker);
+  }
+
+  get admin(): Admin {
+    return this.#admin;
+  }
+
+  /** Another broker in its place, which has nothing of what the one before had. Remit must have been stopped. */
+  async loseLog(): Promise<void> {
+    await this.#admin.disconnect();
+    await this.broker.remove();
+    this.broker = await startOwnBroker();
+    this.#admin = adminOf(this.broker);
+    await this.#admin.connect();
   }
 
   static async open(makeDatabase: () => Promise<RestoredWorld['database']>): Promise<RestoredWorld> {
@@ -130,6 +157,27 @@ export class RestoredWorld {
   async metrics(): Promise<string> {
     const answer = await fetch(`http://127.0.0.1:${String(this.app?.port)}/metrics`);
     return answer.text();
+  }
+
+  /** Messages that the audit log holds of a topic. */
+  async stored(topic: string): Promise<number> {
+    const [row] = await this.database.query(
+      'SELECT count(*)::int AS count FROM record.history WHERE topic = $1 AND gap_until IS NULL',
+      [topic],
+    );
+    return Number(row?.['count']);
+  }
+
+  /** `remit log discrepancies`, as people's tools read it. */
+  async discrepancies(...options: string[]): Promise<readonly ListedDiscrepancy[]> {
+    const listed = await this.did('gwen', 'log', 'discrepancies', '--json', ...options);
+    return (JSON.parse(listed) as { discrepancies: ListedDiscrepancy[] }).discrepancies;
+  }
+
+  /** A person takes note of everything that is open. */
+  async acknowledgeAll(reason: string): Promise<void> {
+    const ids = (await this.discrepancies()).map(({ id }) => id);
+    await this.did('gwen', 'log', 'acknowledge', ...ids, '--reason', reason);
   }
 
   /** Deletes what lies before an offset, as retention does. */

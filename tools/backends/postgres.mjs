@@ -10,6 +10,8 @@ const PREFERRED_PORT = 15432;
 /** A busy machine is slow; a server that cannot start ends by itself and is noticed at once. */
 const START_TIMEOUT_MS = 120_000;
 const NAME = 'remit';
+/** Ports are chosen before they are taken: another run may be faster. */
+const MAX_ATTEMPTS = 10;
 
 async function binaries() {
   const platform = `${process.platform}-${process.arch}`;
@@ -91,7 +93,7 @@ export async function startPostgres(run) {
     }
     await run.stop(server, 0);
     const log = lastLines(server.log);
-    if (!log.includes('Address already in use') || attempt === 3) {
+    if (!log.includes('Address already in use') || attempt === MAX_ATTEMPTS) {
       throw new SetupFailure(
         'REMIT_SETUP_POSTGRES_NOT_STARTED',
         `PostgreSQL did not start; the end of ${server.log}:\n${log}`,

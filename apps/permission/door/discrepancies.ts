@@ -24,7 +24,7 @@ function todoOf({ kind, topic, reader }: LogDiscrepancy): string {
     case 'log-cut':
       if (topic === TOPICS.charterEvents.name) return 'activate the charter again, then acknowledge';
       if (topic === TOPICS.permissionEvents.name) {
-        return 'acknowledge: every permission event that the event store holds is published again, then judging goes on';
+        return 'acknowledge: every permission event that the event store holds is published again, then judging goes on. What was appended until then is denied; agents send it again';
       }
       return `find out who deleted them, or why ${reader} stood still; agents must send again what got no decision. Acknowledge: reading goes on at what the log still has`;
     case 'log-lost':
@@ -67,7 +67,7 @@ async function fillUp(
   partition: number,
   until: number,
 ): Promise<void> {
-  // a compacted topic takes no message without a key
+  // a compacted topic takes no message without a key, and nothing else is without a value
   const filler: OutgoingMessage = { topic, partition, key: 'filler', value: null };
   for (;;) {
     const missing = until - ((await bus.ends([topic])).get(topic)?.[partition] ?? until);

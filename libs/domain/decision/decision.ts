@@ -59,7 +59,7 @@ export const stampSchema = z.strictObject({
   notKept: z
     .literal(true)
     .optional()
-    .describe('What was in force then is no longer kept: the intent is denied, and the decision is void.'),
+    .describe('What was in force then is no longer kept: the intent is denied.'),
 });
 export type Stamp = z.infer<typeof stampSchema>;
 

@@ -70,16 +70,16 @@ export function judgeWithoutCharter(layer: Layer): Verdict {
 }
 
 /**
- * Why a layer has nothing to judge an intent by. `not-kept`: it comes so long after it was appended that what was in
- * force then is no longer kept. `charter-differs`: at the position of the stamp lies another charter than it names.
+ * Why a layer has nothing to judge an intent by. `not-kept`: what was in force when it was appended is no
+ * longer kept, because that is so long ago, or because the log has lost some of it. `charter-differs`: at the position of the stamp lies another charter than it names.
  */
 export const WITHOUT_FACTS = ['not-kept', 'charter-differs'] as const;
 export type WithoutFacts = (typeof WITHOUT_FACTS)[number];
 
 const WITHOUT_FACTS_REASONS: Readonly<Record<WithoutFacts, string>> = {
   'not-kept':
-    'it is judged so late that the charter and permissions of that moment are no longer kept, and a decision would be ' +
-    'void: send it again',
+    'the charter and permissions of the moment it was appended are not kept: it is judged too late, or the log has lost ' +
+    'some of them. Send it again',
   'charter-differs': 'this engine does not find the charter that the first layer has judged by',
 };
 

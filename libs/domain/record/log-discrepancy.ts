@@ -18,6 +18,8 @@ export const LOG_DISCREPANCY_KINDS = [
 export const AUDIT_LOG_READER = 'audit log';
 /** The reader that compares the event store with `permission.events`. */
 export const EVENT_STORE_READER = 'event store';
+/** The reader that every judging process is anew at each start: its materialized views of the control topics. */
+export const VIEWS_READER = 'views';
 
 export const logDiscrepancySchema = z.object({
   id: z
@@ -27,7 +29,7 @@ export const logDiscrepancySchema = z.object({
   kind: z.enum(LOG_DISCREPANCY_KINDS),
   topic: z.string(),
   partition: z.int().min(0),
-  reader: z.string().describe('A consumer group, `audit log` or `event store`.'),
+  reader: z.string().describe('A consumer group, `audit log`, `event store` or `views`.'),
   from: z.int().min(0).describe('First offset concerned; of `checkpoints-lost` the first epoch.'),
   to: z.int().min(0).describe('The offset after the last one concerned, or the epoch.'),
   stream: z.string().optional().describe('The agent, of `stream-forked`.'),
@@ -121,21 +123,17 @@ export function compareWithLog(
 }
 
 /**
- * Whether a finding is one that is known: the same, or a log that was lost and has got new messages since. A log that
- * was cut or lost further is another one.
+ * Whether a finding is one that is known: the same, a log that was lost and has got new messages since, or a log that
+ * views cannot be built from, whichever snapshot they begin with. A log that was cut or lost further is another one.
  */
 export function knownAs(found: LogDiscrepancy, known: LogDiscrepancies): StandingDiscrepancy | undefined {
   const same = known.get(found.id);
-  if (same !== undefined || found.kind !== 'log-lost') return same;
-  return [...known.values()].find(
-    ({ discrepancy: { kind, topic, partition, reader, from, to } }) =>
-      kind === 'log-lost' &&
-      topic === found.topic &&
-      partition === found.partition &&
-      reader === found.reader &&
-      to === found.to &&
-      found.from >= from,
-  );
+  if (same !== undefined) return same;
+  return [...known.values()].find(({ discrepancy: { kind, topic, partition, reader, from, to } }) => {
+    if (kind !== found.kind || reader !== found.reader || to !== found.to) return false;
+    if (topic !== found.topic || partition !== found.partition) return false;
+    return kind === 'log-lost' ? found.from >= from : kind === 'log-cut' && reader === VIEWS_READER;
+  });
 }
 
 export function openDiscrepancies(known: LogDiscrepancies): readonly StandingDiscrepancy[] {
@@ -173,16 +171,25 @@ export function heldBy(
       // an agent whose stream is forked gets no further events; what the log says of it holds
       if (kind === 'stream-forked' || kind === 'checkpoints-lost') return false;
       if (controlTopics.includes(where)) return true;
-      return kind === 'log-lost' && isHere && reader === group;
+      // one reader has shown that positions mean something else than they did: to every reader
+      return kind === 'log-lost' && isHere;
     });
 }
 
-/** Up to here, what lies in a partition is void for a group: the log was lost, and made good by a person. */
-export function voidBefore(known: LogDiscrepancies, { group, topic, partition }: ReadingOn): number {
+/**
+ * Up to here, what lies in a partition is void for a group: the log was lost, and made good by a person. To the audit
+ * log nothing is void that it does not hold.
+ */
+export function voidBefore(
+  known: LogDiscrepancies,
+  { group, topic, partition }: ReadingOn,
+  { auditGroup }: Pick<HoldRules, 'auditGroup'>,
+): number {
   let before = 0;
   for (const { discrepancy, acknowledged } of known.values()) {
     const { kind, reader } = discrepancy;
-    if (acknowledged === undefined || kind !== 'log-lost' || reader !== group) continue;
+    if (acknowledged === undefined || kind !== 'log-lost') continue;
+    if (group === auditGroup && reader !== AUDIT_LOG_READER) continue;
     if (discrepancy.topic === topic && discrepancy.partition === partition) before = Math.max(before, discrepancy.to);
   }
   return before;
@@ -204,6 +211,8 @@ export function discrepancySentence({
   const range = `${String(count)} offset${count === 1 ? '' : 's'} (${String(from)} to ${String(to - 1)})`;
   switch (kind) {
     case 'log-cut':
+      if (reader === VIEWS_READER)
+        return `${range} of ${place} were deleted from the log, and views are built from them`;
       return `${range} of ${place} were deleted from the log before ${reader} had read them`;
     case 'log-lost':
       return `${range} of ${place} that ${reader} has read are no longer on the log: it was truncated, or the topic was made anew`;

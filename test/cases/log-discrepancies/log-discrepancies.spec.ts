@@ -106,8 +106,27 @@ describe('an acknowledgement', () => {
     const lost = logDiscrepancy({ ...LOST, from: 5, to: 9 }, sha256);
     const known = found(lost);
     const reading = { group: 'remit.boundary', topic: 'agent.actions', partition: 2 };
-    expect(voidBefore(known, reading)).toBe(0);
-    expect(voidBefore(acknowledged(known, lost.id), reading)).toBe(9);
-    expect(voidBefore(acknowledged(known, lost.id), { ...reading, group: 'remit.audit' })).toBe(0);
+    const other = { ...reading, group: 'remit.permission-requests' };
+    expect(voidBefore(known, reading, RULES)).toBe(0);
+    expect(voidBefore(acknowledged(known, lost.id), reading, RULES)).toBe(9);
+    expect(voidBefore(acknowledged(known, lost.id), other, RULES)).toBe(9);
+    expect(voidBefore(acknowledged(known, lost.id), { ...reading, partition: 3 }, RULES)).toBe(0);
+  });
+
+  it('of a lost log makes nothing void for the audit log that it does not hold', () => {
+    const audit = { group: 'remit.audit', topic: 'agent.actions', partition: 2 };
+    const theirs = logDiscrepancy({ ...LOST, from: 5, to: 9 }, sha256);
+    expect(voidBefore(acknowledged(found(theirs), theirs.id), audit, RULES)).toBe(0);
+    const own = logDiscrepancy({ ...LOST, reader: 'audit log', from: 5, to: 7 }, sha256);
+    expect(voidBefore(acknowledged(found(own), own.id), audit, RULES)).toBe(7);
+  });
+
+  it('of a control topic that was cut is for the cut, whichever snapshot views begin with; a further cut is another one', () => {
+    const cut = { kind: 'log-cut', topic: 'permission.events', partition: 2, reader: 'views' } as const;
+    const known = found(logDiscrepancy({ ...cut, from: 0, to: 9 }, sha256));
+    expect(knownAs(logDiscrepancy({ ...cut, from: 4, to: 9 }, sha256), known)).toBeDefined();
+    expect(knownAs(logDiscrepancy({ ...cut, from: 4, to: 12 }, sha256), known)).toBeUndefined();
+    const audits = found(logDiscrepancy({ ...cut, reader: 'audit log', from: 0, to: 9 }, sha256));
+    expect(knownAs(logDiscrepancy({ ...cut, reader: 'audit log', from: 4, to: 9 }, sha256), audits)).toBeUndefined();
   });
 });
