@@ -284,6 +284,14 @@ export class Witness {
     return seen.filter((one) => one.outcome !== 'hold' && one.digest === digest && one.appendTime <= one.validUntil);
   }
 
+  /** Of each intent that has an effective decision: from the first attempt to publish it to the decision's append, ms. */
+  waitsMs(): number[] {
+    return [...this.#known].flatMap(([intentId, known]) => {
+      const [first] = this.#effective(intentId, known);
+      return first === undefined ? [] : [first.appendTime - known.triedAt];
+    });
+  }
+
   #testimony(): Testimony {
     const total = { intents: 0, lost: 0, contradictory: 0, wronglyAllowed: 0, failedClosed: 0 };
     for (const [intentId, known] of this.#known) {
