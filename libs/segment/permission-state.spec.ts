@@ -2,7 +2,13 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { v7 as uuidv7 } from 'uuid';
 import { MemoryBus, MemoryLog, type Bus, type OutgoingMessage, type ReceivedMessage } from '#bus';
 import { EVENTS, partitionOfAgent, TOPICS, writeEvent } from '#contracts';
-import { authorityToSnapshot, canonicalJson, permissionEventSchema, type PermissionEvent } from '#domain';
+import {
+  AUTHORITY_SNAPSHOT_FORMAT,
+  authorityToSnapshot,
+  canonicalJson,
+  permissionEventSchema,
+  type PermissionEvent,
+} from '#domain';
 import { readTopic } from '#testing';
 import { PermissionStateWriter } from './permission-state.js';
 import { AUTHORITY_WINDOW_MS, createViews, type Views } from './views.js';
@@ -236,7 +242,7 @@ describe('a start from permission.state', () => {
       'the snapshots are of another format',
       async (spoil) => {
         for (const message of await spoil.state()) {
-          await spoil.again(message, (text) => text.replace('"format":1', '"format":2'));
+          await spoil.again(message, (text) => text.replace(AUTHORITY_SNAPSHOT_FORMAT, 'authority/0'));
         }
       },
     ],

@@ -1,6 +1,6 @@
 import { readWhole, type Bus, type Cut, type OutgoingMessage, type ReceivedMessage, type StateOfKey } from '#bus';
 import { EVENTS, readEvent, sha256, TOPICS, writeEvent } from '#contracts';
-import { AUTHORITY_FORMAT, authorityFromSnapshot, authorityToSnapshot, type AgentAuthority } from '#domain';
+import { AUTHORITY_SNAPSHOT_FORMAT, authorityFromSnapshot, authorityToSnapshot, type AgentAuthority } from '#domain';
 
 /** The key of a cut. No agent id begins so. */
 const CUT_KEY = '#cut';
@@ -54,12 +54,13 @@ function cutOf(
   if (message === undefined || reading?.ok !== true) return undefined;
   const cut = reading.event.data;
   const isOldEnough = message.appendTime - cut.logTime >= windowMs;
-  if (cut.partition !== partition || cut.format !== AUTHORITY_FORMAT || !isOldEnough) return undefined;
+  if (cut.partition !== partition || cut.format !== AUTHORITY_SNAPSHOT_FORMAT || !isOldEnough) return undefined;
   const states = new Map<string, StateOfKey<AgentAuthority>>();
   const known = new DigestOfPositions();
   for (const [key, snapshot] of snapshots) {
     const one = readEvent(EVENTS.permissionSnapshot, snapshot);
-    if (!one.ok || one.event.data.format !== AUTHORITY_FORMAT || one.event.data.agentId !== key) return undefined;
+    if (!one.ok || one.event.data.format !== AUTHORITY_SNAPSHOT_FORMAT || one.event.data.agentId !== key)
+      return undefined;
     const { position, previous, authority } = one.event.data;
     // written for a later cut that was never completed: what it was before is as the cut knew it
     const then = position <= cut.position ? position : previous;
@@ -137,7 +138,7 @@ export class PermissionStateWriter {
           agentId,
           position: one.position,
           ...(previous === undefined ? {} : { previous }),
-          format: AUTHORITY_FORMAT,
+          format: AUTHORITY_SNAPSHOT_FORMAT,
           authority: authorityToSnapshot(one.state),
         },
       });
@@ -157,7 +158,7 @@ export class PermissionStateWriter {
         logTime,
         agents: known.agents,
         digest: known.digest(),
-        format: AUTHORITY_FORMAT,
+        format: AUTHORITY_SNAPSHOT_FORMAT,
       },
     });
     await this.bus.publish([{ topic, key: CUT_KEY, partition, ...event }]);

@@ -92,8 +92,8 @@ export const authoritySnapshotSchema = z.discriminatedUnion('status', [
 export type AuthoritySnapshot = z.infer<typeof authoritySnapshotSchema>;
 
 /**
- * Names what {@link authorityToSnapshot} writes. It changes whenever the state or what an event makes of it does: what
- * was written under another name is not read.
+ * Names what {@link authorityToSnapshot} writes, to the event store and to `permission.state`. It changes whenever the
+ * state or what an event makes of it does: what was written under another name is not read.
  */
 export const AUTHORITY_SNAPSHOT_FORMAT = 'authority/2';
 
@@ -145,13 +145,10 @@ export const permissionSnapshotSchema = z.strictObject({
   agentId: agentIdSchema.describe('Also the message key.'),
   position: z.int().min(0).describe('The offset of `permission.events` after the last event in it.'),
   previous: z.int().min(0).optional().describe('The position of the snapshot before it; left out: there was none.'),
-  format: z.int().describe('Readers that fold events otherwise read from the start.'),
+  format: z.string().describe('Readers that fold events otherwise, or into another shape, read from the start.'),
   authority: authoritySnapshotSchema,
 });
 export type PermissionSnapshot = z.infer<typeof permissionSnapshotSchema>;
-
-/** Changes with what events add up to: a snapshot of another format is not used. */
-export const AUTHORITY_FORMAT = 1;
 
 /** One partition of `permission.events` up to where snapshots of all its agents are on `permission.state`. */
 export const permissionCutSchema = z.strictObject({
@@ -160,5 +157,5 @@ export const permissionCutSchema = z.strictObject({
   logTime: ms.describe('Running maximum of append times before the position.'),
   agents: z.int().min(0).describe('How many agents have a snapshot.'),
   digest: z.string().describe('Over their ids and positions: a reader that finds others reads from the start.'),
-  format: z.int(),
+  format: z.string().describe('That of the snapshots.'),
 });
