@@ -167,6 +167,43 @@ describe('an agent that floods', () => {
   });
 });
 
+describe('an agent whose actions are all held', () => {
+  let world: AuthorityWorld;
+
+  beforeEach(async () => {
+    world = new AuthorityWorld();
+    await world.open(CHARTER);
+  });
+
+  afterEach(() => world.close());
+
+  it('takes one turn of publishing for all of them that are read at once, not one for each', async () => {
+    const HELD = 100;
+    let turns = 0;
+    // what decides is not there yet: the holds of both agents queue up
+    const judging = await world.start({ runtime: false });
+    for (const agentId of [AGENT, 'other']) {
+      const actions = Array.from({ length: agentId === AGENT ? HELD : 1 }, (_, rate) => ({
+        ...{ type: 'update', target: 'desk', parameters: { rate } },
+      }));
+      for (const intent of await world.proposeAtOnce(agentId, actions)) await world.decisionsOf(intent, 1);
+    }
+    await judging.stop();
+    await world.start({
+      store: (store) =>
+        storeWith(store, {
+          publishTurn: (stream, turn, publish) => {
+            if (stream === AGENT && turn.whenBusy === 'wait') turns += 1;
+            return store.publishTurn(stream, turn, publish);
+          },
+        }),
+    });
+    const opened = await world.eventsNamed('PermissionRequested', HELD + 1);
+    expect(opened.filter(({ agentId }) => agentId === 'other')).toHaveLength(1);
+    expect(turns).toBeLessThan(HELD / 10);
+  });
+});
+
 describe('while the charter cannot be read as far as it goes', () => {
   let world: AuthorityWorld;
 

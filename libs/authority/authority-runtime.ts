@@ -1,4 +1,11 @@
-import { Aggregates, type Handled, type PublishEvents } from '#event-store';
+import {
+  Aggregates,
+  isToPublish,
+  publishStream,
+  type CommandToHandle,
+  type Handled,
+  type PublishEvents,
+} from '#event-store';
 import type { Bus, ReceivedMessage } from '#bus';
 import { EVENTS, sha256, TOPICS, writeEvent } from '#contracts';
 import {
@@ -91,17 +98,43 @@ export function authoritiesIn(store: PermissionStore): AuthorityAggregates {
  * store's or the bus's coded error while either is away: then send it again.
  */
 export function order(
-  { store, bus, views }: Pick<AuthorityRuntime, 'store' | 'bus' | 'views'>,
+  runtime: Pick<AuthorityRuntime, 'store' | 'bus' | 'views'>,
   placed: PlacedCommand,
 ): Promise<Handled<PermissionEvent>> {
+  const { store, bus } = runtime;
+  return authoritiesIn(store).handleAndPublish(toHandle(runtime, placed), permissionPublisher(bus));
+}
+
+function toHandle({ views }: Pick<AuthorityRuntime, 'views'>, placed: PlacedCommand): CommandToHandle<PlacedCommand> {
   const { command } = placed;
   const { agentId, commandId } = command;
-  const commandDigest = commandDigestOf(command, sha256);
-  return authoritiesIn(store).handleAndPublish(
-    {
-      ...{ stream: agentId, commandId, commandDigest, command: placed },
-      knownVersion: views.permissions.latest(agentId)?.version ?? 0,
-    },
-    permissionPublisher(bus),
-  );
+  return {
+    ...{ stream: agentId, commandId, commandDigest: commandDigestOf(command, sha256), command: placed },
+    knownVersion: views.permissions.latest(agentId)?.version ?? 0,
+  };
+}
+
+/**
+ * Decides and stores many commands as {@link order} does, and publishes what came of them all at once for each agent: an
+ * agent of which there are many takes little of the others' time.
+ */
+export class ManyOrders {
+  readonly #agents = new Set<string>();
+
+  constructor(private readonly runtime: Pick<AuthorityRuntime, 'store' | 'bus' | 'views'>) {}
+
+  async order(placed: PlacedCommand): Promise<void> {
+    const handled = await authoritiesIn(this.runtime.store).handle(toHandle(this.runtime, placed));
+    if (isToPublish(handled)) this.#agents.add(placed.command.agentId);
+  }
+
+  /** Until this has resolved, nothing may be acknowledged. `alive` is called after each agent. */
+  async publish(alive: () => Promise<void>): Promise<void> {
+    const { store, bus } = this.runtime;
+    for (const agentId of this.#agents) {
+      await publishStream(store, agentId, permissionPublisher(bus));
+      this.#agents.delete(agentId);
+      await alive();
+    }
+  }
 }

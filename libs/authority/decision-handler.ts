@@ -17,7 +17,7 @@ import {
 } from '#domain';
 import { CHARTER_KEY } from '#segment';
 import { traceHold } from './approval-trace.js';
-import { AuthorityError, authoritiesIn, order, type AuthorityRuntime } from './authority-runtime.js';
+import { AuthorityError, authoritiesIn, ManyOrders, type AuthorityRuntime } from './authority-runtime.js';
 
 /** So many permissions a request may name; needs beyond it stay open and deny in the second round. */
 const MOST_NEEDS = 16;
@@ -80,15 +80,15 @@ export function createDecisionHandler(runtime: AuthorityRuntime): BatchHandler {
     return views.charter.at(CHARTER_KEY, stamp.charter.position)?.state?.charter;
   }
 
-  async function openRequest(decision: Decision, at: number): Promise<void> {
+  async function openRequest(orders: ManyOrders, decision: Decision, at: number): Promise<void> {
     const charter = await charterThatHeld(decision);
     const command = charter && requestOfHold(decision, charter);
     if (charter === undefined || command === undefined) return;
     // Another append of the same intent may have been held as well: the id is its own, so it is asked once.
-    await order(runtime, { command, at, terms: permissionTermsOf(charter, decision.agentId) });
+    await orders.order({ command, at, terms: permissionTermsOf(charter, decision.agentId) });
   }
 
-  async function settleUses(decision: Decision, tooLate: boolean, at: number): Promise<void> {
+  async function settleUses(orders: ManyOrders, decision: Decision, tooLate: boolean, at: number): Promise<void> {
     const limited = limitedGrantsOf(decision.verdicts);
     if (limited.length === 0 || (decision.outcome === 'hold' && !tooLate)) return;
     const { agentId, intentId, decisionId, action } = decision;
@@ -115,22 +115,23 @@ export function createDecisionHandler(runtime: AuthorityRuntime): BatchHandler {
               commandId: commandId('ReleaseUse'),
               reason: tooLate ? 'the decision came too late' : 'the intent was denied',
             };
-      await order(runtime, { command, at, terms: undefined });
+      await orders.order({ command, at, terms: undefined });
     }
   }
 
-  async function handle(message: ReceivedMessage, decision: Decision): Promise<void> {
+  async function handle(orders: ManyOrders, message: ReceivedMessage, decision: Decision): Promise<void> {
     const { appendTime, offset, logTime } = message;
     const tooLate = isVoid({ decision, appendTime, offset });
     if (decision.outcome === 'hold' && !tooLate) {
       const span = traceHold(tracing, message, decision);
-      await openRequest(decision, logTime).finally(() => span?.end());
+      await openRequest(orders, decision, logTime).finally(() => span?.end());
     }
-    await settleUses(decision, tooLate, logTime);
+    await settleUses(orders, decision, tooLate, logTime);
   }
 
   return async (batch) => {
     const unreadable: Unreadable[] = [];
+    const orders = new ManyOrders(runtime);
     for (const message of batch.messages) {
       const reading = readEvent(EVENTS.decision, message);
       if (!reading.ok) {
@@ -138,9 +139,10 @@ export function createDecisionHandler(runtime: AuthorityRuntime): BatchHandler {
         continue;
       }
       runtime.onDecision?.(message, reading.event.data);
-      await handle(message, reading.event.data);
+      await handle(orders, message, reading.event.data);
       await batch.heartbeat();
     }
+    await orders.publish(() => batch.heartbeat());
     return { publish: [], unreadable };
   };
 }

@@ -141,9 +141,7 @@ export class Aggregates<Command, State, Event> {
    */
   async handleAndPublish(command: CommandToHandle<Command>, publish: PublishEvents<Event>): Promise<Handled<Event>> {
     const handled = await this.handle(command);
-    // what came to nothing has left nothing to publish, and of a stream that was never written to not even a name
-    const isSilent = handled.status === 'appended' && handled.events.length === 0;
-    if (handled.status !== 'refused' && !isSilent) await publishStream(this.store, command.stream, publish);
+    if (isToPublish(handled)) await publishStream(this.store, command.stream, publish);
     return handled;
   }
 
@@ -198,6 +196,11 @@ export class Aggregates<Command, State, Event> {
     }
     return place;
   }
+}
+
+/** What came to nothing has left nothing to publish, and of a stream that was never written to not even a name. */
+export function isToPublish<Event>(handled: Handled<Event>): boolean {
+  return handled.status !== 'refused' && handled.events.length > 0;
 }
 
 function behindLog(stream: string, version: number, known: number): EventStoreError {

@@ -4,7 +4,6 @@ import { v7 as uuidv7 } from 'uuid';
 import { KafkaBus, type OutgoingMessage } from '#bus';
 import { EVENTS, TOPICS, writeEvent } from '#contracts';
 import { permissionEventSchema, type PermissionEvent } from '#domain';
-import { createViews, PermissionStateWriter } from '#segment';
 import { figure, type Figure } from './figure.js';
 
 const AGENTS = 1_000;
@@ -82,10 +81,10 @@ async function publish(bus: KafkaBus, messages: Iterable<OutgoingMessage>): Prom
   return count;
 }
 
-/** Views that start in a process of their own. */
-async function startInProcess(brokers: readonly string[]): Promise<Start> {
+/** Views that start in a process of their own, which then writes cuts where it is told to, or just ends. */
+async function startInProcess(brokers: readonly string[], then: 'cut' | 'end' = 'end'): Promise<Start> {
   const worker = new URL('./workers/views.js', import.meta.url).pathname;
-  const child = spawn(process.execPath, ['--expose-gc', worker, brokers.join(','), String(WINDOW_MS)], {
+  const child = spawn(process.execPath, ['--expose-gc', worker, brokers.join(','), String(WINDOW_MS), then], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let text = '';
@@ -93,25 +92,6 @@ async function startInProcess(brokers: readonly string[]): Promise<Start> {
   const [code] = (await once(child, 'close')) as [number | null];
   if (code !== 0) throw new Error(`the process of the views ended with ${String(code)}`);
   return JSON.parse(text) as Start;
-}
-
-/** Cuts as the permission service writes them, once the window is over. */
-async function writeCuts(brokers: readonly string[]): Promise<void> {
-  const bus = new KafkaBus({ brokers, topics: Object.values(TOPICS) });
-  const views = createViews(bus, { authorityWindowMs: WINDOW_MS });
-  try {
-    await views.start();
-    const cutTime = Date.now();
-    await new Promise((resolve) => setTimeout(resolve, WINDOW_MS + 1_000));
-    const writer = new PermissionStateWriter(bus, views.cuts() ?? new Map());
-    for (let partition = 0; partition < TOPICS.permissionEvents.partitions; partition += 1) {
-      const cut = views.permissions.cutAt(partition, cutTime);
-      if (cut !== undefined) await writer.write(partition, cut);
-    }
-  } finally {
-    await views.stop();
-    await bus.close();
-  }
 }
 
 /** What the views cost at a start: after a long history of many agents, and after a million uses of one grant. */
@@ -143,8 +123,7 @@ export async function measureViews(brokers: readonly string[], progress: (line: 
       ['a million uses', usesOfOne()],
     ] as const) {
       progress(`${name}: ${String(await publish(bus, events))} events published`);
-      const from = await startInProcess(brokers);
-      await writeCuts(brokers);
+      const from = await startInProcess(brokers, 'cut');
       about(name, from, await startInProcess(brokers));
     }
   } finally {
