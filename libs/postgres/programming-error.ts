@@ -1,4 +1,5 @@
 import { AssertionError } from 'node:assert';
+import { types } from 'node:util';
 
 const CLASSES = [TypeError, RangeError, ReferenceError, SyntaxError, URIError, EvalError, AssertionError];
 
@@ -7,7 +8,8 @@ const NODE_CODE = /^ERR_/;
 
 /** Whether an error shows a fault of the program, and not that a database or its connection is away. */
 export function isProgrammingError(error: unknown): boolean {
-  if (!(error instanceof Error)) return true;
+  // not instanceof: a socket's error may be of another realm than this module
+  if (!types.isNativeError(error)) return true;
   if ('code' in error && typeof error.code === 'string' && !NODE_CODE.test(error.code)) return false;
   return CLASSES.some((one) => error instanceof one);
 }
