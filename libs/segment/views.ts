@@ -103,8 +103,6 @@ export function createViews(bus: Bus, { authorityWindowMs = AUTHORITY_WINDOW_MS 
     bus,
     TOPICS.permissionEvents,
     (state, message) => {
-      // Remit writes none: with such a message a partition that was lost is filled up to where it was
-      if (message.value === null) return state;
       const reading = readEvent(EVENTS.permissionEvent, message);
       // what cannot be read, or speaks of someone else than its key, might have been a suspension
       if (!reading.ok || message.key?.toString('utf8') !== reading.event.data.agentId) return evolveUnreadable(state);

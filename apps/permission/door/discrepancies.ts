@@ -42,6 +42,8 @@ function todoOf({ kind, topic, reader }: LogDiscrepancy): string {
 
 const FILLERS_AT_ONCE = 1000;
 
+const COMPACTED = new Set(Object.values(TOPICS).flatMap(({ name, compacted }) => (compacted ? [name] : [])));
+
 /**
  * Does what an acknowledgement asks for: a partition that was lost is filled up to where it was, so that a position
  * never means two things; permission events are published again from the event store.
@@ -67,8 +69,9 @@ async function fillUp(
   partition: number,
   until: number,
 ): Promise<void> {
-  // a compacted topic takes no message without a key, and nothing else is without a value
-  const filler: OutgoingMessage = { topic, partition, key: 'filler', value: null };
+  // a compacted topic takes no message without a key; elsewhere none belongs to anybody
+  const key = COMPACTED.has(topic) ? 'filler' : null;
+  const filler: OutgoingMessage = { topic, partition, key, value: null };
   for (;;) {
     const missing = until - ((await bus.ends([topic])).get(topic)?.[partition] ?? until);
     if (missing <= 0) return;
