@@ -45,7 +45,10 @@ class People {
   async ask<Answer>(method: string, path: string, body?: object): Promise<Answer> {
     const reply = await fetch(`${this.#url()}${DOOR_PREFIX}${path}`, {
       method,
-      headers: { authorization: `Bearer ${this.token}`, 'content-type': 'application/json' },
+      headers: {
+        authorization: `Bearer ${this.token}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     const text = await reply.text();
@@ -61,7 +64,7 @@ class People {
   }
 
   async revoke(grantId: string): Promise<void> {
-    await this.ask('DELETE', `agents/${CLERK}/grants/${grantId}?reason=${REASON}`);
+    await this.ask('DELETE', `agents/${CLERK}/grants/${encodeURIComponent(grantId)}?reason=${REASON}`);
   }
 
   async suspend(): Promise<void> {
