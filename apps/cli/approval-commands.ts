@@ -130,8 +130,9 @@ function seen(text: string, { agent, digest }: Deciding): { request: string; age
 }
 
 async function printWhatIsLeft(door: DoorClient, request: string, agent: string | undefined): Promise<void> {
-  const view = await door('requestDetail', { params: { request }, query: { agent } });
-  if (view.status === 'open') process.stdout.write(`It still waits for ${inertText(openNeeds(view))}.\n`);
+  const { requests } = await door('requests', { query: { agent, status: 'open' } });
+  const view = requests.find(({ requestId }) => requestId === request);
+  if (view !== undefined) process.stdout.write(`It still waits for ${inertText(openNeeds(view))}.\n`);
 }
 
 function openNeeds({ needs }: RequestView): string {
@@ -172,6 +173,13 @@ function rejectedText({ rejectedBy, rejectedBecause = '' }: RequestDetail): stri
   return rejectedBy === undefined ? '' : ` by ${rejectedBy}: ${rejectedBecause}`;
 }
 
+/** One line on an earlier request for the same. */
+function beforeText({ requestId, requestedAt, status, by, why, grant }: RequestDetail['askedBefore'][number]): string {
+  const people = by.length === 0 ? '' : ` by ${by.join(', ')}`;
+  const reason = why === undefined ? '' : `: ${why}`;
+  return `before     ${requestedAt} ${status}${people}${reason}${grant === undefined ? '' : `, ${grant}`} (${requestId})`;
+}
+
 function detailText(detail: RequestDetail): string {
   const { action } = detail;
   const about = [
@@ -185,8 +193,9 @@ function detailText(detail: RequestDetail): string {
     `remaining  ${detail.status === 'open' ? `${span(detail.remainingMs)}, until ${detail.expiresAt}` : 'ended'}`,
     `charter    ${detail.charterDigest}`,
   ].map(inertText);
+  about.push(...detail.askedBefore.map(beforeText).map(inertText));
   if (action === undefined) return `${about.join('\n')}\n`;
-  if (action.status === 'unavailable') {
+  if (action.status !== 'shown') {
     return `${[...about, `WHAT WOULD BE EXECUTED CANNOT BE SHOWN: ${inertText(action.because)}`].join('\n')}\n`;
   }
   const shown = ['', 'This would be executed, and nothing else:', '', ...action.lines.map((line) => `  ${line}`), ''];

@@ -51,7 +51,7 @@ function decisionOn(agentId: string, type: string, verdicts: readonly Verdict[] 
   const actionDigest = actionDigestOf(intent.action, sha256);
   const { intentId } = intent;
   return decide({
-    ...{ intent, actionDigest, verdicts, decisionTtlMs: 30_000, engine: 'spec/1' },
+    ...{ intent, actionDigest, verdicts, decisionTtlMs: 30_000, engine: 'spec/1', sha256 },
     decisionId: decisionIdOf({ agentId, intentId, actionDigest, round: 1 }, sha256),
     stamp: {
       judgedAt: new Date(JUDGED_AT).toISOString(),

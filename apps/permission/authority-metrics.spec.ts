@@ -21,12 +21,22 @@ function request(requestId: string, agedMs: number, leftMs: number, isHold = tru
     intentId: 'i',
     decisionId: 'd',
     actionDigest: 'a',
+    intentDigest: 'b',
     chainId: 'c',
+    rules: ['r'],
     source: { topic: 'agent.actions', partition: 0, offset: 0 },
     action: { type: 'update', target: 'ledger' },
   };
   return {
-    ...{ requestId, needs: [], durationMs: MINUTE_MS, uses: 1, constraints: {}, charterDigest: '0'.repeat(64) },
+    ...{
+      requestId,
+      needs: [],
+      durationMs: MINUTE_MS,
+      uses: 1,
+      constraints: {},
+      charterDigest: '0'.repeat(64),
+      basis: 'b',
+    },
     ...{ requestedBy: 'agent', requestedAt: NOW - agedMs, reason: 'r', expiresAt: NOW + leftMs, entries: [] },
     ...(isHold ? { held } : {}),
     status: 'open',

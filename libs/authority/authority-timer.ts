@@ -1,6 +1,14 @@
 import { publishLeftovers } from '#event-store';
 import { EVENTS, TOPICS, writeEvent } from '#contracts';
-import { dueCommands, supersedeCommands, type AgentAuthority, type DueCommand, type PermissionCommand } from '#domain';
+import {
+  dueCommands,
+  supersedeCommands,
+  type AgentAuthority,
+  type Charter,
+  type DueCommand,
+  type PermissionCommand,
+  type Resting,
+} from '#domain';
 import { CHARTER_KEY } from '#segment';
 import { permissionPublisher, type AuthorityRuntime } from './authority-runtime.js';
 
@@ -39,7 +47,7 @@ interface Due {
 
 /**
  * Records what ends by itself, in any number of replicas: orders the end of grants and requests whose time has run out,
- * and of requests under a replaced charter, under derived ids. No decision depends on it, however late it is. Also
+ * and of requests that rest on what the charter in force says otherwise, under derived ids. No decision depends on it, however late it is. Also
  * publishes permission events that a crash or an outage has left unpublished, at once and every few seconds.
  */
 export function startAuthorityTimer(runtime: AuthorityRuntime, options: AuthorityTimerOptions): AuthorityTimer {
@@ -58,7 +66,7 @@ export function startAuthorityTimer(runtime: AuthorityRuntime, options: Authorit
     return due;
   }
 
-  function* dueOfAgent(agentId: string, time: number, charterDigest: string | undefined): Generator<PermissionCommand> {
+  function* dueOfAgent(agentId: string, time: number, charter: Charter | undefined): Generator<PermissionCommand> {
     const authority = views.permissions.latest(agentId);
     if (authority === undefined) return;
     const due = dueOf(agentId, authority);
@@ -66,9 +74,10 @@ export function startAuthorityTimer(runtime: AuthorityRuntime, options: Authorit
       if (dueAt > time) break;
       yield command;
     }
-    if (charterDigest === undefined) return;
-    if (due.superseded?.charterDigest !== charterDigest) {
-      due.superseded = { charterDigest, commands: supersedeCommands(agentId, authority, charterDigest) };
+    if (charter === undefined) return;
+    if (due.superseded?.charterDigest !== charter.digest) {
+      const terms = { charterDigest: charter.digest, basisOf: (request: Resting) => charter.basisOf(agentId, request) };
+      due.superseded = { charterDigest: charter.digest, commands: supersedeCommands(agentId, authority, terms) };
     }
     yield* due.superseded.commands;
   }
@@ -81,11 +90,11 @@ export function startAuthorityTimer(runtime: AuthorityRuntime, options: Authorit
   }
 
   function* dueNow(time: number): Generator<PermissionCommand> {
-    const charterDigest = views.charter.latest(CHARTER_KEY)?.charter.digest;
+    const charter = views.charter.latest(CHARTER_KEY)?.charter;
     let left = MAX_COMMANDS_PER_PASS;
     for (const agentId of agentsInTurn()) {
       let own = MAX_COMMANDS_PER_AGENT;
-      for (const command of dueOfAgent(agentId, time, charterDigest)) {
+      for (const command of dueOfAgent(agentId, time, charter)) {
         if (sent.has(`${agentId}\n${command.commandId}`)) continue;
         if (left === 0) {
           next = agentId;

@@ -180,10 +180,10 @@ describe('temporary authority', () => {
       expect(enforcedReasons(await lastRound(intent))).toContain('cancelled');
     });
 
-    it('ends as superseded when another charter comes into force, although nobody does anything', async () => {
+    it('ends as superseded when the charter says something else of what it rests on, although nobody does anything', async () => {
       await world.start({ timer: true });
       const intent = await holdIntent();
-      await world.activate(charterText({ never: 'wipe' }));
+      await world.activate(charterText().replace('hold_for: 10m', 'hold_for: 20m'));
       const decision = await lastRound(intent);
       expect(decision.outcome).toBe('deny');
       expect(enforcedReasons(decision)).toContain('superseded');
@@ -299,6 +299,76 @@ describe('temporary authority', () => {
         [1, 'hold'],
         [2, 'allow'],
       ]);
+    });
+  });
+
+  describe('a held action that its agent sends again with another content', () => {
+    const OTHERS: readonly Partial<Intent>[] = [
+      { onBehalfOf: 'paula' },
+      { onBehalfOf: null },
+      { trigger: { type: 'schedule' } },
+      { cause: { agentId: 'other', intentId: '019a1b2c-0000-7000-8000-000000000001' } },
+      { precedingActions: ['looked'] },
+      { chainId: 'another' },
+    ];
+
+    it('as its own re-evaluation is a dead letter, and the effective decision names who was held', async () => {
+      await world.start();
+      const intent = await holdIntent(CHANGE, { onBehalfOf: 'mallory', chainId: 'rates' });
+      const request = await held(intent);
+      await approve('olga', request);
+      const approval = approve('otto', request);
+      await world.eventsNamed('PermissionGranted');
+      for (const other of OTHERS) {
+        const data = { intent: { ...intent, ...other }, round: 2 as const, requestId: request.requestId };
+        await world.send(EVENTS.resubmittedIntent, TOPICS.agentActions, AGENT, data);
+      }
+      await approval;
+      const letters = await world.deadLetters(OTHERS.length);
+      expect(letters.map(({ code }) => code)).toEqual(OTHERS.map(() => 'REMIT_INTENT_NO_SECOND_ROUND'));
+      const decision = await lastRound(intent);
+      expect([decision.outcome, decision.onBehalfOf, decision.chainId]).toEqual(['allow', 'mallory', 'rates']);
+    });
+  });
+
+  describe('an approval under a charter that changes', () => {
+    const NEWCOMER = `
+  newcomer: { scope: { actions: ['*'], systems: [desk] } }`;
+
+    it.each([
+      ['another agent is added', (text: string) => text.replace('agents:', `agents:${NEWCOMER}`)],
+      ['another boundary is added', (text: string) => text.replace('never: [drop]', 'never: [drop, wipe]')],
+      [
+        'another system changes',
+        (text: string) => text.replace('desk: { classification: internal', 'desk: { classification: public'),
+      ],
+    ])('counts on where %s', async (_, change) => {
+      await world.start({ timer: true });
+      const intent = await holdIntent();
+      const request = await held(intent);
+      await approve('olga', request);
+      await world.activate(change(charterText()));
+      await approve('otto', request);
+      expect((await lastRound(intent)).outcome).toBe('allow');
+    });
+
+    it.each([
+      ['the rule that held it', (text: string) => text.replace('"production"', '"moon"')],
+      ['who has to approve it', (text: string) => text.replace('count: 2', 'count: 1')],
+      [
+        'the system that is acted on',
+        (text: string) => text.replace('ledger: { classification: internal', 'ledger: { classification: public'),
+      ],
+      ['the agent itself', (text: string) => text.replace(`${AGENT}: {`, `${AGENT}: { owner: sales,`)],
+      ['the mode of the rule', (text: string) => `${text}rollout: { production: shadow }\n`],
+    ])('ends where the charter says something else of %s', async (_, change) => {
+      await world.start({ timer: true });
+      const intent = await holdIntent();
+      await approve('olga', await held(intent));
+      await world.activate(change(charterText()));
+      const decision = await lastRound(intent);
+      expect(decision.outcome).toBe('deny');
+      expect(enforcedReasons(decision)).toMatch(/not-approved: .*superseded/);
     });
   });
 

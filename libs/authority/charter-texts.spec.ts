@@ -129,7 +129,17 @@ function decisionOn(intent: Intent, charter: Charter) {
   const { agentId, intentId } = intent;
   const decisionId = decisionIdOf({ agentId, intentId, actionDigest, round: 1 }, sha256);
   const { stage, decisionTtlMs } = charter;
-  return decide({ intent, actionDigest, stamp, verdicts, decisionId, stage, decisionTtlMs, engine: 'remit/test' });
+  return decide({
+    intent,
+    actionDigest,
+    stamp,
+    verdicts,
+    decisionId,
+    stage,
+    decisionTtlMs,
+    engine: 'remit/test',
+    sha256,
+  });
 }
 
 describe('promise 9: whatever a charter is accepted with', () => {

@@ -23,23 +23,26 @@ import { AuthorityError, authoritiesIn, ManyOrders, type AuthorityRuntime } from
 const MOST_NEEDS = 16;
 const LONGEST_REASON = 1024;
 
-/** The request for approval that a hold opens: all its needs, bound to this one action, chain and charter, for one use. */
+/** The request for approval that a hold opens: all its needs, bound to this one intent, for one use. */
 export function requestOfHold(decision: Decision, charter: Charter): PermissionCommand | undefined {
-  const { agentId, decisionId, intentId, chainId, action, stamp, onBehalfOf } = decision;
+  const { agentId, decisionId, intentId, chainId, action, intentDigest, stamp, onBehalfOf } = decision;
   const terms = permissionTermsOf(charter, agentId);
   const rules = new Map<string, string>();
+  const holding = new Set<string>();
   const reasons: string[] = [];
   for (const { effect, enforced, permission, rule, reason } of decision.verdicts.flatMap(({ findings }) => findings)) {
     if (effect !== 'needs-approval' || !enforced || permission === undefined) continue;
     // the charter that held it names every permission of its rules
     if (terms?.permissions.has(permission) !== true) continue;
     reasons.push(reason);
+    holding.add(rule);
     if (!rules.has(permission)) rules.set(permission, rule);
   }
   const needs = [...rules].slice(0, MOST_NEEDS).map(([permission, rule]) => ({ permission, rule }));
   if (needs.length === 0) return undefined;
   const durations = needs.flatMap(({ permission }) => terms?.permissions.get(permission)?.maxDurationMs ?? []);
   const { digest: _, ...shown } = action;
+  if (intentDigest === undefined) return undefined;
   return {
     command: 'RequestPermission',
     agentId,
@@ -54,8 +57,10 @@ export function requestOfHold(decision: Decision, charter: Charter): PermissionC
       intentId,
       decisionId,
       actionDigest: action.digest,
+      intentDigest,
       chainId,
       source: stamp.source,
+      rules: [...holding],
       action: shown,
     },
     ...(onBehalfOf === undefined ? {} : { onBehalfOf }),

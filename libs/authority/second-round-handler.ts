@@ -2,9 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type BatchHandler, type Bus, type ReceivedMessage, type Unreadable } from '#bus';
 import { EVENTS, readEvent, sha256, TOPICS, writeEvent } from '#contracts';
 import {
-  actionDigestOf,
   endedHolds,
   INITIAL_AUTHORITY,
+  intentDigestOf,
   type HeldIntent,
   type HeldRequest,
   type Intent,
@@ -35,7 +35,7 @@ async function readBack(bus: Bus, agentId: string, held: HeldIntent): Promise<Re
   const same =
     intent.agentId === agentId &&
     intent.intentId === held.intentId &&
-    actionDigestOf(intent.action, sha256) === held.actionDigest;
+    intentDigestOf(intent, sha256) === held.intentDigest;
   if (same) return { ok: true, intent, message };
   return { ok: false, code: 'REMIT_HOLD_INTENT_DIFFERS', reason: `at ${where} lies another intent than the one held` };
 }

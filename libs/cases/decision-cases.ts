@@ -191,6 +191,7 @@ export function decideCase(charter: Charter, { intent, at, authority }: Decision
     stage: charter.stage,
     decisionTtlMs: charter.decisionTtlMs,
     engine: 'remit/cases',
+    sha256,
   });
 }
 

@@ -125,6 +125,7 @@ describe('the configuration', () => {
     it('makes those of the role governance administrators unless told otherwise', () => {
       expect(readConfig({}).door.adminRoles).toEqual(['governance']);
       expect(readConfig({ REMIT_DOOR_ADMIN_ROLES: 'board, ciso' }).door.adminRoles).toEqual(['board', 'ciso']);
+      expect(readConfig({}).door).toMatchObject({ auditorRoles: ['auditor'], identityClaim: 'sub' });
     });
 
     it('lets a dev key count on this machine only unless told otherwise', () => {

@@ -71,13 +71,17 @@ export interface DoorConfig {
   readonly issuer: { readonly url: string; readonly audience: string; readonly jwksUrl: string } | undefined;
   /** Where the dev key counts: only while this process listens on loopback, always, or never. */
   readonly devKey: 'loopback' | 'always' | 'never';
+  /** The claim with a person's name, under which all they order is on record. */
+  readonly identityClaim: string;
   /** The claim with a person's roles. */
   readonly rolesClaim: string;
   /** The charter's word for each role of a token; roles that are not here are dropped. Undefined: the same words. */
   readonly roleMap: ReadonlyMap<string, string> | undefined;
   /** Roles that may activate charters, reinstate agents and grant what the charter names no approver for. */
   readonly adminRoles: readonly string[];
-  /** Requests of one address per minute. */
+  /** Roles that may see what every held action would execute. */
+  readonly auditorRoles: readonly string[];
+  /** Requests of one address per minute, and of one person. */
   readonly perMinute: number;
   /** How long an order waits for what comes of it, ms. */
   readonly waitMs: number;
@@ -222,6 +226,8 @@ const variables = z.object({
   REMIT_DOOR_ROLES_CLAIM: z.string().default('roles'),
   REMIT_DOOR_ROLE_MAP: roleMap.optional(),
   REMIT_DOOR_ADMIN_ROLES: names.prefault('governance'),
+  REMIT_DOOR_AUDITOR_ROLES: names.prefault('auditor'),
+  REMIT_DOOR_IDENTITY_CLAIM: z.string().min(1).max(64).default('sub'),
   REMIT_DOOR_PER_MINUTE: whole(1, 1_000_000, 600),
   REMIT_DOOR_WAIT_MS: whole(1, 60_000, 5000),
   REMIT_DOOR_URL: safeUrl.optional(),
@@ -351,6 +357,8 @@ export function readConfig(environment: Environment): Config {
       rolesClaim: read.data.REMIT_DOOR_ROLES_CLAIM,
       roleMap: read.data.REMIT_DOOR_ROLE_MAP,
       adminRoles: read.data.REMIT_DOOR_ADMIN_ROLES,
+      identityClaim: read.data.REMIT_DOOR_IDENTITY_CLAIM,
+      auditorRoles: read.data.REMIT_DOOR_AUDITOR_ROLES,
       perMinute: read.data.REMIT_DOOR_PER_MINUTE,
       waitMs: read.data.REMIT_DOOR_WAIT_MS,
     },

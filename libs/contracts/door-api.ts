@@ -7,6 +7,7 @@ import {
   givenIdSchema,
   heldIntentSchema,
   logDiscrepancySchema,
+  MAX_ASKED_BEFORE,
   permissionEventSchema,
   permissionIdSchema,
   permissionNameSchema,
@@ -141,7 +142,24 @@ export const requestViewSchema = z.strictObject({
 });
 export type RequestView = z.infer<typeof requestViewSchema>;
 
+const askedBeforeSchema = z.strictObject({
+  requestId: permissionIdSchema,
+  requestedAt: timeSchema,
+  status: requestViewSchema.shape.status,
+  endedAt: timeSchema.optional(),
+  by: z.array(personSchema).describe('Who approved or rejected it.'),
+  why: z.string().optional().describe('Why it was rejected.'),
+  grant: z
+    .enum(['used', 'not used yet', 'ended unused'])
+    .optional()
+    .describe('Of a request that was granted. `used`: the agent was allowed to do it by that.'),
+});
+
 export const requestDetailSchema = requestViewSchema.extend({
+  askedBefore: z
+    .array(askedBeforeSchema)
+    .max(MAX_ASKED_BEFORE)
+    .describe('Earlier requests of the agent for the same, the newest first, and what became of them.'),
   action: z
     .discriminatedUnion('status', [
       z.strictObject({
@@ -153,9 +171,13 @@ export const requestDetailSchema = requestViewSchema.extend({
         value: z.record(z.string(), z.unknown()).describe('The same as data.'),
       }),
       z.strictObject({ status: z.literal('unavailable'), because: z.string() }),
+      z.strictObject({
+        status: z.literal('withheld'),
+        because: z.string().describe('Which roles may see it.'),
+      }),
     ])
     .optional()
-    .describe('What would be executed; absent when no intent waits for it.'),
+    .describe('What would be executed; absent when no intent waits for it. Each reading is written to `audit.access`.'),
 });
 export type RequestDetail = z.infer<typeof requestDetailSchema>;
 

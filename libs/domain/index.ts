@@ -1,3 +1,4 @@
+export type { Resting } from './charter/charter-basis.js';
 export * from './charter/charter-document.js';
 export * from './charter/charter-events.js';
 export * from './charter/charter-in-force.js';
@@ -15,6 +16,7 @@ export * from './decision/rules.js';
 export * from './intent/claims.js';
 export * from './intent/intent.js';
 export * from './permission/action-rendering.js';
+export * from './permission/asked-before.js';
 export * from './permission/authority-decision.js';
 export * from './permission/authority-queries.js';
 export * from './permission/authority.js';

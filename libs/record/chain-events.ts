@@ -2,6 +2,7 @@ import { EVENTS, readEvent, sha256, TOPICS } from '#contracts';
 import {
   actionDigestOf,
   byAppendTime,
+  intentDigestOf,
   intentSchema,
   isVoid,
   outcomeReportSchema,
@@ -28,6 +29,13 @@ export function chainEventOf(entry: HistoryEntry): ChainEvent | undefined {
   const key = entry.key?.toString('utf8');
   if (entry.erased === true) return erasedEventOf(entry, at);
   if (topic === TOPICS.agentActions.name) {
+    const again =
+      entry.eventType === EVENTS.resubmittedIntent.type ? readEvent(EVENTS.resubmittedIntent, entry) : undefined;
+    if (again?.ok === true) {
+      const { intent, requestId } = again.event.data;
+      if (intent.agentId !== key) return undefined;
+      return { ...at, kind: 're-evaluation', intent, requestId, intentDigest: intentDigestOf(intent, sha256) };
+    }
     const reading = readEvent(EVENTS.intent, entry);
     if (!reading.ok || reading.event.data.agentId !== key) return undefined;
     const intent = reading.event.data;
@@ -67,6 +75,7 @@ function intentIdsIn(events: readonly ChainEvent[]): string[] {
   const ids = events.flatMap((event) => {
     if (event.kind === 'report') return [event.report.intentId];
     if (event.kind === 'erased-report' || event.kind === 'erased-intent') return [event.intentId];
+    if (event.kind === 're-evaluation') return [event.intent.intentId];
     const { intentId, cause } = event.kind === 'intent' ? event.intent : event.decision;
     return cause ? [intentId, cause.intentId] : [intentId];
   });
@@ -76,6 +85,7 @@ function intentIdsIn(events: readonly ChainEvent[]): string[] {
 /** The same for two events of which the later one adds nothing. Of what was erased nobody can tell. */
 function sayingOf(event: ChainEvent): string | undefined {
   if (event.kind === 'intent') return `intent ${sha256(JSON.stringify(event.intent))}`;
+  if (event.kind === 're-evaluation') return `re-evaluation ${event.requestId} ${event.intentDigest}`;
   if (event.kind === 'decision') {
     const { decisionId, chainId, outcome, wouldBe } = event.decision;
     return JSON.stringify([decisionId, chainId, outcome, wouldBe, isVoid(event)]);

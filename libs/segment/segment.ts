@@ -9,6 +9,7 @@ import {
   LAYERS,
   limitedGrantsOf,
   INITIAL_AUTHORITY,
+  intentDigestOf,
   problemOfSecondRound,
   roundOf,
   withLayerError,
@@ -338,6 +339,7 @@ export function createSegment(options: SegmentOptions, views: Views): BatchHandl
       stage: charter?.stage,
       decisionTtlMs: charter?.decisionTtlMs,
       engine: options.engine,
+      sha256,
     });
   }
 
@@ -353,7 +355,8 @@ export function createSegment(options: SegmentOptions, views: Views): BatchHandl
   ): Refusal | undefined {
     if (secondRound === undefined) return undefined;
     const { agentId, intentId } = intent;
-    const claim = { agentId, intentId, actionDigest, requestId: secondRound.requestId };
+    const intentDigest = intentDigestOf(intent, sha256);
+    const claim = { agentId, intentId, actionDigest, intentDigest, requestId: secondRound.requestId };
     const problem =
       authority === undefined
         ? 'it is read so late that the end of its approval is no longer kept'

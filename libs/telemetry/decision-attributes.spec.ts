@@ -67,6 +67,7 @@ describe('what a trace says of a denial', () => {
     uses: 1,
     constraints: {},
     charterDigest: 'c',
+    basis: 'b',
     requestedBy: 'payer',
     requestedAt: 1000,
     reason: 'held',

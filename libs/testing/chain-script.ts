@@ -4,12 +4,15 @@ import {
   actionDigestOf,
   chainIdOf,
   decisionIdOf,
+  heldRequestId,
+  intentDigestOf,
   layerSchema,
   outcomeSchema,
   type Action,
   type AppendedAt,
   type Cause,
   type ChainEvent,
+  type Intent,
   type ReadableChainEvent,
 } from '#domain';
 
@@ -32,6 +35,11 @@ export const chainScriptSchema = z.strictObject({
         cause: z.string().optional(),
         trigger: z.string().optional(),
         on_behalf_of: z.string().optional(),
+        ...common,
+      }),
+      z.strictObject({
+        re_evaluation: z.string().describe('A held intent, appended as if its approval had ended.'),
+        on_behalf_of: z.string().optional().describe('Left out: as it was held.'),
         ...common,
       }),
       z.strictObject({ lost: z.string().describe('An intent that the record does not hold.'), ...common }),
@@ -71,6 +79,7 @@ interface Spoken {
   readonly trigger: string | undefined;
   readonly onBehalfOf: string | undefined;
   readonly lay: AppendedAt;
+  readonly intent?: Intent;
 }
 
 /** Plays a script into the events that the record would hold. Decisions and reports are about the last such intent. */
@@ -84,8 +93,7 @@ export function eventsOfScript(script: ChainScript): ReadableChainEvent[] {
     return { topic, partition, offset: end, appendTime: SCRIPT_START + at };
   };
   return script.events.flatMap((line): ReadableChainEvent[] => {
-    const name =
-      'intent' in line ? line.intent : 'lost' in line ? line.lost : 'decision' in line ? line.decision : line.report;
+    const name = nameIn(line);
     const before = spoken.get(name);
     const agentId = line.agent ?? before?.agentId ?? '';
     const intentId = intentIdNamed(name);
@@ -112,7 +120,7 @@ export function eventsOfScript(script: ChainScript): ReadableChainEvent[] {
         lay,
       });
       if (told === undefined) return [];
-      const intent = {
+      const intent: Intent = {
         intentId,
         agentId,
         action,
@@ -121,6 +129,8 @@ export function eventsOfScript(script: ChainScript): ReadableChainEvent[] {
         ...(told.trigger === undefined ? {} : { trigger: { type: 'user_request', description: told.trigger } }),
         ...(told.on_behalf_of === undefined ? {} : { onBehalfOf: told.on_behalf_of }),
       };
+      const said = spoken.get(name);
+      if (said !== undefined) spoken.set(name, { ...said, intent });
       return [{ ...lay, kind: 'intent', intent, actionDigest }];
     }
     const chainId = before?.chainId ?? script.chain;
@@ -128,6 +138,14 @@ export function eventsOfScript(script: ChainScript): ReadableChainEvent[] {
       { agentId, intentId, actionDigest, round: 'round' in line ? line.round : 1 },
       sha256,
     );
+    if ('re_evaluation' in line) {
+      if (before?.intent === undefined) throw new Error(`nobody has sent ${name}`);
+      const intent =
+        line.on_behalf_of === undefined ? before.intent : { ...before.intent, onBehalfOf: line.on_behalf_of };
+      const requestId = heldRequestId(decisionIdOf({ agentId, intentId, actionDigest, round: 1 }, sha256));
+      const lay = place(TOPICS.agentActions.name, agentId, line.at);
+      return [{ ...lay, kind: 're-evaluation', intent, requestId, intentDigest: intentDigestOf(intent, sha256) }];
+    }
     if ('report' in line) {
       const { status, detail } = line;
       const report = { intentId, agentId, decisionId, actionDigest, status, chainId, ...(detail ? { detail } : {}) };
@@ -147,6 +165,9 @@ export function eventsOfScript(script: ChainScript): ReadableChainEvent[] {
           ...(before?.cause === undefined ? {} : { cause: before.cause }),
           action: { ...action, digest: actionDigest },
           outcome: line.outcome,
+          ...(line.outcome === 'hold' && before?.intent !== undefined
+            ? { intentDigest: intentDigestOf(before.intent, sha256) }
+            : {}),
           wouldBe: line.outcome,
           stage: 'enforce',
           verdicts: layerSchema.options.map((layer) => ({
@@ -177,6 +198,13 @@ export function eventsOfScript(script: ChainScript): ReadableChainEvent[] {
   });
 }
 
+function nameIn(line: ChainScript['events'][number]): string {
+  if ('intent' in line) return line.intent;
+  if ('lost' in line) return line.lost;
+  if ('re_evaluation' in line) return line.re_evaluation;
+  return 'decision' in line ? line.decision : line.report;
+}
+
 function causingAgent(script: ChainScript, name: string): string {
   for (const line of script.events) {
     if ((('intent' in line && line.intent === name) || ('lost' in line && line.lost === name)) && line.agent) {
@@ -189,7 +217,7 @@ function causingAgent(script: ChainScript, name: string): string {
 /** What erasing these intents leaves of the events. */
 export function erasedIn(events: readonly ReadableChainEvent[], intentIds: readonly string[]): ChainEvent[] {
   return events.map((event): ChainEvent => {
-    if (event.kind === 'decision') return event;
+    if (event.kind === 'decision' || event.kind === 're-evaluation') return event;
     const { topic, partition, offset, appendTime } = event;
     const of = event.kind === 'intent' ? event.intent : event.report;
     const { agentId, intentId } = of;
@@ -201,17 +229,39 @@ export function erasedIn(events: readonly ReadableChainEvent[], intentIds: reado
   });
 }
 
-const DECLARATIONS = { intent: EVENTS.intent, decision: EVENTS.decision, report: EVENTS.outcome };
+const DECLARATIONS = {
+  intent: EVENTS.intent,
+  're-evaluation': EVENTS.resubmittedIntent,
+  decision: EVENTS.decision,
+  report: EVENTS.outcome,
+};
+
+function dataOf(event: ReadableChainEvent): { readonly agentId: string; readonly data: unknown } {
+  switch (event.kind) {
+    case 'intent':
+      return { agentId: event.intent.agentId, data: event.intent };
+    case 're-evaluation': {
+      const { intent, requestId } = event;
+      return { agentId: intent.agentId, data: { intent, round: 2, requestId } };
+    }
+    case 'decision':
+      return { agentId: event.decision.agentId, data: event.decision };
+    case 'report':
+      return { agentId: event.report.agentId, data: event.report };
+    default:
+      return event satisfies never;
+  }
+}
 
 /** The message that holds an event. */
 export function messageOfChainEvent(event: ReadableChainEvent) {
-  const data = event.kind === 'intent' ? event.intent : event.kind === 'decision' ? event.decision : event.report;
+  const { agentId, data } = dataOf(event);
   const { topic, partition, offset, appendTime } = event;
   const id = `${topic}-${String(partition)}-${String(offset)}`;
   const { value, headers } = writeEvent<unknown>(DECLARATIONS[event.kind], {
     id,
     source: 'remit/script',
-    subject: data.agentId,
+    subject: agentId,
     data,
   });
   return {
@@ -219,7 +269,7 @@ export function messageOfChainEvent(event: ReadableChainEvent) {
     partition,
     offset,
     appendTime,
-    key: Buffer.from(data.agentId),
+    key: Buffer.from(agentId),
     value: Buffer.from(value),
     headers: { 'content-type': Buffer.from(headers['content-type']) },
   };

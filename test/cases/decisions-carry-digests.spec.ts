@@ -109,12 +109,13 @@ const STANDINGS = [
 ] as const;
 type Standing = (typeof STANDINGS)[number];
 
-function eventsOf(standing: Standing, text: string, requestId: string, charterDigest: string): object[] {
+function eventsOf(standing: Standing, text: string, requestId: string, charter: Charter): object[] {
   const person = { by: `${text}@bank.example`, reason: `because ${text}\nasked (rejected by ${text})` };
-  const terms = { uses: null, charterDigest, expiresAt: new Date(AT + 60_000).toISOString() };
+  const terms = { uses: null, charterDigest: charter.digest, expiresAt: new Date(AT + 60_000).toISOString() };
   const grant = { ...person, ...terms, event: 'PermissionGranted', permission: PERMISSION, approvedBy: [person.by] };
   const requested = {
     ...{ ...person, ...terms, event: 'PermissionRequested', requestId, durationMs: 60_000, onBehalfOf: text },
+    basis: charter.basisOf(AGENT, { needs: [{ permission: PERMISSION }], constraints: {} }),
     needs: [{ permission: PERMISSION, approvals: { count: 1, role: 'finance' } }],
     constraints: {},
   };
@@ -148,7 +149,7 @@ function eventsOf(standing: Standing, text: string, requestId: string, charterDi
     case 'expired':
       return ended('PermissionRequestExpired');
     case 'superseded':
-      return ended('PermissionRequestSuperseded', { charterDigest });
+      return ended('PermissionRequestSuperseded', { charterDigest: charter.digest });
     default:
       return standing satisfies never;
   }
@@ -229,7 +230,7 @@ function decisionOn({ secret: { text }, charter, standing, failing, error, actio
   const input = {
     ...{ intent, actionDigest, judgedAt: AT, secondRound },
     charter: failingAt(charter, failing, error),
-    authority: authorityOf(eventsOf(standing, text, requestId, charter.digest)),
+    authority: authorityOf(eventsOf(standing, text, requestId, charter)),
   };
   const decision = decide({
     ...{ intent, actionDigest, secondRound, stage: charter.stage, decisionTtlMs: charter.decisionTtlMs },
@@ -242,6 +243,7 @@ function decisionOn({ secret: { text }, charter, standing, failing, error, actio
     },
     verdicts: LAYERS.map((layer) => judge(layer, input)),
     engine: 'remit/test',
+    sha256,
   });
   return { intent, decision };
 }

@@ -1,8 +1,9 @@
+import { get } from 'node:http';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { v7 as uuidv7 } from 'uuid';
 import { MemoryBus } from '#bus';
 import { EVENTS, readEvent, sha256, TOPICS, writeEvent, type OrderAnswer } from '#contracts';
-import { actionDigestOf, type Action, type HeldIntent } from '#domain';
+import { actionDigestOf, intentDigestOf, type Action, type HeldIntent } from '#domain';
 import { eventually, readTopic } from '#testing';
 import { CHARTER_TEXT, GOVERNANCE, startDoorWorld, type DoorAnswer, type DoorWorld, type Who } from './door-world.js';
 
@@ -327,7 +328,9 @@ describe('the one door for people', () => {
         intentId,
         decisionId: sha256(intentId),
         actionDigest: digest,
+        intentDigest: intentDigestOf({ intentId, agentId, action: what }, sha256),
         chainId: intentId,
+        rules: ['production-data-modification'],
         source: { topic: TOPICS.agentActions.name, partition: position?.partition ?? 0, offset: position?.offset ?? 0 },
         action: { type: what.type, target: what.target },
       };
@@ -352,7 +355,7 @@ describe('the one door for people', () => {
 
     it('every value, none of which can steer a terminal, and the digest to approve', async () => {
       const { requestId, digest } = await hold('cleaner', action);
-      const shown = await world.call(NOBODY, 'requestDetail', { params: { request: requestId } });
+      const shown = await world.call(OLGA, 'requestDetail', { params: { request: requestId } });
       const body = shown.answer();
       expect(body.action).toEqual({
         status: 'shown',
@@ -370,10 +373,67 @@ describe('the one door for people', () => {
 
     it('never another action than the one the approval would be bound to', async () => {
       const { requestId } = await hold('cleaner', action, { ...action, parameters: { account: 'ACC-2' } });
-      const body = (await world.call(NOBODY, 'requestDetail', { params: { request: requestId } })).answer();
+      const body = (await world.call(OLGA, 'requestDetail', { params: { request: requestId } })).answer();
       expect(body.action).toEqual({
         status: 'unavailable',
-        because: expect.stringContaining('another action') as unknown,
+        because: expect.stringContaining('another intent') as unknown,
+      });
+    });
+
+    it('to those who may approve it, to auditors and to administrators, and to nobody else', async () => {
+      const { requestId } = await hold('cleaner', { ...action, parameters: { account: 'ACC-SECRET' } });
+      const see = async (who: Who): Promise<[string | undefined, boolean]> => {
+        const shown = await world.call(who, 'requestDetail', { params: { request: requestId } });
+        return [shown.answer().action?.status, shown.text.includes('ACC-SECRET')];
+      };
+      expect(await see(NOBODY)).toEqual(['withheld', false]);
+      expect(await see({ name: 'fay', roles: ['finance'] })).toEqual(['withheld', false]);
+      expect(await see(OLGA)).toEqual(['shown', true]);
+      expect(await see({ name: 'amy', roles: ['auditor'] })).toEqual(['shown', true]);
+      expect(await see(GOVERNANCE)).toEqual(['shown', true]);
+    });
+
+    it('with each reading on record, by whom and of what, and none of those who were shown nothing', async () => {
+      const { requestId } = await hold('cleaner', { ...action, parameters: { account: 'ACC-7' } });
+      for (const who of [NOBODY, OLGA, { name: 'amy', roles: ['auditor'] }]) {
+        await world.call(who, 'requestDetail', { params: { request: requestId } });
+      }
+      const readings = (await readTopic(world.bus, TOPICS.auditAccess.name)).flatMap((message) => {
+        const reading = readEvent(EVENTS.recordAccess, message);
+        return reading.ok && reading.event.data.event === 'HeldActionRead' ? [reading.event.data] : [];
+      });
+      expect(readings.filter((one) => one.requestId === requestId)).toMatchObject([
+        { by: 'olga', agentId: 'cleaner' },
+        { by: 'amy', agentId: 'cleaner' },
+      ]);
+    });
+
+    it('with what was asked before that is the same, and what became of it', async () => {
+      const same = { ...action, parameters: { account: 'ACC-8' } };
+      const reject = async ({ requestId }: { requestId: string }): Promise<void> => {
+        const answer = await world.call(OTTO, 'reject', {
+          params: { request: requestId },
+          body: { reason: 'too much' },
+        });
+        expect(answer.code).toBe('done');
+      };
+      const first = await hold('cleaner', same);
+      await reject(first);
+      const open = await hold('cleaner', same);
+      await hold('cleaner', { ...action, parameters: { account: 'ACC-9' } });
+      const last = await hold('cleaner', same);
+      const shown = await world.call(NOBODY, 'requestDetail', { params: { request: last.requestId } });
+      const { askedBefore } = shown.answer();
+      expect(askedBefore.map(({ requestId }) => requestId)).toEqual(
+        expect.arrayContaining([open.requestId, first.requestId]),
+      );
+      expect(askedBefore).toHaveLength(2);
+      expect(askedBefore.find(({ requestId }) => requestId === first.requestId)).toMatchObject({
+        ...{ status: 'rejected', by: ['otto'], why: 'too much' },
+      });
+      expect(askedBefore.find(({ requestId }) => requestId === open.requestId)).toMatchObject({
+        status: 'open',
+        by: [],
       });
     });
 
@@ -532,6 +592,64 @@ describe('an address that asks too often', () => {
       expect(answers.map(([status]) => status)).toEqual([401, 401, 401, 429, 429]);
       expect(answers.at(-1)?.[1]).toBe('REMIT_DOOR_TOO_MANY_REQUESTS');
       expect((await world.send('/livez')).status).toBe(200);
+    } finally {
+      await world.close();
+    }
+  });
+});
+
+describe('a path of the door that is written in another way', () => {
+  /** As it is, without what a client makes of a path. */
+  function status(world: DoorWorld, path: string, headers: Record<string, string> = {}, localAddress?: string) {
+    const { hostname, port } = new URL(world.url);
+    return new Promise<number | undefined>((resolve, reject) => {
+      const options = { hostname, port, path, headers, ...(localAddress === undefined ? {} : { localAddress }) };
+      get(options, (answer) => {
+        answer.resume();
+        answer.on('end', () => resolve(answer.statusCode));
+      }).on('error', reject);
+    });
+  }
+
+  it.each(['/v%31/charters/current', '/%76%31/charters/%63urrent', '/v1/charters/c%75rrent'])(
+    '%s wants a token, and counts against the rate',
+    async (path) => {
+      const world = await startDoorWorld({ REMIT_DOOR_PER_MINUTE: '2' });
+      try {
+        const answers = [];
+        for (let count = 0; count < 3; count += 1) answers.push(await status(world, path));
+        expect(answers).toEqual([401, 401, 429]);
+        expect(await status(world, '/v1/charters/current')).toBe(429);
+      } finally {
+        await world.close();
+      }
+    },
+  );
+
+  it.each(['//v1/charters/current', '/v1//charters/current', '/V1/charters/current', '/v1/%2e/charters/current'])(
+    '%s leads nowhere, with a token or without',
+    async (path) => {
+      const world = await startDoorWorld();
+      try {
+        const authorization = `Bearer ${await world.token('gwen', ['governance'])}`;
+        expect([await status(world, path), await status(world, path, { authorization })]).toEqual([404, 404]);
+      } finally {
+        await world.close();
+      }
+    },
+  );
+
+  it('nor does a person who comes from several addresses ask more often than one may', async () => {
+    const world = await startDoorWorld({ REMIT_DOOR_PER_MINUTE: '3' });
+    try {
+      const authorization = `Bearer ${await world.token('gwen', ['governance'])}`;
+      const answers = [];
+      for (const address of ['127.0.0.1', '127.0.0.2', '127.0.0.3', '127.0.0.4']) {
+        answers.push(await status(world, '/v1/log/discrepancies', { authorization }, address));
+      }
+      expect(answers).toEqual([200, 200, 200, 429]);
+      const other = { authorization: `Bearer ${await world.token('olga', ['operations'])}` };
+      expect(await status(world, '/v1/log/discrepancies', other, '127.0.0.5')).toBe(200);
     } finally {
       await world.close();
     }

@@ -30,10 +30,27 @@ export function Through(route: DoorRoute): MethodDecorator {
 
 const callers = new WeakMap<object, Person>();
 
-/** Nobody comes in without a token that is accepted. */
+/** Whether a person may ask once more; `undefined` seconds: yes, else after so many. */
+export type LimitOfPerson = (request: FastifyRequest) => Promise<number | undefined>;
+
+/** How often one person may ask, from whatever addresses. Set before the first request is taken. */
+@Injectable()
+export class PersonLimit {
+  ask: LimitOfPerson = () => Promise.resolve(undefined);
+}
+
+/** Who sent a request that has come past the token guard. */
+export function callerOf(request: FastifyRequest): Person | undefined {
+  return callers.get(request);
+}
+
+/** Nobody comes in without a token that is accepted, nor more often than a person may. */
 @Injectable()
 export class TokenGuard implements CanActivate {
-  constructor(@Inject(VERIFY_TOKEN) private readonly verify: VerifyToken) {}
+  constructor(
+    @Inject(VERIFY_TOKEN) private readonly verify: VerifyToken,
+    @Inject(PersonLimit) private readonly limit: PersonLimit,
+  ) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const request = context.switchToHttp().getRequest<FastifyRequest>();
@@ -42,7 +59,10 @@ export class TokenGuard implements CanActivate {
       throw new DoorRefusal(401, 'REMIT_DOOR_TOKEN_MISSING', 'send your token as authorization: Bearer …');
     }
     callers.set(request, await this.verify(token));
-    return true;
+    const seconds = await this.limit.ask(request);
+    if (seconds === undefined) return true;
+    const detail = 'you ask too often, from whatever address; wait as long as retry-after says';
+    throw new DoorRefusal(429, 'REMIT_DOOR_TOO_MANY_REQUESTS', detail, {}, seconds);
   }
 }
 

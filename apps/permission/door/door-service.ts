@@ -14,6 +14,7 @@ import {
 import {
   checkCharter,
   hygieneFindings,
+  INITIAL_AUTHORITY,
   requestNamed,
   samePerson,
   type AgentAuthority,
@@ -21,6 +22,7 @@ import {
   type LogDiscrepancy,
   type PermissionCommand,
   type PermissionRequest,
+  type RecordAccess,
 } from '#domain';
 import { CHARTER_KEY, type Views } from '#segment';
 import { activateCharter, type LogWatch } from '#service';
@@ -28,9 +30,9 @@ import { discrepancyView } from './discrepancies.js';
 import { heldAction, type ReadAt } from './held-action.js';
 import type { OrderDesk } from './order-desk.js';
 import { DoorRefusal, problemOf } from './problems.js';
-import { authorityView, isoTime, requestView } from './shown-to-people.js';
+import { askedBeforeView, authorityView, isoTime, requestView } from './shown-to-people.js';
 import type { Person } from './tokens.js';
-import { whoMay, type WhoMay } from './who-may.js';
+import { whoMay, type StandingRoles, type WhoMay } from './who-may.js';
 
 /** Injection token of the {@link DoorService}. */
 export const DOOR_SERVICE = Symbol('remit.door.service');
@@ -60,7 +62,9 @@ export interface DoorServiceOptions {
   readonly log: Pick<LogWatch, 'all' | 'find' | 'acknowledge'>;
   /** Does what an acknowledgement asks for, so that reading can go on. */
   readonly makeGood: (discrepancy: LogDiscrepancy) => Promise<void>;
-  readonly adminRoles: readonly string[];
+  readonly roles: StandingRoles;
+  /** Resolves once it is on `audit.access`. */
+  readonly putOnRecord: (access: RecordAccess) => Promise<void>;
   /** How long to wait for the views to have read what there is, ms. */
   readonly waitMs: number;
   /** ms since the epoch */
@@ -193,12 +197,28 @@ export class DoorService {
     return { at: isoTime(time), requests };
   }
 
-  async requestDetail(which: Which): Promise<RequestDetail> {
+  async requestDetail(person: Person, which: Which): Promise<RequestDetail> {
     await this.#upToDate(agentsOf(which));
     const { agentId, request } = this.#find(which);
-    const { held } = request;
-    const action = held === undefined ? undefined : await heldAction(agentId, held, this.options.readAt);
-    return { ...requestView(agentId, request, this.options.now()), ...(action === undefined ? {} : { action }) };
+    const action = await this.#heldAction(person, agentId, request);
+    const time = this.options.now();
+    return {
+      ...requestView(agentId, request, time),
+      askedBefore: askedBeforeView(this.#authority(agentId) ?? INITIAL_AUTHORITY, request, time),
+      ...(action === undefined ? {} : { action }),
+    };
+  }
+
+  /** Put on record before it is read; whoever may not see it is told which roles may. */
+  async #heldAction(person: Person, agentId: string, request: PermissionRequest): Promise<RequestDetail['action']> {
+    const { held, requestId } = request;
+    if (held === undefined) return undefined;
+    const because = this.#may().whyNotSeeHeld(person, request);
+    if (because !== undefined) return { status: 'withheld', because };
+    const { intentId } = held;
+    const at = isoTime(this.options.now());
+    await this.options.putOnRecord({ event: 'HeldActionRead', by: person.name, at, agentId, intentId, requestId });
+    return heldAction(agentId, held, this.options.readAt);
   }
 
   async approve(person: Person, commandId: string, which: Which, reason: string): Promise<OrderAnswer> {
@@ -333,7 +353,7 @@ export class DoorService {
   }
 
   #may(): WhoMay {
-    return whoMay(this.#charter(), this.options.adminRoles);
+    return whoMay(this.#charter(), this.options.roles);
   }
 
   #charter(): Charter | undefined {

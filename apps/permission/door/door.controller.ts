@@ -165,10 +165,11 @@ export class DoorController {
 
   @Through(DOOR.requestDetail)
   requestDetail(
+    @Caller() person: Person,
     @Param({ schema: DOOR.requestDetail.params }) { request }: Sent<Routes['requestDetail'], 'params'>,
     @Query({ schema: DOOR.requestDetail.query }) { agent }: Sent<Routes['requestDetail'], 'query'>,
   ): Promise<RequestDetail> {
-    return this.door.requestDetail({ request, agent });
+    return this.door.requestDetail(person, { request, agent });
   }
 
   @Through(DOOR.approve)

@@ -15,9 +15,10 @@ import type { Views } from '#segment';
 import { BUS, CONFIG, LOG_WATCH, PEOPLES_BUS, PEOPLES_STORE, PERMISSION_STORE, VIEWS, type LogWatch } from '#service';
 import { makeGood } from './discrepancies.js';
 import { DoorController } from './door.controller.js';
-import { VERIFY_TOKEN } from './door-requests.js';
+import { PersonLimit, VERIFY_TOKEN } from './door-requests.js';
 import { DOOR_SERVICE, DoorService } from './door-service.js';
 import { HoldWebhook } from './hold-webhook.js';
+import { putOnRecord } from './held-action.js';
 import { openDoor, type OpenedDoor } from './open-door.js';
 import { OrderDesk } from './order-desk.js';
 import { ProblemFilter } from './problem.filter.js';
@@ -40,6 +41,7 @@ class DoorLifetime implements OnModuleInit, OnApplicationShutdown {
     await this.desk.start();
     this.webhook?.start();
     this.#log.log(this.opened.notice);
+    if (this.opened.warning !== undefined) this.#log.warn(this.opened.warning);
   }
 
   async onApplicationShutdown(): Promise<void> {
@@ -91,7 +93,8 @@ export class DoorModule {
               agentsOnLog: () => views.permissions.keys(),
               log,
               makeGood: (discrepancy) => makeGood(discrepancy, bus, store),
-              adminRoles: door.adminRoles,
+              roles: door,
+              putOnRecord: (access) => putOnRecord(bus, access),
               waitMs: door.waitMs,
               now: Date.now,
             }),
@@ -108,6 +111,7 @@ export class DoorModule {
                   now: Date.now,
                 }),
         },
+        PersonLimit,
         DoorLifetime,
       ],
     };

@@ -1,12 +1,13 @@
-import type { ReceivedMessage } from '#bus';
-import { EVENTS, readEvent, sha256, type RequestDetail } from '#contracts';
-import { actionDigestOf, renderAction, type HeldIntent } from '#domain';
+import { randomUUID } from 'node:crypto';
+import type { Bus, ReceivedMessage } from '#bus';
+import { EVENTS, readEvent, sha256, TOPICS, writeEvent, type RequestDetail } from '#contracts';
+import { actionDigestOf, intentDigestOf, renderAction, type HeldIntent, type RecordAccess } from '#domain';
 
 /** Reads one message where it lies; `undefined` when it is no longer kept. */
 export type ReadAt = (topic: string, partition: number, offset: number) => Promise<ReceivedMessage | undefined>;
 
 /**
- * What would be executed, parameters and all, from the intent itself. Shown only if it is exactly the action that the
+ * What would be executed, parameters and all, from the intent itself. Shown only if it is exactly the intent that the
  * approval would be bound to.
  */
 export async function heldAction(
@@ -21,9 +22,21 @@ export async function heldAction(
   const reading = readEvent(EVENTS.intent, message);
   if (!reading.ok) return unavailable('what lies where the intent was said to be is no intent');
   const intent = reading.event.data;
-  const digest = actionDigestOf(intent.action, sha256);
-  if (intent.agentId !== agentId || intent.intentId !== held.intentId || digest !== held.actionDigest) {
-    return unavailable('what lies where the intent was said to be is another action: do not approve it');
+  if (intent.agentId !== agentId || intentDigestOf(intent, sha256) !== held.intentDigest) {
+    return unavailable('what lies where the intent was said to be is another intent: do not approve it');
   }
+  const digest = actionDigestOf(intent.action, sha256);
   return { status: 'shown', digest, lines: renderAction(intent.action), value: { ...intent.action } };
+}
+
+/** Resolves once it is on the log. */
+export async function putOnRecord(bus: Pick<Bus, 'publish'>, data: RecordAccess): Promise<void> {
+  const event = writeEvent(EVENTS.recordAccess, {
+    id: randomUUID(),
+    source: '/remit/permission',
+    subject: data.by,
+    time: data.at,
+    data,
+  });
+  await bus.publish([{ topic: TOPICS.auditAccess.name, key: null, ...event }]);
 }

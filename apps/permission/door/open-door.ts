@@ -8,12 +8,25 @@ const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
 export interface OpenedDoor {
   readonly verify: VerifyToken;
   readonly notice: string;
+  /** What an operator has to know about the configuration. */
+  readonly warning?: string | undefined;
+}
+
+/** An issuer's `sub` is an opaque id as a rule, and agents say for whom they act in another word. */
+function warningOf(identityClaim: string): string | undefined {
+  if (identityClaim !== 'sub') return undefined;
+  return (
+    'REMIT_DOOR_SELF_APPROVAL_UNSEEN: people are known by the claim sub of their tokens. Where agents write another name ' +
+    'in onBehalfOf, such as an address, somebody who approves what is done for themselves is not noticed: set ' +
+    'REMIT_DOOR_IDENTITY_CLAIM to the claim that has that name, such as email'
+  );
 }
 
 /** In production the issuer's tokens; else those of this machine's dev key; else none: then the door is closed. */
 export async function openDoor({ door, host, stateFolder }: Config): Promise<OpenedDoor> {
   if (door.issuer !== undefined) {
-    return { verify: issuerVerifier(door.issuer, door), notice: `the door takes tokens of ${door.issuer.url}` };
+    const notice = `the door takes tokens of ${door.issuer.url}; people are who their claim ${door.identityClaim} says`;
+    return { verify: issuerVerifier(door.issuer, door), notice, warning: warningOf(door.identityClaim) };
   }
   const because = whyNoDevKey(door.devKey, host, stateFolder);
   if (because !== undefined || stateFolder === undefined) {

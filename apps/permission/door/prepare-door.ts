@@ -3,7 +3,8 @@ import rateLimit from '@fastify/rate-limit';
 import { DOOR, DOOR_BODY_BYTES, DOOR_CHARTER_BYTES, DOOR_PREFIX } from '#contracts';
 import { CONFIG } from '#service';
 import type { Config } from '#config';
-import { isDoorPath } from './problems.js';
+import { callerOf, PersonLimit } from './door-requests.js';
+import { isDoorRequest, isDoorRoute } from './problems.js';
 
 const CHARTER_PATH = `${DOOR_PREFIX}${DOOR.activateCharter.path}`;
 
@@ -15,11 +16,11 @@ export async function prepareDoor(app: NestFastifyApplication): Promise<void> {
   const { door } = app.get<Config>(CONFIG);
   const fastify = app.getHttpAdapter().getInstance();
   fastify.addHook('onRoute', (route) => {
-    if (!isDoorPath(route.url)) return;
+    if (!isDoorRoute(route.url)) return;
     route.bodyLimit = route.url === CHARTER_PATH ? DOOR_CHARTER_BYTES : DOOR_BODY_BYTES;
   });
   fastify.addHook('onRequest', (request, reply, done) => {
-    if (isDoorPath(request.url)) {
+    if (isDoorRequest(request)) {
       void reply.headers({
         'cache-control': 'no-store',
         'x-content-type-options': 'nosniff',
@@ -31,6 +32,15 @@ export async function prepareDoor(app: NestFastifyApplication): Promise<void> {
   await app.register(rateLimit, {
     max: door.perMinute,
     timeWindow: '1 minute',
-    allowList: (request) => !isDoorPath(request.url),
+    allowList: (request) => !isDoorRequest(request),
   });
+  const ofPerson = fastify.createRateLimit({
+    max: door.perMinute,
+    timeWindow: '1 minute',
+    keyGenerator: (request) => callerOf(request)?.name ?? '',
+  });
+  app.get(PersonLimit).ask = async (request) => {
+    const answer = await ofPerson(request);
+    return answer.isAllowed || !answer.isExceeded ? undefined : answer.ttlInSeconds;
+  };
 }

@@ -1,3 +1,4 @@
+import type { FastifyRequest } from 'fastify';
 import { DOOR_PREFIX, type DoorProblem } from '#contracts';
 import type { RefusalCode } from '#domain';
 
@@ -12,6 +13,8 @@ export class DoorRefusal extends Error {
     readonly code: string,
     readonly detail: string,
     readonly details: Details = {},
+    /** For the header `retry-after`. */
+    readonly retryAfterSeconds?: number,
   ) {
     super(`${code}: ${detail}`);
   }
@@ -118,6 +121,12 @@ function factsOf(error: unknown): { code: string; status: number } {
   return { code: typeof code === 'string' ? code : '', status: stated ?? 500 };
 }
 
-export function isDoorPath(url: string): boolean {
-  return url.startsWith(DOOR_PREFIX);
+/** Whether a request goes to the door: by the route it was given to, whichever way its path is written. */
+export function isDoorRequest({ routeOptions }: Pick<FastifyRequest, 'routeOptions'>): boolean {
+  return isDoorRoute(routeOptions.url);
+}
+
+/** Whether a route, by its own path, is one of the door. */
+export function isDoorRoute(path: string | undefined): boolean {
+  return path?.startsWith(DOOR_PREFIX) === true;
 }

@@ -1,7 +1,9 @@
-import { sha256, type AgentAuthorityView, type GrantView, type RequestView } from '#contracts';
+import { sha256, type AgentAuthorityView, type GrantView, type RequestDetail, type RequestView } from '#contracts';
 import {
+  askedBefore,
   canonicalJson,
   grantsHeld,
+  requestNamed,
   type AgentAuthority,
   type Charter,
   type HeldGrant,
@@ -45,6 +47,25 @@ function grantView(agentId: string, { grant, remainingMs, usesLeft }: HeldGrant)
   };
 }
 
+/** What the agent has asked before that is the same, and what became of it by now, ms since the epoch. */
+export function askedBeforeView(
+  authority: AgentAuthority,
+  request: PermissionRequest,
+  time: number,
+): RequestDetail['askedBefore'] {
+  return askedBefore(authority, request).map(({ requestedAt, endedAt, by, status, ...rest }) => {
+    const earlier = requestNamed(authority, rest.requestId);
+    const hasRunOut = status === 'open' && earlier !== undefined && time >= earlier.expiresAt;
+    return {
+      ...rest,
+      status: hasRunOut ? 'expired' : status,
+      by: [...by],
+      requestedAt: isoTime(requestedAt),
+      ...(endedAt === undefined ? {} : { endedAt: isoTime(endedAt) }),
+    };
+  });
+}
+
 /** A request as it stands at a time: one that has run out is expired, whether or not anybody has recorded it. */
 export function requestView(agentId: string, request: PermissionRequest, time: number): RequestView {
   const { requestId, needs, entries, expiresAt, onBehalfOf, held } = request;
@@ -76,10 +97,10 @@ export function requestView(agentId: string, request: PermissionRequest, time: n
 }
 
 /** Equal for requests that ask for the same of the same agent; only the action's parameters and chain may differ. */
-function alikeness(agentId: string, { needs, durationMs, uses, charterDigest, constraints, held }: PermissionRequest) {
+function alikeness(agentId: string, { needs, durationMs, uses, basis, constraints, held }: PermissionRequest) {
   const { actionDigest: _, chainId: __, ...bound } = constraints;
   const action = held === undefined ? constraints : held.action;
-  return sha256(canonicalJson({ agentId, needs, durationMs, uses, charterDigest, bound, action }));
+  return sha256(canonicalJson({ agentId, needs, durationMs, uses, basis, bound, action }));
 }
 
 export function isoTime(ms: number): string {

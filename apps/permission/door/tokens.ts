@@ -12,7 +12,7 @@ import { DoorRefusal } from './problems.js';
 
 /** Who stands at the door, as their token says. */
 export interface Person {
-  /** The token's `sub`: the name under which everything they order is recorded. */
+  /** What the token's identity claim says (`sub` unless configured): the name under which all they order is on record. */
   readonly name: string;
   /** In the charter's words. */
   readonly roles: readonly string[];
@@ -21,7 +21,7 @@ export interface Person {
 /** Says who sent a token. Throws {@link DoorRefusal}: 401 when it is not accepted, 503 when the keys are out of reach. */
 export type VerifyToken = (token: string) => Promise<Person>;
 
-type Rules = Pick<DoorConfig, 'rolesClaim' | 'roleMap'>;
+type Rules = Pick<DoorConfig, 'identityClaim' | 'rolesClaim' | 'roleMap'>;
 
 /** Only signatures that need the issuer's private key: no `none`, and no secret that a public key could be taken for. */
 const ALGORITHMS = [
@@ -41,6 +41,8 @@ const ALGORITHMS = [
 /** Clocks of issuer and door may differ by so much. */
 const CLOCK_TOLERANCE_S = 5;
 
+/** Characters that show nothing: two names that look alike must be alike. */
+const UNSEEN = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]/u;
 const MOST_ROLES = 64;
 const LONGEST_ROLE = 128;
 const LONGEST_NAME = 256;
@@ -57,7 +59,8 @@ export function issuerVerifier(issuer: NonNullable<DoorConfig['issuer']>, rules:
 /** Tokens that people of this machine made with the dev key. */
 export function devVerifier(key: DevKey, rules: Rules): VerifyToken {
   const options = { ...checked, algorithms: ['EdDSA'], issuer: DEV_ISSUER, audience: DEV_AUDIENCE };
-  return (token) => verify(token, () => key.publicKey, options, rules);
+  // the name that somebody logged in with is in `sub`
+  return (token) => verify(token, () => key.publicKey, options, { ...rules, identityClaim: 'sub' });
 }
 
 /** A door that nobody opens says how it would be opened. */
@@ -72,13 +75,15 @@ async function verify(token: string, key: JWTVerifyGetKey, options: JWTVerifyOpt
   } catch (error) {
     throw refusalOfToken(error);
   }
-  const name = payload.sub ?? '';
-  if (name.trim() === '' || name.length > LONGEST_NAME || /\p{C}/u.test(name)) {
-    throw new DoorRefusal(
-      401,
-      'REMIT_DOOR_TOKEN_SUBJECT',
-      'the token’s sub must name a person in 1-256 visible characters',
-    );
+  const { identityClaim } = rules;
+  const name = payload[identityClaim];
+  if (typeof name !== 'string' || name.trim() === '' || name.length > LONGEST_NAME || UNSEEN.test(name)) {
+    const detail = `the token’s ${identityClaim} must name a person in 1-256 visible characters`;
+    throw new DoorRefusal(401, 'REMIT_DOOR_TOKEN_SUBJECT', detail);
+  }
+  if (identityClaim === 'email' && payload['email_verified'] === false) {
+    const detail = 'the issuer has not verified the token’s email, so it names nobody';
+    throw new DoorRefusal(401, 'REMIT_DOOR_TOKEN_SUBJECT', detail);
   }
   return { name, roles: rolesOf(payload[rules.rolesClaim], rules.roleMap) };
 }

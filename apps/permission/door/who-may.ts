@@ -1,4 +1,4 @@
-import { permissionTermsOf, type Charter } from '#domain';
+import { permissionTermsOf, type Charter, type PermissionRequest } from '#domain';
 import { DoorRefusal } from './problems.js';
 import type { Person } from './tokens.js';
 
@@ -13,14 +13,28 @@ export interface WhoMay {
   takeBack(person: Person): void;
   /** What the charter names approvers for is the log's to decide; the rest is for administrators. */
   grant(person: Person, permission: string): void;
+  /**
+   * What a held intent would execute is seen by those who may approve or reject it, by auditors and by administrators;
+   * `undefined`: this person may.
+   */
+  whyNotSeeHeld(person: Person, request: PermissionRequest): string | undefined;
 }
 
-/** All throw {@link DoorRefusal} with 403 and the roles it takes. */
-export function whoMay(charter: Charter | undefined, adminRoles: readonly string[]): WhoMay {
+/** Roles of people, by the configuration. */
+export interface StandingRoles {
+  readonly adminRoles: readonly string[];
+  readonly auditorRoles: readonly string[];
+}
+
+/** What orders something throws {@link DoorRefusal} with 403 and the roles it takes. */
+export function whoMay(charter: Charter | undefined, { adminRoles, auditorRoles }: StandingRoles): WhoMay {
+  const lacking = (person: Person, roles: readonly string[], what: string): string | undefined =>
+    roles.some((role) => person.roles.includes(role))
+      ? undefined
+      : `${what} takes one of the roles ${[...new Set(roles)].join(', ')}`;
   const demand = (person: Person, roles: readonly string[], what: string): void => {
-    if (roles.some((role) => person.roles.includes(role))) return;
-    const detail = `${what} takes one of the roles ${[...new Set(roles)].join(', ')}`;
-    throw new DoorRefusal(403, 'REMIT_DOOR_ROLE_MISSING', detail);
+    const detail = lacking(person, roles, what);
+    if (detail !== undefined) throw new DoorRefusal(403, 'REMIT_DOOR_ROLE_MISSING', detail);
   };
   return {
     govern: (person) => demand(person, adminRoles, 'this'),
@@ -29,6 +43,10 @@ export function whoMay(charter: Charter | undefined, adminRoles: readonly string
       const entry = charter?.document.permissions[permission];
       if (entry?.approvals !== undefined) return;
       demand(person, adminRoles, `granting ${permission}, for which the charter names no approvers,`);
+    },
+    whyNotSeeHeld: (person, { needs }) => {
+      const approving = needs.map(({ approvals }) => approvals.role);
+      return lacking(person, [...approving, ...auditorRoles, ...adminRoles], 'seeing what would be executed');
     },
   };
 }

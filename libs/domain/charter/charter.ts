@@ -8,6 +8,8 @@ import { allowing, allowingIfGiven, restrictingNames, restrictingVerbs } from '.
 import type { ListLookUp } from '../permission/value-constraints.js';
 import { readEntryList, type EntryList } from '../policy/cel-patterns.js';
 import { compilePolicies, type PolicyPrograms } from '../policy/cel-policies.js';
+import type { Sha256 } from '../record/digest.js';
+import { basisText, type Resting } from './charter-basis.js';
 import type { CharterDocument, RolloutMode, Stage } from './charter-document.js';
 import { compileClassifications, type Classifications, type GovernedSystem } from './systems.js';
 import { durationMs } from './time-notation.js';
@@ -71,6 +73,8 @@ export interface Charter {
   boundariesOf(agentId: string): readonly BoundaryRule[];
   /** Boundaries and the other immutable rules have no mode: nobody asks for it. */
   modeOf(rule: string): RolloutMode;
+  /** SHA-256 over all that this charter says of what a request for approval rests on; see `basisText`. */
+  readonly basisOf: (agentId: string, request: Resting) => string;
 }
 
 function compileSystems(
@@ -173,7 +177,7 @@ function compileLists({ lists }: CharterDocument): Charter['inList'] {
   return (list, text) => entriesOf(list)?.has(text) ?? false;
 }
 
-export function compileCharter(document: CharterDocument, digest: string): Charter {
+export function compileCharter(document: CharterDocument, digest: string, sha256: Sha256): Charter {
   const classifications = compileClassifications(document.classifications);
   const systems = compileSystems(document, classifications);
   const receivers = receiverIndex(systems);
@@ -182,6 +186,8 @@ export function compileCharter(document: CharterDocument, digest: string): Chart
     agents: restrictingNames(boundary.agents),
   }));
   const modes = compileModes(document);
+  const modeOf = (rule: string): RolloutMode => modes.get(rule) ?? 'enforce';
+  const basis = { document, modeOf, systemsAt: (to: string) => receivers(to).map(({ name }) => name) };
   return {
     name: document.charter,
     digest,
@@ -202,6 +208,7 @@ export function compileCharter(document: CharterDocument, digest: string): Chart
     boundariesOf: boundedMemo(REMEMBERED_AGENTS, (agentId: string) =>
       boundaries.filter(({ agents }) => agents(agentId)).map(({ rule }) => rule),
     ),
-    modeOf: (rule) => modes.get(rule) ?? 'enforce',
+    modeOf,
+    basisOf: (agentId, request) => sha256(basisText(agentId, request, basis)),
   };
 }

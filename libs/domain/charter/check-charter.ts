@@ -41,7 +41,7 @@ export function checkCharter(text: string, sha256: Sha256): CharterCheck {
   const document = charterDocumentSchema.parse(source.value);
   return {
     ok: true,
-    charter: compileCharter(document, digestOf(source.value, sha256)),
+    charter: compileCharter(document, digestOf(source.value, sha256), sha256),
     warnings: inReadingOrder(warnings),
   };
 }

@@ -56,10 +56,7 @@ export const stampSchema = z.strictObject({
   source: z.strictObject({ topic: z.string(), partition: z.int().min(0), offset: z.int().min(0) }),
   charter: z.strictObject({ digest: digestSchema.nullable(), position: z.int().min(0) }),
   permissions: z.strictObject({ position: z.int().min(0) }),
-  notKept: z
-    .literal(true)
-    .optional()
-    .describe('What was in force then is no longer kept: the intent is denied.'),
+  notKept: z.literal(true).optional().describe('What was in force then is no longer kept: the intent is denied.'),
 });
 export type Stamp = z.infer<typeof stampSchema>;
 
@@ -108,6 +105,9 @@ export const decisionSchema = z.strictObject({
     digest: digestSchema,
   }),
   outcome: outcomeSchema,
+  intentDigest: digestSchema
+    .optional()
+    .describe('Of a hold: SHA-256 over the whole intent. Nothing but this intent is judged again once it is approved.'),
   wouldBe: outcomeSchema.describe('The outcome if every rule were enforced.'),
   stage: z.enum(['observe', 'enforce']),
   verdicts: z.array(verdictSchema),

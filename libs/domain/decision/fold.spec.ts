@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { sha256 } from '#contracts';
 import { LAYERS, decisionSchema, type Finding, type Verdict } from './decision.js';
 import { decide, foldVerdicts } from './fold.js';
 
@@ -100,6 +101,7 @@ describe('a decision', () => {
     },
     verdicts: [],
     engine: 'remit/0.1.0',
+    sha256,
   };
 
   it('is valid for thirty seconds from the judged time, in stage enforce, when no charter is active', () => {

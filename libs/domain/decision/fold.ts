@@ -1,6 +1,7 @@
 import type { Stage } from '../charter/charter-document.js';
 import { DEFAULT_DECISION_TTL_MS } from '../charter/charter.js';
 import { chainIdOf, type Intent, type Trigger } from '../intent/intent.js';
+import { intentDigestOf, type Sha256 } from '../record/digest.js';
 import type { Decision, Finding, Outcome, SecondRound, Stamp, Verdict } from './decision.js';
 
 function outcomeOf(findings: readonly Finding[]): Outcome {
@@ -29,6 +30,7 @@ export interface DecidingInput {
   /** The charter's; 30 s when none is active. */
   readonly decisionTtlMs?: number | undefined;
   readonly engine: string;
+  readonly sha256: Sha256;
 }
 
 /** What people wrote stays with the intent, which can be erased. */
@@ -65,6 +67,7 @@ export function decide(input: DecidingInput): Decision {
       digest: actionDigest,
     },
     outcome,
+    ...(outcome === 'hold' ? { intentDigest: intentDigestOf(intent, input.sha256) } : {}),
     wouldBe,
     stage: input.stage ?? 'enforce',
     verdicts: [...input.verdicts],

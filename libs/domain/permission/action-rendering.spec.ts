@@ -38,6 +38,21 @@ describe('what an approver is shown of an action', () => {
     ]);
   });
 
+  it.each([
+    ['a Hangul filler', '\u3164', '\\u{3164}'],
+    ['a Hangul choseong filler', '\u115f', '\\u{115f}'],
+    ['a grapheme joiner', '\u034f', '\\u{34f}'],
+    ['a braille blank', '\u2800', '\\u{2800}'],
+    ['a no-break space', '\u00a0', '\\u{a0}'],
+    ['an ideographic space', '\u3000', '\\u{3000}'],
+    ['a variation selector', '\ufe0f', '\\u{fe0f}'],
+    ['a supplementary variation selector', '\u{e0100}', '\\u{e0100}'],
+    ['a zero width space', '\u200b', '\\u{200b}'],
+  ])('shows %s, which an approver would not see', (_, character, shown) => {
+    const [, , note] = renderAction({ type: 't', target: 's', parameters: { note: `pay${character}ann 1` } });
+    expect(note).toBe(`parameters.note = "pay${shown}ann 1"`);
+  });
+
   it('tells text from numbers', () => {
     const [, , one, other] = renderAction({ type: 't', target: 's', parameters: { one: '1', other: 1 } });
     expect([one, other]).toEqual(['parameters.one = "1"', 'parameters.other = 1']);

@@ -1,3 +1,4 @@
+import { saysTheSame } from '../charter/charter-basis.js';
 import {
   AGENT_ID_PREFIX,
   asksTooOften,
@@ -15,7 +16,12 @@ import {
   type Need,
   type PermissionRequest,
 } from './authority.js';
-import type { PermissionCommand, PermissionTerms, PlacedCommand } from './permission-commands.js';
+import {
+  BASIS_CHANGED,
+  type PermissionCommand,
+  type PermissionTerms,
+  type PlacedCommand,
+} from './permission-commands.js';
 import type { PermissionEvent, RefusalCode } from './permission-events.js';
 import {
   ASK_INTERVAL_MS,
@@ -162,7 +168,7 @@ function request(command: CommandOf<'RequestPermission'>, { state, at, terms }: 
   }
   const constraints: Constraints = {
     ...command.constraints,
-    ...(held && { actionDigest: held.actionDigest, chainId: held.chainId, charterDigest: terms.charterDigest }),
+    ...(held && { actionDigest: held.actionDigest, chainId: held.chainId }),
   };
   const uses = held === undefined ? command.uses : 1;
   const needs: Need[] = [];
@@ -191,6 +197,7 @@ function request(command: CommandOf<'RequestPermission'>, { state, at, terms }: 
       uses,
       constraints,
       charterDigest: terms.charterDigest,
+      basis: terms.basisOf({ needs, constraints, held }),
       expiresAt: isoTime(at + waitMs),
       ...(onBehalfOf === undefined ? {} : { onBehalfOf }),
       ...(held === undefined ? {} : { held }),
@@ -275,7 +282,7 @@ function cancel(command: CommandOf<'CancelRequest'>, circumstances: Circumstance
 }
 
 /**
- * Goes on with a request that is open in fact. One that has run out, or whose charter has been replaced, ends here as
+ * Goes on with a request that is open in fact. One that has run out, or that rests on what has changed, ends here as
  * what it is: expired is not rejected, and neither is superseded.
  */
 function withOpenRequest(
@@ -290,7 +297,7 @@ function withOpenRequest(
     const ended: EventDraft = { event: 'PermissionRequestExpired', requestId, reason: 'nobody decided it in time' };
     return [ended, refusalOfClosed(command, requestId, { ...found, status: 'expired', endedAt: found.expiresAt })];
   }
-  if (terms !== undefined && terms.charterDigest !== found.charterDigest) {
+  if (terms !== undefined && !saysTheSame(found, terms)) {
     const ended = superseded(requestId, terms.charterDigest);
     return [ended, refusalOfClosed(command, requestId, { ...found, status: 'superseded', endedAt: at })];
   }
@@ -298,8 +305,7 @@ function withOpenRequest(
 }
 
 function superseded(requestId: string, charterDigest: string): EventDraft {
-  const reason = 'another charter is in force than the one it was asked under';
-  return { event: 'PermissionRequestSuperseded', requestId, charterDigest, reason };
+  return { event: 'PermissionRequestSuperseded', requestId, charterDigest, reason: BASIS_CHANGED };
 }
 
 function grant(command: CommandOf<'GrantPermission'>, { state, at, terms }: Circumstances): EventDraft[] {
@@ -424,7 +430,7 @@ function supersede(command: CommandOf<'SupersedeRequest'>, { state, terms }: Cir
   const found = requestNamed(state, requestId);
   if (found?.status !== 'open') return [refusalOfClosed(command, requestId, found)];
   if (terms === undefined) return [refusal(command, ...NO_CHARTER, { requestId })];
-  return terms.charterDigest === found.charterDigest ? [] : [superseded(requestId, terms.charterDigest)];
+  return saysTheSame(found, terms) ? [] : [superseded(requestId, terms.charterDigest)];
 }
 
 /**
@@ -579,7 +585,7 @@ function refusalOfClosed(command: PermissionCommand, requestId: string, found: C
     case 'superseded':
       return refuse(
         'REMIT_PERMISSION_REQUEST_SUPERSEDED',
-        `request ${requestId} was asked under another charter than the one in force: ask again`,
+        `request ${requestId} counts no more: ${BASIS_CHANGED}; ask again`,
       );
     default:
       return found satisfies never;

@@ -9,6 +9,8 @@ import { commandDigestOf, permissionCommandSchema, useCommandId } from './permis
 import type { PermissionEvent } from './permission-events.js';
 import { permissionTermsOf } from './permission-terms.js';
 
+const sha256 = (text: string): string => `digest of ${text}`;
+
 const NINE = Date.UTC(2026, 0, 5, 9);
 const MINUTE = 60_000;
 
@@ -23,7 +25,7 @@ function charterNamed(digest: string) {
       admin_access: { max_duration: 15m, approvals: { count: 1, role: security } }
       send_report: { bind: [destination] }
   `) as unknown;
-  return compileCharter(charterDocumentSchema.parse(document), digest.repeat(64));
+  return compileCharter(charterDocumentSchema.parse(document), digest.repeat(64), sha256);
 }
 
 /** The events of an afternoon: each command so many minutes after nine. */
@@ -74,6 +76,7 @@ describe('what the charter says of temporary authority', () => {
         ['send_report', { maxDurationMs: 60 * MINUTE, approvals: undefined, bind: ['destination'] }],
       ]),
       lists: new Set(['trustedContacts']),
+      basisOf: expect.any(Function),
     });
   });
 
@@ -135,14 +138,18 @@ describe('what is still to be done about an agent', () => {
     expect(openReviews(state).map(({ grantId }) => grantId)).toEqual(['c2']);
   });
 
-  it('is to supersede its open requests when another charter is in force, and only then', () => {
-    expect(supersedeCommands('clerk', state, 'd'.repeat(64))).toMatchObject([{ requestId: 'c1' }]);
-    expect(supersedeCommands('clerk', state, 'c'.repeat(64))).toEqual([]);
+  it('is to supersede its open requests when the charter says something else of what they rest on, and only then', () => {
+    const inForce = permissionTermsOf(charterNamed('c'), 'clerk');
+    if (inForce === undefined) throw new Error('there are terms');
+    expect(
+      supersedeCommands('clerk', state, { ...inForce, charterDigest: 'd'.repeat(64), basisOf: () => 'e' }),
+    ).toMatchObject([{ requestId: 'c1' }]);
+    expect(supersedeCommands('clerk', state, { ...inForce, charterDigest: 'd'.repeat(64) })).toEqual([]);
+    expect(supersedeCommands('clerk', state, inForce)).toEqual([]);
   });
 });
 
 describe('what makes a command the same command', () => {
-  const sha256 = (text: string): string => `digest of ${text}`;
   const suspend = { command: 'SuspendAgent', agentId: 'clerk', by: 'zoe', commandId: 'c1', reason: 'odd' } as const;
 
   it('is what was ordered, whatever the order of its fields', () => {

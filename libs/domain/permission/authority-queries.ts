@@ -1,3 +1,4 @@
+import { saysTheSame } from '../charter/charter-basis.js';
 import type { Intent } from '../intent/intent.js';
 import type { Place } from '../matching/action-places.js';
 import {
@@ -10,7 +11,13 @@ import {
   type AgentAuthority,
   type Grant,
 } from './authority.js';
-import { dueCommandId, type PermissionCommand } from './permission-commands.js';
+import {
+  BASIS_CHANGED,
+  dueCommandId,
+  HELD_REQUEST_PREFIX,
+  type PermissionCommand,
+  type PermissionTerms,
+} from './permission-commands.js';
 import type { PermissionEvent } from './permission-events.js';
 import { brokenConstraint, samePerson, type BrokenConstraint } from './permission-grants.js';
 import type { ListLookUp } from './value-constraints.js';
@@ -28,6 +35,8 @@ export interface AuthorityQuestion {
   readonly inList?: ListLookUp | undefined;
   /** Grants a use of which could not be reserved for this intent, and why. */
   readonly unavailable?: ReadonlyMap<string, WhyNot> | undefined;
+  /** In a re-evaluation: the request for approval whose end has started it. */
+  readonly reEvaluationOf?: string | undefined;
 }
 
 export type WhyNot =
@@ -40,6 +49,8 @@ export type WhyNot =
   | 'not granted yet'
   /** Bound to something else, see `constraint` of the grant considered. */
   | 'constraint broken'
+  /** It came of a hold: it authorises the re-evaluation of the intent that was held, and nothing else. */
+  | 'for a held intent'
   /** The person the agent acts for has granted it. */
   | 'self-approved'
   | 'no use left'
@@ -73,6 +84,7 @@ const BY_NEARNESS: readonly WhyNot[] = [
   'expired',
   'not granted yet',
   'constraint broken',
+  'for a held intent',
   'self-approved',
   'sent twice',
   'no use left',
@@ -136,12 +148,17 @@ export function missOf(
   if (judgedAt < grant.grantedAt) return { why: 'not granted yet' };
   const broken = brokenConstraint(grant.constraints, question, objected);
   if (broken !== undefined) return { why: 'constraint broken', ...broken };
+  if (isOfHold(grant) && grant.requestId !== question.reEvaluationOf) return { why: 'for a held intent' };
   const person = intent.onBehalfOf ?? undefined;
   if (person !== undefined && grant.approvedBy.some((by) => samePerson(by, person))) return { why: 'self-approved' };
   const unavailable = question.unavailable?.get(grant.grantId);
   if (unavailable !== undefined) return { why: unavailable };
   if (usesLeft(grant) === 0 && !hasReserved(grant, question)) return { why: 'no use left' };
   return undefined;
+}
+
+function isOfHold({ requestId }: Grant): boolean {
+  return requestId?.startsWith(HELD_REQUEST_PREFIX) === true;
 }
 
 function hasReserved(grant: Grant, { intent, actionDigest }: AuthorityQuestion): boolean {
@@ -224,20 +241,20 @@ export function dueCommands(agentId: string, authority: AgentAuthority | undefin
   return due.sort((one, other) => one.dueAt - other.dueAt);
 }
 
-/** What to order once another charter is in force: requests asked under an earlier one cannot be approved any more. */
+/** What to order once another charter is in force: requests of which it says something else cannot be approved any more. */
 export function supersedeCommands(
   agentId: string,
   authority: AgentAuthority | undefined,
-  charterDigest: string,
+  charter: Pick<PermissionTerms, 'charterDigest' | 'basisOf'>,
 ): PermissionCommand[] {
   return [...(authority ?? INITIAL_AUTHORITY).requests.values()]
-    .filter((request) => request.status === 'open' && request.charterDigest !== charterDigest)
+    .filter((request) => request.status === 'open' && !saysTheSame(request, charter))
     .map(({ requestId }) => ({
       command: 'SupersedeRequest',
       agentId,
       by: 'timer',
       commandId: dueCommandId('SupersedeRequest', requestId),
-      reason: 'another charter is in force',
+      reason: BASIS_CHANGED,
       requestId,
     }));
 }

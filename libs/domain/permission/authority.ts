@@ -62,6 +62,8 @@ interface RequestFacts {
   readonly uses: number | null;
   readonly constraints: Constraints;
   readonly charterDigest: string;
+  /** Digest of what the charter said of all it rests on; left out: it rests on the whole charter. */
+  readonly basis?: string;
   readonly requestedBy: string;
   readonly requestedAt: number;
   readonly reason: string;
@@ -306,7 +308,7 @@ function reinstated(state: AgentAuthority): AgentAuthority {
 }
 
 function requestOf(event: Extract<PermissionEvent, { event: 'PermissionRequested' }>, at: number): PermissionRequest {
-  const { requestId, needs, durationMs, uses, constraints, charterDigest, reason, onBehalfOf, held } = event;
+  const { requestId, needs, durationMs, uses, constraints, charterDigest, basis, reason, onBehalfOf, held } = event;
   return {
     status: 'open',
     requestId,
@@ -315,6 +317,7 @@ function requestOf(event: Extract<PermissionEvent, { event: 'PermissionRequested
     uses,
     constraints,
     charterDigest,
+    ...(basis === undefined ? {} : { basis }),
     requestedBy: event.by,
     requestedAt: at,
     reason,

@@ -1,6 +1,6 @@
 import type { Verdict } from '../decision/decision.js';
 import type { JudgingInput } from '../decision/layer.js';
-import type { GrantConsidered } from './authority-queries.js';
+import type { AuthorityQuestion, GrantConsidered } from './authority-queries.js';
 import { authorisesTogether } from './granted-values.js';
 import type { Objection } from '../matching/action-places.js';
 import { brokenInWords } from './permission-grants.js';
@@ -12,16 +12,22 @@ export type PermissionHolding =
   | { readonly permission: string; readonly by: 'grant'; readonly grantId: string; readonly mustReserve: boolean }
   | { readonly permission: string; readonly by: 'nothing'; readonly considered: readonly GrantConsidered[] };
 
+/** Whether a grant lets this intent do what needs the permission, as {@link authorisesTogether} is asked. */
+export function questionOf(input: JudgingInput, permission: string): AuthorityQuestion {
+  const { intent, actionDigest, judgedAt, charter, unavailable, secondRound } = input;
+  const { digest: charterDigest, inList } = charter;
+  const reEvaluationOf = secondRound?.requestId;
+  return { permission, intent, actionDigest, judgedAt, charterDigest, inList, unavailable, reEvaluationOf };
+}
+
 /** Held by grants that are valid for this intent, whatever the agent may always do; never empty. */
 export function holdingsByGrant(
   input: JudgingInput,
   permission: string,
   objection?: Objection,
 ): readonly PermissionHolding[] {
-  const { intent, actionDigest, judgedAt, charter, authority, unavailable } = input;
-  const { digest: charterDigest, inList } = charter;
-  const question = { permission, intent, actionDigest, judgedAt, charterDigest, inList, unavailable };
-  const answer = authorisesTogether(authority, question, objection);
+  const question = questionOf(input, permission);
+  const answer = authorisesTogether(input.authority, question, objection);
   if (!answer.authorised) return [{ permission, by: 'nothing', considered: answer.considered }];
   return answer.grants.map((used) => ({ permission, by: 'grant', ...used }));
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Resting } from '../charter/charter-basis.js';
 import { agentIdSchema } from '../intent/intent.js';
 import { canonicalJson } from '../record/canonical-json.js';
 import type { Sha256 } from '../record/digest.js';
@@ -40,7 +41,7 @@ export const requestPermissionSchema = z.strictObject({
   uses,
   constraints: constraintsSchema.optional(),
   onBehalfOf: personSchema.optional(),
-  held: heldIntentSchema.optional().describe('Binds everything to this one action, chain and charter, for one use.'),
+  held: heldIntentSchema.optional().describe('Binds everything to this one intent, for one use.'),
   waitMs: z.int().describe('How long the request stays open, ms.'),
 });
 export const cancelRequestSchema = z.strictObject({ command: z.literal('CancelRequest'), ...given, requestId });
@@ -176,6 +177,10 @@ export function commandOfAsk(asked: PermissionAsk): PermissionCommand {
   }
 }
 
+/** Why a request for approval counts no more, in words for people. */
+export const BASIS_CHANGED =
+  'the charter says something else now of the agent, rules, permissions or systems it rests on';
+
 /** The charter's word on one permission. */
 export interface PermissionTerm {
   readonly maxDurationMs: number;
@@ -191,6 +196,8 @@ export interface PermissionTerms {
   readonly permissions: ReadonlyMap<string, PermissionTerm>;
   /** The lists that constraints may speak of; left out: none. */
   readonly lists?: ReadonlySet<string> | undefined;
+  /** Digest of all that the charter says of what a request rests on. */
+  readonly basisOf: (request: Resting) => string;
   /** Who may grant past the approvals, and for how long at most. Undefined: nobody. */
   readonly breakGlass?: { readonly role: string; readonly maxDurationMs: number } | undefined;
 }

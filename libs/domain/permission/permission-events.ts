@@ -44,7 +44,13 @@ export const permissionRequestedSchema = z.strictObject({
     .nullable()
     .describe('How often each grant may be used; null: within its time as often as needed.'),
   constraints: constraintsSchema,
-  charterDigest: digestSchema.describe('Approvals count while this charter is in force; afterwards it is superseded.'),
+  charterDigest: digestSchema.describe('The charter it was asked under.'),
+  basis: digestSchema
+    .optional()
+    .describe(
+      'Digest of what that charter says of the agent, rules, permissions and systems it rests on. Approvals count while ' +
+        'the charter in force says the same; afterwards it is superseded. Left out: while that charter is in force.',
+    ),
   onBehalfOf: personSchema.optional(),
   held: heldIntentSchema.optional().describe('The intent that waits for it.'),
   expiresAt: timeSchema.describe('The request expires then, by comparison; the event only records it.'),

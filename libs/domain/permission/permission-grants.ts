@@ -3,6 +3,7 @@ import { chainIdOf, destinationsOf, type Intent, type JsonValue } from '../inten
 import { parameterOf, type Place } from '../matching/action-places.js';
 import { compileAllowedTexts } from '../matching/allowed-texts.js';
 import { boundedMemo } from '../matching/bounded-memo.js';
+import { foldName } from '../matching/folding.js';
 import { parameterAt } from '../matching/parameter-path.js';
 import { plainTextSchema, roleSchema } from '../record/plain-text.js';
 import { digestSchema } from './permission-fields.js';
@@ -54,10 +55,14 @@ export const heldIntentSchema = z.strictObject({
   intentId: z.uuidv7(),
   decisionId: digestSchema.describe('The decision that held it.'),
   actionDigest: digestSchema,
+  intentDigest: digestSchema
+    .optional()
+    .describe('SHA-256 over the whole intent: nothing else is judged again in its place. Left out: nothing at all is.'),
   chainId: plainTextSchema(256),
   source: z
     .strictObject({ topic: z.string(), partition: z.int().min(0), offset: z.int().min(0) })
     .describe('Where the intent lies, parameters and all.'),
+  rules: z.array(z.string()).optional().describe('Every rule that held it.'),
   action: z.strictObject({
     type: z.string(),
     target: z.string(),
@@ -219,11 +224,10 @@ export function problemOfConstraints(
   return undefined;
 }
 
-/** Whether two names mean one person: `Ann@Example.com ` is `ann@example.com`, because the doubt must not help anyone. */
+/**
+ * Whether two names mean one person: `Ann@Example.com ` is `ann@example.com`, with invisible characters or without, because
+ * the doubt must not help anyone.
+ */
 export function samePerson(one: string, other: string): boolean {
-  return folded(one) === folded(other);
-}
-
-function folded(name: string): string {
-  return name.normalize('NFKC').trim().toLowerCase();
+  return foldName(one) === foldName(other);
 }

@@ -16,9 +16,9 @@ import {
  * give `AUTHORITY_SNAPSHOT_FORMAT` a new name, then record here what it names.
  */
 const RECORDED = {
-  format: 'authority/2',
-  shape: '5c2b617b2ad5c0e7a9fb9552d13370c2d67602344dd99384901c9476dda62971',
-  story: '10a457416ca9b8b40e5a086b56df2226584a8ad6bb2a3c83e2cb53e9cd7b9f1b',
+  format: 'authority/3',
+  shape: '5c5b89365fb7f03a8a890501870bdac034c53c773a5ebe0283a7db8d76d36270',
+  story: '51512ec162ca083c73285088f4e4e24cdb01a9ae6627987b652a710cc0bd6b37',
 };
 
 const DIGEST = 'a'.repeat(64);
@@ -34,7 +34,7 @@ const use = (grantId: string, intent: number) => ({
 const request = (requestId: string, rest: Record<string, unknown> = {}) => ({
   event: 'PermissionRequested',
   ...{ requestId, needs: [{ permission: 'change', approvals: APPROVALS }], durationMs: 60_000, uses: 2 },
-  ...{ constraints: { target: 'desk' }, charterDigest: DIGEST, expiresAt: LATER, ...rest },
+  ...{ constraints: { target: 'desk' }, charterDigest: DIGEST, basis: DIGEST, expiresAt: LATER, ...rest },
 });
 const granted = (grantId: string, rest: Record<string, unknown> = {}) => ({
   event: 'PermissionGranted',

@@ -44,6 +44,7 @@ const request = {
   expiresAt: ms,
   onBehalfOf: person.exactOptional(),
   held: heldIntentSchema.exactOptional(),
+  basis: digestSchema.exactOptional(),
   entries: z.array(z.strictObject({ by: person, roles: z.array(z.string()), at: ms })),
   limit: z.int().exactOptional(),
 };
@@ -95,7 +96,7 @@ export type AuthoritySnapshot = z.infer<typeof authoritySnapshotSchema>;
  * Names what {@link authorityToSnapshot} writes, to the event store and to `permission.state`. It changes whenever the
  * state or what an event makes of it does: what was written under another name is not read.
  */
-export const AUTHORITY_SNAPSHOT_FORMAT = 'authority/2';
+export const AUTHORITY_SNAPSHOT_FORMAT = 'authority/3';
 
 /** The same state has the same snapshot, whichever way it has come about. */
 export function authorityToSnapshot(authority: AgentAuthority): AuthoritySnapshot {

@@ -22,6 +22,7 @@ export function permissionTermsOf(charter: Charter | undefined, agentId: string)
     agentKnown: charter.agents.has(agentId),
     permissions,
     lists: new Set(Object.keys(charter.document.lists)),
+    basisOf: (request) => charter.basisOf(agentId, request),
     breakGlass: glass && { role: glass.role, maxDurationMs: durationMs(glass.max_duration) ?? 0 },
   };
 }

@@ -1,3 +1,4 @@
+import { saysTheSame } from '../charter/charter-basis.js';
 import type { JudgingInput, RawFinding } from '../decision/layer.js';
 import { decisionIdOf, type Sha256 } from '../record/digest.js';
 import {
@@ -10,7 +11,8 @@ import {
   type PermissionRequest,
 } from './authority.js';
 import { authorises } from './authority-queries.js';
-import { HELD_REQUEST_PREFIX } from './permission-commands.js';
+import { questionOf } from './holding.js';
+import { BASIS_CHANGED, HELD_REQUEST_PREFIX } from './permission-commands.js';
 import type { PermissionEvent } from './permission-events.js';
 import type { HeldIntent } from './permission-grants.js';
 import { MAX_HOLDS } from './permission-limits.js';
@@ -25,6 +27,8 @@ export interface SecondRoundClaim {
   readonly agentId: string;
   readonly intentId: string;
   readonly actionDigest: string;
+  /** Over the whole intent. */
+  readonly intentDigest: string;
   readonly requestId: string;
 }
 
@@ -37,11 +41,14 @@ export function problemOfSecondRound(
   authority: AgentAuthority | undefined,
   sha256: Sha256,
 ): string | undefined {
-  const { agentId, intentId, actionDigest, requestId } = claim;
+  const { agentId, intentId, actionDigest, intentDigest, requestId } = claim;
   const own = heldRequestId(decisionIdOf({ agentId, intentId, actionDigest, round: 1 }, sha256));
   if (requestId !== own) return `request ${requestId} was not opened by a hold of this intent and this action`;
   const request = requestNamed(authority ?? INITIAL_AUTHORITY, requestId);
   if (request?.held === undefined) return `there is no request ${requestId}`;
+  if (request.held.intentDigest !== intentDigest) {
+    return `the intent that request ${requestId} holds is another one: its person, trigger, cause or chain differs`;
+  }
   return request.status === 'open' ? `request ${requestId} is still open` : undefined;
 }
 
@@ -83,20 +90,25 @@ function endOf(request: Exclude<PermissionRequest, { status: 'open' }>): string 
     case 'cancelled':
       return request.limit === undefined ? 'its approval was cancelled' : tooManyHolds(request.limit);
     case 'superseded':
-      return 'its approval was superseded: another charter is in force than the one that held it';
+      return `its approval was superseded: ${BASIS_CHANGED}`;
     default:
       return request satisfies never;
   }
 }
 
+function isStillSaid(request: PermissionRequest, agentId: string, charter: JudgingInput['charter']): boolean {
+  const { digest: charterDigest } = charter;
+  return saysTheSame(request, { charterDigest, basisOf: (resting) => charter.basisOf(agentId, resting) });
+}
+
 /** Why a held intent may not go on, whatever its rules say now; `undefined`: it has been approved. */
-function problemOfApproval({ authority, charter, secondRound }: JudgingInput): string | undefined {
+function problemOfApproval({ intent, authority, charter, secondRound }: JudgingInput): string | undefined {
   if (secondRound === undefined) return undefined;
   const request = requestNamed(authority, secondRound.requestId);
   if (request === undefined || request.status === 'open') return 'its approval is not known';
   const end = endOf(request);
-  if (end === undefined && request.charterDigest !== charter.digest) {
-    return 'its approval was superseded: another charter is in force than the one it was approved under';
+  if (end === undefined && !isStillSaid(request, intent.agentId, charter)) {
+    return `its approval was superseded: ${BASIS_CHANGED}`;
   }
   return end;
 }
@@ -141,10 +153,8 @@ export function stillOpen(raw: RawFinding, input: JudgingInput): RawFinding {
 }
 
 function whyNotCovered(permission: string | undefined, input: JudgingInput): string {
-  const { intent, actionDigest, judgedAt, charter, authority, unavailable } = input;
+  const { authority } = input;
   if (permission === undefined || hasGap(authority)) return 'its approval does not cover this';
-  const { digest: charterDigest, inList } = charter;
-  const question = { permission, intent, actionDigest, judgedAt, charterDigest, inList, unavailable };
-  const answer = authorises(authority, question);
+  const answer = authorises(authority, questionOf(input, permission));
   return `it was approved, but that does not cover this: ${answer.authorised ? 'another rule holds it' : answer.why}`;
 }

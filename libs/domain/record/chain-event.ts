@@ -6,6 +6,13 @@ import { byAppendTime, placeKey, type AppendedAt } from './appended-at.js';
 export type ReadableChainEvent = AppendedAt &
   (
     | { readonly kind: 'intent'; readonly intent: Intent; readonly actionDigest: string }
+    /** What was appended as the re-evaluation of a held intent; `intentDigest`: over all of it. */
+    | {
+        readonly kind: 're-evaluation';
+        readonly intent: Intent;
+        readonly requestId: string;
+        readonly intentDigest: string;
+      }
     | { readonly kind: 'decision'; readonly decision: Decision }
     | { readonly kind: 'report'; readonly report: OutcomeReport }
   );

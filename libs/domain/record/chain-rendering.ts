@@ -6,10 +6,11 @@ import type { OrderBehind } from './orders-behind.js';
 
 /** Deeper branches are drawn at this depth, with their true depth beside them. */
 const DEEPEST_DRAWN = 32;
-const UNSAFE = /[\\\p{C}\p{Zl}\p{Zp}]/gu;
+/** U+2800, a braille pattern without dots, shows nothing and is neither a blank nor ignorable. */
+const UNSAFE = /[\\\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]|(?! )\p{Zs}/gu;
 
 /**
- * Text from outside, safe to print: control, format and invisible characters appear as `\u{…}`, a backslash doubled,
+ * Text from outside, safe to print: control, format and invisible characters, and blanks other than a space, appear as `\u{…}`, a backslash doubled,
  * so that it can neither steer a terminal nor look like something it is not.
  */
 export function inertText(text: string): string {
@@ -162,6 +163,13 @@ export function renderChain(tree: ChainTree): string {
   for (const report of tree.strayReports) {
     lines.push(
       `! ${inertText(report.agentId)} reported ${report.status} for intent ${report.intentId}, which this chain does not hold`,
+    );
+  }
+  for (const { agentId, intentId, action, onBehalfOf } of tree.foreignReEvaluations) {
+    const person = onBehalfOf === null ? '' : ` on behalf of ${inertText(onBehalfOf)}`;
+    lines.push(
+      `! NOT WHAT WAS HELD: ${inertText(action.type)} on ${inertText(action.target)}${person} was sent as the ` +
+        `re-evaluation of intent ${intentId} of ${inertText(agentId)}; it is refused, as a dead letter`,
     );
   }
   return lines.join('\n');

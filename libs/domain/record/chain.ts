@@ -1,8 +1,9 @@
 import type { CharterDocument } from '../charter/charter-document.js';
 import type { Decision, Finding, Layer, Outcome } from '../decision/decision.js';
 import { isVoid } from '../decision/effective.js';
-import type { OutcomeReport, Trigger } from '../intent/intent.js';
+import { chainIdOf, type OutcomeReport, type Trigger } from '../intent/intent.js';
 import type { PermissionEvent } from '../permission/permission-events.js';
+import { heldRequestId } from '../permission/second-round.js';
 import { byAppendTime, placeOf, type AppendedAt } from './appended-at.js';
 import { actionAuthority, withAuthority, type ActionAuthority, type AgentAuthorityUsed } from './chain-authority.js';
 import { checkCause, type ChainCause, type CheckedCause } from './chain-cause.js';
@@ -127,6 +128,19 @@ export interface StrayReport extends AppendedAt {
 }
 
 /**
+ * What was appended as the re-evaluation of an intent of this chain, and is none: what was held is another intent, or
+ * nothing was. It is refused, as a dead letter; somebody other than Remit has sent it.
+ */
+export interface ForeignReEvaluation extends AppendedAt {
+  readonly agentId: string;
+  readonly intentId: string;
+  /** The request for approval that it names. */
+  readonly requestId: string;
+  readonly action: Pick<ActionSaid, 'type' | 'target'>;
+  readonly onBehalfOf: string | null;
+}
+
+/**
  * A chain as a tree by causes. The actions come depth first: an action's followers come right after it, one deeper,
  * in the order of their appends. An action whose claimed cause cannot lie above it starts a branch of its own.
  */
@@ -134,6 +148,7 @@ export interface ChainTree {
   readonly chainId: string;
   readonly actions: readonly ChainAction[];
   readonly strayReports: readonly StrayReport[];
+  readonly foreignReEvaluations: readonly ForeignReEvaluation[];
 }
 
 function decisionsOf(one: Held, { orders, erased }: ChainEvidence): ChainDecision[] {
@@ -224,7 +239,38 @@ export function foldChain(
     folded.set(one, actionOf(one, checked?.cause ?? null, above, evidence, byClaim));
     for (const follower of followers.get(one)?.reverse() ?? []) toVisit.push(follower);
   }
-  return { chainId, actions: [...folded.values()], strayReports: strayReportsOf(chainId, ordered, byClaim) };
+  return {
+    chainId,
+    actions: [...folded.values()],
+    strayReports: strayReportsOf(chainId, ordered, byClaim),
+    foreignReEvaluations: foreignReEvaluationsOf(chainId, ordered),
+  };
+}
+
+/** Whatever names this chain, or an intent of it, as one that was held. A hold of an older engine does not tell of what. */
+function foreignReEvaluationsOf(chainId: string, events: readonly ChainEvent[]): ForeignReEvaluation[] {
+  const held = new Map<string, Decision>();
+  const inChain = new Set<string>();
+  for (const event of events) {
+    if (event.kind === 'intent' && chainIdOf(event.intent) === chainId) inChain.add(claimKey(event.intent));
+    if (event.kind !== 'decision') continue;
+    const { decision } = event;
+    if (decision.chainId === chainId) inChain.add(claimKey(decision));
+    if (decision.outcome === 'hold') held.set(`${decision.agentId}\n${heldRequestId(decision.decisionId)}`, decision);
+  }
+  return events.flatMap((event) => {
+    if (event.kind !== 're-evaluation') return [];
+    const { intent, requestId, intentDigest } = event;
+    const { agentId, intentId, action, onBehalfOf } = intent;
+    if (chainIdOf(intent) !== chainId && !inChain.has(claimKey(intent))) return [];
+    const hold = held.get(`${agentId}\n${requestId}`);
+    const known = hold?.intentDigest ?? (hold === undefined ? undefined : intentDigest);
+    if (known === intentDigest && hold?.intentId === intentId) return [];
+    const { type, target } = action;
+    return [
+      { ...placeOf(event), agentId, intentId, requestId, action: { type, target }, onBehalfOf: onBehalfOf ?? null },
+    ];
+  });
 }
 
 function strayReportsOf(chainId: string, events: readonly ChainEvent[], byClaim: Grouped<Held>): StrayReport[] {

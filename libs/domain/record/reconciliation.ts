@@ -57,6 +57,7 @@ export function outlineOf(event: ChainEvent | undefined): Outline | undefined {
   const nothing = { decisionId: null, actionDigest: null, validUntil: null };
   switch (event?.kind) {
     case undefined:
+    case 're-evaluation':
       return { kind: 'none', ...nothing };
     case 'intent':
       return { ...nothing, kind: 'intent', actionDigest: event.actionDigest };

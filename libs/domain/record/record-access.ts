@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { agentIdSchema } from '../intent/intent.js';
+import { permissionIdSchema } from '../permission/permission-fields.js';
 
 const by = z
   .string()
@@ -46,10 +48,22 @@ export const recordDroppedSchema = z.strictObject({
   epoch: z.int().min(1).describe('The checkpoint that says from where on the record is kept.'),
 });
 
+/** Somebody is shown what a held intent would execute, parameters and all. Written before it is read. */
+export const heldActionReadSchema = z.strictObject({
+  event: z.literal('HeldActionRead'),
+  by,
+  account,
+  at,
+  agentId: agentIdSchema,
+  intentId: z.uuidv7(),
+  requestId: permissionIdSchema.describe('The request for its approval.'),
+});
+
 /** Whatever people do with the record. */
 export const recordAccessSchema = z.discriminatedUnion('event', [
   recordReadSchema,
   recordErasedSchema,
   recordDroppedSchema,
+  heldActionReadSchema,
 ]);
 export type RecordAccess = z.infer<typeof recordAccessSchema>;

@@ -189,6 +189,7 @@ function decideBy(
     stage: charter?.stage,
     decisionTtlMs: charter?.decisionTtlMs,
     engine,
+    sha256,
   });
 }
 
@@ -247,7 +248,11 @@ export function replayDecision(recorded: RecordedDecision, options: ReplayOption
     if (!sameJson(decision, asRecorded)) return { standing: 'not-replayable', why: 'permission-events-missing' };
   }
   // What was granted while the recorded charter was in force counts as granted under the candidate.
-  const instead = candidate && { ...candidate, digest: charter?.digest ?? candidate.digest };
+  const instead = candidate && {
+    ...candidate,
+    digest: charter?.digest ?? candidate.digest,
+    basisOf: charter?.basisOf ?? candidate.basisOf,
+  };
   const again = decideBy(recorded, instead ?? charter, withoutFacts, engine, sha256);
   return { standing: 'compared', change: changeBetween(decision, again) };
 }

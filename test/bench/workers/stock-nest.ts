@@ -51,6 +51,7 @@ class StockController {
       stage,
       decisionTtlMs,
       engine: order.engine,
+      sha256,
     });
     const event = writeEvent(EVENTS.decision, {
       id: decisionId,

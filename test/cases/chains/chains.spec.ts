@@ -33,6 +33,7 @@ const chainCase = chainScriptSchema.extend({
   erased: z.array(z.string()).default([]).describe('The intents of which keys were destroyed.'),
   expect: z.array(expectedAction),
   strays: z.array(z.string()).default([]),
+  foreign: z.array(z.string()).default([]).describe('What was sent as a re-evaluation and is none.'),
   rendered: z.string().optional(),
 });
 
@@ -71,6 +72,7 @@ describe.each(files)('decision chains: %s', (file) => {
     );
     expect(tree.actions.map(({ cause }) => cause !== null)).toEqual(one.expect.map(({ cause }) => cause !== undefined));
     expect(tree.strayReports.map(({ intentId }) => intentId)).toEqual(one.strays.map(intentIdNamed));
+    expect(tree.foreignReEvaluations.map(({ intentId }) => intentId)).toEqual(one.foreign.map(intentIdNamed));
     if (one.rendered !== undefined) expect(renderChain(tree)).toBe(one.rendered.trimEnd());
   });
 });

@@ -32,6 +32,7 @@ const termsSchema = z.strictObject({
   digest: z.string(),
   agents: z.array(z.string()).default(['clerk']),
   permissions: z.record(z.string(), permissionSchema),
+  basis: z.string().optional().describe('Digest of what requests rest on in it; left out: its own digest.'),
   break_glass: z.strictObject({ role: z.string(), max_duration: durationSchema }).optional(),
   lists: z.record(z.string(), z.array(z.string())).default({}),
 });
@@ -57,6 +58,7 @@ const caseSchema = z
         digest: z.string().default('digest A'),
         chain: z.string().optional(),
         on_behalf_of: z.string().optional(),
+        re_evaluation_of: z.string().optional().describe('The request for approval that has ended.'),
       })
       .optional(),
     answer: z
@@ -134,6 +136,7 @@ function termsOf(charter: z.infer<typeof termsSchema> | 'none', agentId: string)
       ]),
     ),
     lists: new Set(Object.keys(charter.lists)),
+    basisOf: () => String(meant(charter.basis ?? charter.digest)),
     breakGlass: glass && { role: glass.role, maxDurationMs: durationMs(glass.max_duration) ?? 0 },
   };
 }
@@ -167,6 +170,7 @@ function permissionCase(one: z.infer<typeof caseSchema>, charter: z.infer<typeof
       commandId: `given-${String(index + 1)}`,
       by: 'somebody',
       reason: 'as the case says',
+      ...(event['event'] === 'PermissionRequested' ? { basis: meant(event['charterDigest']) } : {}),
       ...(meant(event) as object),
     }),
   );
@@ -205,6 +209,7 @@ function questionOf(
     actionDigest: String(meant(ask.digest)),
     judgedAt: timeOf(ask.at),
     charterDigest: charter === 'none' ? null : String(meant(charter.digest)),
+    reEvaluationOf: ask.re_evaluation_of,
     inList: (list, text) => charter !== 'none' && (charter.lists[list] ?? []).includes(text),
     intent: intentSchema.parse({
       agentId: 'clerk',

@@ -35,6 +35,7 @@ function termsUnder(charterDigest: string): PermissionTerms {
       ['admin_access', { maxDurationMs: 30 * MINUTE, approvals: { count: 1, role: 'security' }, bind: [] }],
       ['production_change', { maxDurationMs: 30 * MINUTE, approvals: { count: 2, role: 'operations' }, bind: [] }],
     ]),
+    basisOf: () => charterDigest,
     breakGlass: { role: 'incident-lead', maxDurationMs: 10 * MINUTE },
   };
 }

@@ -9,8 +9,9 @@ import {
   heldRequestId,
   LAYERS,
   permissionEventSchema,
-  type Action,
+  type Charter,
   type Decision,
+  type Intent,
   type Layer,
   type WhyNot,
 } from '#domain';
@@ -148,6 +149,7 @@ const reserve: ReserveUse = ({ grantId, intentId, round }) =>
 class World {
   now = START;
   readonly bus = new MemoryBus(new MemoryLog(() => this.now));
+  readonly charters = new Map<string, Charter>();
   readonly #versions = new Map<string, number>();
   readonly #grants = new Map<string, string[]>();
 
@@ -161,6 +163,7 @@ class World {
     const checked = checkCharter(text, sha256);
     if (!checked.ok) throw new Error(JSON.stringify(checked.problems));
     const { name, digest } = checked.charter;
+    this.charters.set(digest, checked.charter);
     const data = { event: 'CharterActivated' as const, charter: name, digest, text, activatedBy: 'ann' };
     await this.put(EVENTS.charterEvent, TOPICS.charterEvents.name, CHARTER_KEY, data);
     this.now += 1;
@@ -252,21 +255,22 @@ async function playAndRecord(
 ): Promise<{ history: MemoryHistory; decisions: Decision[] }> {
   const world = new World();
   await world.bus.ensureTopics(Object.values(TOPICS));
-  const actions = new Map<string, Action>();
+  const intents = new Map<string, Intent>();
   for (const [index, one] of steps.entries()) {
     if ('charter' in one) await world.activate(one.charter);
     else if ('change' in one) await world.change(one.agentId, one.change);
     else {
       world.now += one.tick;
       const intentId = intentIdOf(index);
-      actions.set(intentId, one.action);
-      await world.put(EVENTS.intent, TOPICS.agentActions.name, one.agentId, {
+      const intent = {
         intentId,
         agentId: one.agentId,
         action: one.action,
         ...(one.onBehalfOf === undefined ? {} : { onBehalfOf: one.onBehalfOf }),
         ...(one.caused ? { cause: { agentId: 'ann', intentId: intentIdOf(0) } } : {}),
-      });
+      };
+      intents.set(intentId, intent);
+      await world.put(EVENTS.intent, TOPICS.agentActions.name, one.agentId, intent);
     }
   }
   world.now += 1;
@@ -275,7 +279,7 @@ async function playAndRecord(
   for (const { partition, offset } of await readTopic(world.bus, TOPICS.agentActions.name)) {
     next.set(partition, offset + 1);
   }
-  for (const held of first.filter(({ outcome }) => outcome === 'hold')) await secondRound(world, held, end, actions);
+  for (const held of first.filter(({ outcome }) => outcome === 'hold')) await secondRound(world, held, end, intents);
   const second = await world.decide(next, shape);
   const history = await world.record();
   await world.bus.close();
@@ -284,29 +288,35 @@ async function playAndRecord(
 
 async function secondRound(
   world: World,
-  held: Decision,
+  holding: Decision,
   end: string,
-  actions: ReadonlyMap<string, Action>,
+  intents: ReadonlyMap<string, Intent>,
 ): Promise<void> {
-  const { agentId: agent, intentId, decisionId, chainId, action: decided, stamp } = held;
+  const { agentId: agent, intentId, intentDigest, decisionId, chainId, action: decided, stamp } = holding;
   const requestId = heldRequestId(decisionId);
   const charterDigest = stamp.charter.digest ?? DIGEST;
   const expiresAt = new Date(world.now + 60_000).toISOString();
-  const constraints = { actionDigest: decided.digest, chainId, charterDigest };
+  const constraints = { actionDigest: decided.digest, chainId };
+  const intent = intents.get(intentId);
+  const charter = world.charters.get(charterDigest);
+  if (intent === undefined || intentDigest === undefined || charter === undefined)
+    throw new Error('a decision on nothing');
   const { digest: actionDigest, ...told } = decided;
+  const needs = [{ permission: 'change', approvals: { count: 1, role: 'operations' } }];
+  const rules = ['conditional'];
+  const where = { intentId, decisionId, chainId, source: stamp.source };
+  const held = { ...where, actionDigest, intentDigest, rules, action: told };
+  const basis = charter.basisOf(agent, { needs, constraints, held });
   await world.happen(agent, {
     ...{ event: 'PermissionRequested', requestId, durationMs: 60_000, uses: 1, constraints, charterDigest, expiresAt },
-    needs: [{ permission: 'change', approvals: { count: 1, role: 'operations' } }],
-    held: { intentId, decisionId, actionDigest, chainId, source: stamp.source, action: told },
+    ...{ basis, needs, held },
   });
   if (end === 'PermissionGranted') {
     const granted = { grantId: `${requestId}#1`, permission: 'change', approvedBy: ['olga'], uses: 1 };
     await world.happen(agent, { event: end, requestId, constraints, charterDigest, expiresAt, ...granted });
   } else if (end !== 'open') await world.happen(agent, { event: end, requestId });
-  const action = actions.get(intentId);
-  if (action === undefined) throw new Error('a decision on nothing');
   await world.put(EVENTS.resubmittedIntent, TOPICS.agentActions.name, agent, {
-    intent: { intentId, agentId: agent, action, chainId: held.chainId },
+    intent,
     round: 2,
     requestId,
   });
