@@ -38,6 +38,9 @@ export class Line {
 /** Within one request: long enough for a change of leader, short enough to hand an outage to our own back-off. */
 export const REQUEST_RETRY: RetryOptions = { initialRetryTime: 100, maxRetryTime: 1000, retries: 5 };
 
+/** How long an answer is waited for, ms, where nothing else is said: brokers that are well take less, also on a busy machine. */
+const REQUEST_TIMEOUT_MS = 10_000;
+
 export function clientFactory(options: {
   brokers: readonly string[];
   clientId: string;
@@ -54,6 +57,7 @@ export function clientFactory(options: {
       brokers: [...options.brokers],
       clientId: options.clientId,
       connectionTimeout: 3000,
+      requestTimeout: REQUEST_TIMEOUT_MS,
       // what a connection needs is read when it is opened; to kafkajs it only says that there is TLS
       ...(tlsOptions === undefined ? {} : { ssl: true }),
       ...(sasl === undefined ? {} : { sasl }),

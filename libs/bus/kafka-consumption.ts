@@ -15,6 +15,7 @@ import type {
 import { CommitQueue, type CommitRequest } from './commit-queue.js';
 import { prepareResult, type DeadLetterOffice, type PreparedResult } from './dead-letter.js';
 import { codeOf, messageOf, type BusLog } from './errors.js';
+import { coordinatorLost } from './kafkajs-repairs.js';
 import { reportOfFailure } from './failed-batch.js';
 import { Isolation } from './isolation.js';
 import { brokerErrorOf, isMembershipLost, type ClientFactory } from './kafka-client.js';
@@ -28,6 +29,8 @@ import { BackOff } from './waiting.js';
 export const DEFAULT_SESSION_MS = 10_000;
 /** How long a stopping member tries to finish the batch in hand; what is left uncommitted is read again by others. */
 const STOP_PATIENCE_MS = 5000;
+/** How long a coordinator that does not take a commit is asked again, before the group is joined anew. */
+const COMMIT_PATIENCE_MS = 5000;
 const NOT_OURS_PAUSE_MS = 200;
 
 export interface ConsumptionDependencies {
@@ -287,6 +290,7 @@ export class KafkaConsumption implements Consumption, OpenReader {
     // unlike the consumer's own commitOffsets, this one works while the consumer is stopping
     const send = (request: CommitRequest): Promise<void> => payload.commitOffsetsIfNecessary(request);
     const backOff = new BackOff();
+    const giveUpAt = performance.now() + COMMIT_PATIENCE_MS;
     for (;;) {
       try {
         return await membership.during(commits.commit({ topic, partition, ...next }, send));
@@ -295,6 +299,8 @@ export class KafkaConsumption implements Consumption, OpenReader {
         membership.throwIfLost();
         this.#report('REMIT_BUS_UNREACHABLE', `${topic}/${partition} is not committed yet: ${messageOf(error)}`);
         if (this.#mustGiveUp()) return false;
+        // the group may have another coordinator by now; the batch comes again, with the same results
+        if (performance.now() > giveUpAt) throw coordinatorLost(error as Error);
         await membership.during(backOff.wait());
       }
     }

@@ -62,8 +62,6 @@ const READING = {
 
 /** Patience within one consumer, about 5 s: a member that comes back within its session goes on where it was. */
 const READER_RETRY = { initialRetryTime: 100, maxRetryTime: 1000, retries: 8 };
-/** No request of a reader takes long; one that gets no answer must not hold up the others for half a minute. */
-const REQUEST_TIMEOUT_MS = 10_000;
 /** How long a consumer may take its leave: to end the batch in hand, commit it and leave its group. */
 const FAREWELL_MS = 15_000;
 const TICK_MS = 1000;
@@ -82,7 +80,7 @@ export function startReader(options: ReaderOptions): Reader {
 
   async function readOnce(): Promise<void> {
     const line = new Line();
-    const client = options.client({ retry: READER_RETRY, requestTimeout: REQUEST_TIMEOUT_MS }, line);
+    const client = options.client({ retry: READER_RETRY }, line);
     const { partitionAssigners = [kafkajs.PartitionAssigners.roundRobin], ...config } = options.config();
     if (place?.group !== config.groupId) place = { group: config.groupId, memberId: undefined };
     const mine = place;

@@ -41,11 +41,22 @@ declare module 'kafkajs/src/network/requestQueue/index.js' {
   export default RequestQueue;
 }
 
+declare module 'kafkajs/src/network/connectionPool.js' {
+  import type { Socket } from 'node:net';
+  /** The connections to one broker. */
+  class ConnectionPool {
+    readonly pool: readonly { readonly socket?: Socket | null }[];
+    send: (this: ConnectionPool, request: unknown) => Promise<unknown>;
+  }
+  export default ConnectionPool;
+}
+
 declare module 'kafkajs/src/consumer/consumerGroup.js' {
   class ConsumerGroup {
     readonly retrier: (attempt: (bail: (error: unknown) => void) => Promise<void>) => Promise<void>;
     /** Joins the group and takes over its part of the partitions; tells of it with GROUP_JOIN. */
     joinAndSync: (this: ConsumerGroup) => Promise<void>;
+    heartbeat: (this: ConsumerGroup, every: { interval: number }) => Promise<void>;
   }
   export default ConsumerGroup;
 }
@@ -55,6 +66,13 @@ declare module 'kafkajs/src/errors.js' {
     readonly retriable: boolean;
   }
   const errors: {
+    readonly KafkaJSRequestTimeoutError: new (message: string) => KafkaJSError;
+    readonly KafkaJSProtocolError: new (error: {
+      readonly type: string;
+      readonly code: number;
+      readonly message: string;
+      readonly retriable: boolean;
+    }) => KafkaJSError;
     readonly KafkaJSError: typeof KafkaJSError;
     readonly KafkaJSNonRetriableError: new (error: unknown, options: { readonly cause: unknown }) => KafkaJSError;
   };

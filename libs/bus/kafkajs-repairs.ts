@@ -3,6 +3,7 @@ import errors from 'kafkajs/src/errors.js';
 import Decoder from 'kafkajs/src/protocol/decoder.js';
 import Encoder from 'kafkajs/src/protocol/encoder.js';
 import readHeader from 'kafkajs/src/protocol/recordBatch/header/v0/decoder.js';
+import ConnectionPool from 'kafkajs/src/network/connectionPool.js';
 import RequestQueue from 'kafkajs/src/network/requestQueue/index.js';
 import joinGroup from 'kafkajs/src/protocol/requests/joinGroup/index.js';
 import produce from 'kafkajs/src/protocol/requests/produce/index.js';
@@ -10,7 +11,7 @@ import { placeIn } from './group-place.js';
 import { encodeProduceRequest, isPlainProduce } from './produce-request.js';
 
 /*
- * Six defects of kafkajs 2.2.4 (its newest release) that an agent could use against us, or that cost every process.
+ * Seven defects of kafkajs 2.2.4 (its newest release) that an agent could use against us, or that cost every process.
  * Importing this file repairs them for the whole process. The version is pinned; the specs beside this file and the
  * specs on a real broker tell when a repair no longer fits.
  */
@@ -127,6 +128,9 @@ ConsumerGroup.prototype.joinAndSync = async function joinAndSync(this: ConsumerG
   }
 };
 
+/** Kafka's code of the error. */
+const NOT_COORDINATOR = 16;
+
 const stockJoin = joinGroup.protocol;
 
 /** What a coordinator says of a member: `memberId` where it has given it one, `type` where it refuses. */
@@ -162,3 +166,41 @@ joinGroup.protocol = (asked) => {
     return { ...rest, response: { ...response, parse } };
   };
 };
+
+const sendOnce = ConnectionPool.prototype.send;
+
+/**
+ * A broker that is frozen keeps its connections open, and kafkajs goes on asking over them after each request that was
+ * not answered. Here they are closed: whoever asks next looks for the broker again, which may be another one by then.
+ */
+ConnectionPool.prototype.send = async function send(this: ConnectionPool, request: unknown): Promise<unknown> {
+  try {
+    return await sendOnce.call(this, request);
+  } catch (error) {
+    if (error instanceof errors.KafkaJSRequestTimeoutError) {
+      for (const { socket } of this.pool) socket?.destroy(new Error('a request was not answered in time'));
+    }
+    throw error;
+  }
+};
+
+const heartbeatOnce = ConsumerGroup.prototype.heartbeat;
+
+/** kafkajs keeps to a coordinator that does not answer, although the group may long have another one. */
+ConsumerGroup.prototype.heartbeat = async function heartbeat(this: ConsumerGroup, every: { interval: number }) {
+  try {
+    await heartbeatOnce.call(this, every);
+  } catch (error) {
+    throw error instanceof errors.KafkaJSRequestTimeoutError ? coordinatorLost(error) : error;
+  }
+};
+
+/** An error by which kafkajs looks for the coordinator of its group again, and joins there. */
+export function coordinatorLost(cause: Error): Error {
+  return new errors.KafkaJSProtocolError({
+    type: 'NOT_COORDINATOR_FOR_GROUP',
+    code: NOT_COORDINATOR,
+    message: `the coordinator of the group does not answer: ${cause.message}`,
+    retriable: true,
+  });
+}

@@ -40,6 +40,7 @@ async function playOnce(tools: ChaosTools, world: World, happens: BrokerFault): 
   const { recoveryMs, broken } = await recovery(world);
   say('every group consumes');
   const testimony = await witness.settle(PATIENCE_MS);
+  for (const lost of await witness.lostOnes()) say(`lost: ${lost}`);
   return { ...testimony, recoveryMs, broken, memoryBytes: await world.memoryBytes() };
 }
 
@@ -121,6 +122,13 @@ async function killAndRestart(world: World, at: number, downMs: number): Promise
   await node?.start();
 }
 
+async function freezeFirst({ cluster }: World): Promise<void> {
+  const [node] = cluster.nodes;
+  node?.freeze();
+  await sleep(FREEZE_MS);
+  node?.thaw();
+}
+
 /** The process itself dies without a word, and whoever watches it starts it again at once. */
 const killedProcess: ChaosScenario = {
   fault: 'standalone kill -9, started again at once',
@@ -161,15 +169,12 @@ export const groups: ScenarioGroup = {
   scenarios: [
     brokerFault('broker kill -9, back at once', 1, (world) => killAndRestart(world, 0, 0)),
     brokerFault('broker kill -9, back after 3 s', 1, (world) => killAndRestart(world, 0, 3000)),
-    brokerFault('broker frozen for 40 s (SIGSTOP)', 1, async ({ cluster }) => {
-      cluster.nodes[0]?.freeze();
-      await sleep(FREEZE_MS);
-      cluster.nodes[0]?.thaw();
-    }),
+    brokerFault('broker frozen for 40 s (SIGSTOP)', 1, freezeFirst),
     brokerFault('two of three brokers killed in turn', 3, async (world) => {
       await killAndRestart(world, 0, 3000);
       await killAndRestart(world, 1, 3000);
     }),
+    brokerFault('one of three brokers frozen for 40 s (SIGSTOP)', 3, freezeFirst),
     firstStart,
     killedProcess,
   ],

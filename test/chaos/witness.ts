@@ -72,6 +72,7 @@ export class Witness {
   readonly #seen = new Map<string, Seen[]>();
   readonly #next = new Map<number, number>();
   #producer: Producer | undefined;
+  #partitions: number | undefined;
   #publishing: Promise<void> | undefined;
   #goesOn = false;
   #number = 0;
@@ -146,13 +147,23 @@ export class Witness {
         this.#producer = producer;
       }
       const headers = { 'content-type': 'application/cloudevents+json' };
-      const messages = intents.map(({ key, value }) => ({ key, value, headers }));
-      await this.#producer.send({ topic: ACTIONS, acks: -1, messages });
-      for (const { intentId } of intents) {
+      this.#partitions ??= (await this.endsOf(ACTIONS)).size;
+      const partitionOf = kafkajs.Partitioners.DefaultPartitioner();
+      const partitionMetadata = Array.from({ length: this.#partitions }, (_, partitionId) => ({
+        ...{ partitionErrorCode: 0, partitionId, leader: 0, replicas: [], isr: [] },
+      }));
+      const messages = intents.map(({ key, value }) => {
+        const message = { key, value, headers };
+        return { ...message, partition: partitionOf({ topic: ACTIONS, partitionMetadata, message }) };
+      });
+      const answers = await this.#producer.send({ topic: ACTIONS, acks: -1, messages });
+      // kafkajs says that all is sent although it has left a partition out whose leader moved during a retry
+      const answered = new Set(answers.map(({ partition }) => partition));
+      for (const [index, { intentId }] of intents.entries()) {
         const known = this.#known.get(intentId);
-        if (known) known.acknowledged = true;
+        if (known && answered.has(messages[index]?.partition ?? -1)) known.acknowledged = true;
       }
-      return true;
+      return intents.every(({ intentId }) => this.#known.get(intentId)?.acknowledged === true);
     } catch {
       const broken = this.#producer;
       this.#producer = undefined;
@@ -290,6 +301,46 @@ export class Witness {
       const [first] = this.#effective(intentId, known);
       return first === undefined ? [] : [first.appendTime - known.triedAt];
     });
+  }
+
+  /** For whoever has to find out what became of them: acknowledged intents without an effective decision. */
+  async lostOnes(): Promise<string[]> {
+    const lost = [...this.#known].filter(
+      ([intentId, known]) => known.acknowledged && this.#effective(intentId, known).length === 0,
+    );
+    if (lost.length === 0) return [];
+    const places = await this.#placesOf(new Set(lost.map(([intentId]) => intentId)));
+    return lost.map(([intentId, { agentId, triedAt }]) => {
+      const decisions = (this.#seen.get(intentId) ?? []).map((seen) => JSON.stringify(seen)).join(' ') || 'none';
+      const at = places.get(intentId)?.join(', ') ?? 'nowhere';
+      return `${intentId} of ${agentId}, tried ${new Date(triedAt).toISOString()}, on the log at ${at}; decisions: ${decisions}`;
+    });
+  }
+
+  /** Where intents lie on the log, as `partition/offset (time)`. */
+  async #placesOf(intentIds: ReadonlySet<string>): Promise<Map<string, string[]>> {
+    const places = new Map<string, string[]>();
+    const ends = await this.endsOf(ACTIONS);
+    const open = new Set([...ends].filter(([, end]) => end > 0).map(([partition]) => partition));
+    const consumer = this.#kafka.consumer({ groupId: `chaos-witness-${randomUUID()}`, maxWaitTimeInMs: 100 });
+    await consumer.connect();
+    await consumer.subscribe({ topics: [ACTIONS], fromBeginning: true });
+    await consumer.run({
+      autoCommit: false,
+      eachMessage: ({ partition, message }) => {
+        const { id = '' } = JSON.parse(message.value?.toString('utf8') ?? '{}') as { id?: string };
+        if (intentIds.has(id)) {
+          const at = `${String(partition)}/${message.offset} (${new Date(Number(message.timestamp)).toISOString()})`;
+          places.set(id, [...(places.get(id) ?? []), at]);
+        }
+        if (Number(message.offset) + 1 >= (ends.get(partition) ?? 0)) open.delete(partition);
+        return Promise.resolve();
+      },
+    });
+    const patience = Date.now() + READ_PATIENCE_MS;
+    while (open.size > 0 && Date.now() < patience) await sleep(50);
+    await consumer.disconnect();
+    return places;
   }
 
   #testimony(): Testimony {

@@ -52,6 +52,7 @@ export async function startWorld(tools: ChaosTools, options: WorldOptions): Prom
       REMIT_REPLICATION_FACTOR: String(options.brokers),
       // as in production, not as tests have it
       REMIT_GROUP_SESSION_MS: '6000',
+      REMIT_VIEW_WAIT_MS: '2000',
       REMIT_STATE_DIR: stateFolder,
       REMIT_RECORD_KEYS: join(folder, 'record-keys'),
       ...(tools.logs === undefined ? {} : { LOG_LEVEL: 'debug' }),
