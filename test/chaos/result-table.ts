@@ -54,9 +54,10 @@ export function resultTable(played: readonly Played[]): string {
 /** Least, median and most, s. */
 function spread(times: readonly number[]): string {
   const sorted = [...times].sort((a, b) => a - b);
-  const at = (share: number): number | undefined => sorted[Math.floor((sorted.length - 1) * share)];
-  const three = [at(0), at(0.5), at(1)].filter((ms) => ms !== undefined);
-  return three.length === 0 ? '–' : three.map(seconds).join(' / ');
+  const [least] = sorted;
+  const most = sorted.at(-1);
+  const [below = 0, above = 0] = [Math.floor, Math.ceil].map((round) => sorted[round((sorted.length - 1) / 2)]);
+  return least === undefined || most === undefined ? '–' : [least, (below + above) / 2, most].map(seconds).join(' / ');
 }
 
 const seconds = (ms: number): string => (ms / 1000).toFixed(1);
