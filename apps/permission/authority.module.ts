@@ -17,7 +17,6 @@ import {
   createRequestHandler,
   createSecondRoundHandler,
   createStoreComparison,
-  forgetForked,
   readStoreOn,
   startAuthorityTimer,
   startPermissionStateTimer,
@@ -186,7 +185,6 @@ class Comparing implements OnModuleInit, OnApplicationBootstrap, BeforeApplicati
   ) {}
 
   async onModuleInit(): Promise<void> {
-    this.watch.onSaid((event) => forgetForked(event, this.store));
     // while the database is away no command is handled either
     await this.watch.watch(() => storePositions(this.store)).catch(this.#tellFailed);
   }

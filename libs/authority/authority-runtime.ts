@@ -72,7 +72,8 @@ export function permissionPublisher(bus: Pick<Bus, 'publish'>): PublishEvents<Pe
 
 type AuthorityAggregates = Aggregates<PlacedCommand, AgentAuthority, PermissionEvent>;
 
-const KNOWN = new WeakMap<PermissionStore, AuthorityAggregates>();
+/** Every lane of a process has a store object, and so a cache, of its own. They live as long as the process. */
+const KNOWN = new Map<PermissionStore, AuthorityAggregates>();
 
 /** The authorities in a store. Whoever uses the same store object shares what is known of them. */
 export function authoritiesIn(store: PermissionStore): AuthorityAggregates {
@@ -91,6 +92,11 @@ export function authoritiesIn(store: PermissionStore): AuthorityAggregates {
     KNOWN.set(store, authorities);
   }
   return authorities;
+}
+
+/** The store holds other events of this agent now: what any lane of this process knew of it counts no more. */
+export function forgetAuthority(agentId: string): void {
+  for (const authorities of KNOWN.values()) authorities.forget(agentId);
 }
 
 /**

@@ -9,8 +9,8 @@ import {
   type ReaderPosition,
 } from '#domain';
 import { EventStoreError, type LoggedEvent } from '#event-store';
-import { authoritiesIn } from './authority-runtime.js';
-import type { PermissionDatabase, PermissionStore } from './permission-store.js';
+import { forgetAuthority } from './authority-runtime.js';
+import type { PermissionDatabase } from './permission-store.js';
 
 const TOPIC = TOPICS.permissionEvents.name;
 
@@ -58,6 +58,8 @@ export function createStoreComparison(
       taken = await comparison.take(partition, readFrom, next, events);
     }
     for (const { stream, version, offset } of taken.forks) {
+      // one that was told before is not told again
+      forgetAuthority(stream);
       const place = { topic: TOPIC, partition, reader: EVENT_STORE_READER, from: offset, to: offset + 1 };
       await options.found(logDiscrepancy({ kind: 'stream-forked', ...place, stream, version }, sha256));
     }
@@ -92,8 +94,11 @@ export async function readStoreOn(
   });
 }
 
-/** What a process knew of an agent whose stream was forked counts no more, whichever process has found the fork. */
-export function forgetForked(event: LogDiscrepancyEvent, store: PermissionStore): void {
+/**
+ * What a process knew of an agent whose stream was forked counts no more in any of its lanes, whichever process has found
+ * the fork.
+ */
+export function forgetForked(event: LogDiscrepancyEvent): void {
   if (event.event !== 'LogDiscrepancyFound' || event.discrepancy.stream === undefined) return;
-  authoritiesIn(store).forget(event.discrepancy.stream);
+  forgetAuthority(event.discrepancy.stream);
 }

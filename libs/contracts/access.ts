@@ -1,3 +1,5 @@
+import { readEvent, type EventBytes } from './cloud-events.js';
+import { EVENTS } from './events.js';
 import { TOPICS, type TopicDeclaration } from './topics.js';
 
 /** The processes of Remit, each with its own credentials. */
@@ -16,7 +18,7 @@ export interface ServiceAccess {
 const SERVICE_VIEWS = 'remit.view.';
 const AGENT_VIEWS = 'agent-';
 
-/** What the layers after the first need for their views, and what they write when they reserve uses of grants. */
+/** What every service that judges reads besides intents. */
 const VIEWS = [
   TOPICS.charterEvents,
   TOPICS.permissionEvents,
@@ -98,6 +100,19 @@ export const SERVICE_ACCESS: Readonly<Record<ServiceName, ServiceAccess>> = {
   audit: AUDIT,
   standalone: together([BOUNDARY, PERMISSION, VERIFIER, POLICY, AUDIT]),
 };
+
+/** Where the control API runs: these alone say what a person has said. */
+const CONTROL_API_HOSTS: readonly ServiceName[] = ['permission', 'standalone'];
+
+/**
+ * Whether a service that writes to a topic may write this very message there. Every process reports discrepancies; only
+ * where the control API runs does somebody acknowledge one. What nobody can read is for its readers to refuse.
+ */
+export function mayWrite(service: ServiceName, topic: string, message: EventBytes): boolean {
+  if (topic !== TOPICS.logDiscrepancies.name || CONTROL_API_HOSTS.includes(service)) return true;
+  const reading = readEvent(EVENTS.logDiscrepancy, message);
+  return !reading.ok || reading.event.data.event !== 'LogDiscrepancyAcknowledged';
+}
 
 /** What agents need: say what they intend, report and ask; read what was decided. */
 export const AGENT_ACCESS = {

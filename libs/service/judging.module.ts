@@ -126,7 +126,7 @@ export class JudgingModule {
             store: PermissionStore | undefined,
             watch: LogWatch,
           ) => {
-            if (store !== undefined) watch.onSaid((event) => forgetForked(event, store));
+            watch.onSaid(forgetForked);
             return createSegment(
               {
                 layers,

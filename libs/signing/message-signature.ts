@@ -1,5 +1,5 @@
 import { hash, sign, verify, type KeyObject } from 'node:crypto';
-import { STRUCTURED_CONTENT_TYPE, type ServiceName } from '#contracts';
+import { mayWrite, STRUCTURED_CONTENT_TYPE, type ServiceName } from '#contracts';
 import { DIGEST_BYTES, isIncluded, MerkleTree, type BytesHash } from '#domain';
 import type { SigningKey, TrustedKeys } from './keys.js';
 
@@ -102,7 +102,11 @@ export interface MessageToVerify {
 }
 
 export type SignatureCode =
-  'REMIT_SIGNATURE_MISSING' | 'REMIT_SIGNATURE_WRONG' | 'REMIT_SIGNATURE_KEY_UNKNOWN' | 'REMIT_SIGNATURE_NOT_ITS_TOPIC';
+  | 'REMIT_SIGNATURE_MISSING'
+  | 'REMIT_SIGNATURE_WRONG'
+  | 'REMIT_SIGNATURE_KEY_UNKNOWN'
+  | 'REMIT_SIGNATURE_NOT_ITS_TOPIC'
+  | 'REMIT_SIGNATURE_NOT_ITS_EVENT';
 
 /** Who wrote a message, or why nobody of Remit did. `unsigned`: from before keys were in use. */
 export type Verification =
@@ -149,6 +153,12 @@ export class MessageVerifier {
     // the signature covers one way to read the value; headers must not open another
     if (!isStructured(message.headers['content-type']) || !this.#isSigned(message, parsed, key.publicKey)) {
       return refused('REMIT_SIGNATURE_WRONG', `the signature of ${key.service} is of another message`);
+    }
+    if (!mayWrite(key.service, message.topic, message)) {
+      return refused(
+        'REMIT_SIGNATURE_NOT_ITS_EVENT',
+        `the service ${key.service} writes to ${message.topic}, but not this event: only the control API does`,
+      );
     }
     return { ok: true, writtenBy: key.service };
   }

@@ -3,7 +3,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MemoryBus, MemoryLog, type Batch, type OutgoingMessage, type ReceivedMessage, type Unreadable } from '#bus';
-import { EVENTS, SERVICES, TOPICS, writeEvent, type ServiceName } from '#contracts';
+import { EVENTS, SERVICE_ACCESS, SERVICES, sha256, TOPICS, writeEvent, type ServiceName } from '#contracts';
+import { logDiscrepancy, type LogDiscrepancyEvent } from '#domain';
 import { eventually, readDeadLetters } from '#testing';
 import { createSigningKey, readSigningKey, TrustedKeys } from './keys.js';
 import { MessageVerifier, SIGNATURE_HEADER } from './message-signature.js';
@@ -20,6 +21,24 @@ function command(agentId: string): OutgoingMessage {
   });
   return { topic: COMMANDS, key: agentId, ...event };
 }
+
+const DISCREPANCY = logDiscrepancy(
+  { kind: 'log-cut', topic: 'charter.events', partition: 0, reader: 'audit log', from: 3, to: 5 },
+  sha256,
+);
+
+function discrepancyEvent(data: LogDiscrepancyEvent): OutgoingMessage {
+  const event = writeEvent(EVENTS.logDiscrepancy, {
+    ...{ id: `${DISCREPANCY.id}/${data.event}`, source: '/remit/test', subject: DISCREPANCY.id, data },
+  });
+  return { topic: TOPICS.logDiscrepancies.name, key: null, ...event };
+}
+
+const at = '2026-11-28T12:00:00.000Z';
+const discrepancyFound = (): OutgoingMessage =>
+  discrepancyEvent({ event: 'LogDiscrepancyFound', at, discrepancy: DISCREPANCY });
+const acknowledgement = (): OutgoingMessage =>
+  discrepancyEvent({ event: 'LogDiscrepancyAcknowledged', at, id: DISCREPANCY.id, by: 'gwen', reason: 'it is known' });
 
 describe('messages that only Remit writes', () => {
   let folder: string;
@@ -97,6 +116,27 @@ describe('messages that only Remit writes', () => {
     expect(await received()).toEqual([]);
     expect(refused.map(({ code }) => code)).toEqual(['REMIT_SIGNATURE_NOT_ITS_TOPIC']);
   });
+
+  const WRITE_DISCREPANCIES = SERVICES.filter((service) =>
+    SERVICE_ACCESS[service].writes.some(({ name }) => name === TOPICS.logDiscrepancies.name),
+  );
+
+  it.each(WRITE_DISCREPANCIES)(
+    'report a discrepancy in the name of %s, and acknowledge one only where people reach the control API',
+    async (service) => {
+      await busOf(service).publish([discrepancyFound(), acknowledgement()]);
+      const read = (await received(TOPICS.logDiscrepancies.name)).map(
+        ({ value }) => (JSON.parse(String(value)) as { data: { event: string } }).data.event,
+      );
+      if (service === 'permission' || service === 'standalone') {
+        expect(read).toEqual(['LogDiscrepancyFound', 'LogDiscrepancyAcknowledged']);
+        expect(refused).toEqual([]);
+      } else {
+        expect(read).toEqual(['LogDiscrepancyFound']);
+        expect(refused.map(({ code }) => code)).toEqual(['REMIT_SIGNATURE_NOT_ITS_EVENT']);
+      }
+    },
+  );
 
   it('are refused when a key that nobody trusts has signed them', async () => {
     const stranger = { service: 'permission', keyFile: join(folder, 'stranger.pem') } as const;

@@ -218,7 +218,7 @@ function findingsOf(charter: Charter, intent: Intent): Finding[] {
   return verdictsOf(charter, intent).flatMap(({ findings }) => findings);
 }
 
-describe('whatever conditions a charter has', () => {
+describe('promise 11: whatever conditions a charter has', () => {
   /** Compiling a charter costs more than judging, so each is asked about several intents. */
   const severalIntents = fc.array(intents, { minLength: 8, maxLength: 8 });
 

@@ -141,7 +141,7 @@ function hostileHeaders(): readonly OutgoingHeaders[] {
   ];
 }
 
-describe('a collector that fails hurts nobody', () => {
+describe('promise 10: a collector that fails hurts nobody', () => {
   let folder: string;
   let broker: OwnBroker;
   let database: OwnDatabase;

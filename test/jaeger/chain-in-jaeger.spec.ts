@@ -154,7 +154,7 @@ describe('a chain through five services, in a real Jaeger', () => {
     expect(executed?.traceId).toBe(first?.traceId);
   });
 
-  it('is told by `remit chain` with its links, and again from the record when every span is lost', async () => {
+  it('promise 10: a chain is told by `remit chain` with its links, and again from the record when every span is lost', async () => {
     const chainId = chainOf('who is responsible?');
     const remit = (...args: string[]): string => {
       const { status, stdout, stderr } = spawnSync(

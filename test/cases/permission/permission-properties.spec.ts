@@ -193,7 +193,7 @@ describe('whatever is ordered, in whatever order, however often', () => {
     );
   });
 
-  it('no grant authorises before it is given, after its end, after its revocation or during a suspension', () => {
+  it('promise 7: no grant authorises before it is given, after its end, after its revocation or during a suspension', () => {
     fc.assert(
       fc.property(
         history,

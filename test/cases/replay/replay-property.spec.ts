@@ -323,7 +323,7 @@ async function secondRound(
   world.now += 1;
 }
 
-describe('judging again from the recorded facts', () => {
+describe('promise 5: judging again from the recorded facts', () => {
   it('gives the same RFC 8785 body, whatever was intended, granted, reserved, approved and in force', async () => {
     const shapes = fc.constantFrom<readonly (readonly Layer[])[]>(
       [LAYERS],
