@@ -1,5 +1,5 @@
 /**
- * Writes docs/reference from the contracts: `node dist/tools/generate-reference.js`. With `--check` it writes nothing,
+ * Writes docs/reference and some files of deploy from the contracts: `node dist/tools/generate-reference.js`. With `--check` it writes nothing,
  * lists what is stale, missing or left over, and exits with 1 if there is any.
  */
 import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
@@ -17,8 +17,10 @@ import {
   type SpanDeclaration,
 } from '#telemetry';
 import { authoredSchemas } from './authored-schemas.js';
+import { deployedFiles } from './deployed-files.js';
 
 const REFERENCE = join(process.cwd(), 'docs', 'reference');
+const FROM_REFERENCE = join('..', '..');
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 function retentionOf(topic: TopicDeclaration): string {
@@ -148,6 +150,7 @@ async function reference(): Promise<Map<string, string>> {
     const filepath = join(REFERENCE, path);
     files.set(path, await format(text, { ...(await resolveConfig(filepath)), filepath }));
   }
+  for (const [path, text] of deployedFiles()) files.set(join(FROM_REFERENCE, path), text);
   return files;
 }
 
@@ -175,7 +178,9 @@ if (process.argv.includes('--check')) {
   for (const path of stale) process.stdout.write(`stale: ${relative(process.cwd(), join(REFERENCE, path))}\n`);
   for (const path of unwanted) process.stdout.write(`left over: ${relative(process.cwd(), join(REFERENCE, path))}\n`);
   if (stale.length + unwanted.length > 0) {
-    process.stdout.write('Run the generator (node dist/tools/generate-reference.js) and commit docs/reference.\n');
+    process.stdout.write(
+      'Run the generator (node dist/tools/generate-reference.js) and commit docs/reference and deploy.\n',
+    );
     process.exitCode = 1;
   }
 } else {

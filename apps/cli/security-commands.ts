@@ -4,14 +4,17 @@ import { Option, type Command } from 'commander';
 import { KafkaBus } from '#bus';
 import { loadConfig } from '#config';
 import {
-  aclArguments,
+  aclLines,
   rulesOfAgent,
   rulesOfService,
   SERVICES,
+  databaseRolesSql,
+  topicLines,
   TOPICS,
-  type AccessRule,
   type ServiceName,
 } from '#contracts';
+import { migrateEventStore } from '#event-store';
+import { migrateRecord } from '#record';
 import { createSigningKey } from '#signing';
 
 interface AccessOptions {
@@ -28,18 +31,23 @@ interface KeyOptions {
   readonly acceptUnsigned?: true;
 }
 
-/** `remit kafka …` and `remit keys …`: what an administrator does once, before Remit starts. */
+/** `remit kafka …`, `remit database …` and `remit keys …`: what an administrator does once, before Remit starts. */
 export function addSecurityCommands(program: Command): void {
   const kafka = program.command('kafka').description('Prepare the brokers: topics, and the rights of each process.');
   kafka
     .command('topics')
     .description('Create the topics that are missing, and check the settings of those that are there.')
-    .action(() =>
-      withBus(async (bus) => {
+    .option('--print', 'print the lines for kafka-topics.sh that create them, instead')
+    .action(async ({ print }: { print?: true }) => {
+      if (print === true) {
+        process.stdout.write(topicLines());
+        return;
+      }
+      await withBus(async (bus) => {
         await bus.ensureTopics(Object.values(TOPICS));
         process.stdout.write(`${String(Object.keys(TOPICS).length)} topics are there, set as they must be.\n`);
-      }),
-    );
+      });
+    });
   kafka
     .command('acls')
     .summary('Print or create the rights that each process needs.')
@@ -48,7 +56,7 @@ export function addSecurityCommands(program: Command): void {
         'KAFKA_BROKERS, whose settings must be those of an administrator. Rights that are there stay.',
     )
     .addOption(new Option('--service <service...>', 'only for these services').choices(SERVICES))
-    .option('--agent <principal...>', 'principals that agents connect with, one for each agent or one for several')
+    .option('--agent <principal...>', 'principals of agents: an agent id, or a name that several agents share')
     .option('--prefix <text>', 'the principal of a service is this and its name', 'remit-')
     .option('--apply', 'create them, instead of printing them')
     .addHelpText(
@@ -63,13 +71,39 @@ export function addSecurityCommands(program: Command): void {
         ...agent.flatMap((principal) => rulesOfAgent(principal)),
       ];
       if (apply !== true) {
-        process.stdout.write(rules.map(aclLine).join(''));
+        process.stdout.write(aclLines(rules));
         return;
       }
       await withBus(async (bus) => {
         await bus.allow(rules);
         process.stdout.write(`${String(rules.length)} rights are there.\n`);
       });
+    });
+
+  const database = program.command('database').description('Prepare PostgreSQL: roles, logins and tables.');
+  database
+    .command('roles')
+    .summary('Print the SQL that creates a login for each process and task.')
+    .description(
+      'The SQL that creates a login for each process and task, and the roles that hold their rights: for an administrator ' +
+        'of the server. It may be run again, and holds no password.',
+    )
+    .option('--prefix <text>', 'a login is called this and its name', 'remit_')
+    .action(({ prefix }: { prefix: string }) => {
+      process.stdout.write(databaseRolesSql(prefix));
+    });
+  database
+    .command('migrate')
+    .summary('Create or update the tables, and grant the roles their rights.')
+    .description(
+      'Create or update the tables in the database of DATABASE_URL, as their owner, and grant the roles their rights. ' +
+        'Nothing is lost when it is run again. Processes whose login may create tables do it themselves.',
+    )
+    .action(async () => {
+      const { databaseUrl } = loadConfig();
+      await migrateEventStore({ databaseUrl, applicationName: 'remit-cli' });
+      await migrateRecord({ databaseUrl, applicationName: 'remit-cli' });
+      process.stdout.write('The tables are those of this version, and the roles have their rights.\n');
     });
 
   program
@@ -96,14 +130,6 @@ export function addSecurityCommands(program: Command): void {
       });
       process.stdout.write(`${service} signs with the key ${id} in ${key}; ${trusted} trusts it.\n`);
     });
-}
-
-const SAFE_WORD = /^[A-Za-z0-9_.,:=/-]+$/;
-
-function aclLine(rule: AccessRule): string {
-  const quoted = (word: string): string =>
-    SAFE_WORD.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
-  return `kafka-acls.sh --bootstrap-server "$KAFKA" --command-config "$ADMIN" ${aclArguments(rule).map(quoted).join(' ')}\n`;
 }
 
 async function withBus(work: (bus: KafkaBus) => Promise<void>): Promise<void> {

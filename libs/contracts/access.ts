@@ -16,7 +16,7 @@ export interface ServiceAccess {
 
 /** Groups of private readers begin so; each is used by one reader once. */
 const SERVICE_VIEWS = 'remit.view.';
-const AGENT_VIEWS = 'agent-';
+const agentViews = (principal: string): string => `agent-${principal}.view.`;
 
 /** What every service that judges reads besides intents. */
 const VIEWS = [
@@ -154,11 +154,14 @@ export function rulesOfService(service: ServiceName, principal: string): AccessR
   ];
 }
 
-/** The rules of a principal that one agent, or several, connect with. */
+/**
+ * The rules of an agent's principal, which is called as its agent id: its consumer groups are nobody else's. Agents that
+ * share a principal all connect with `clientId: 'agent-PRINCIPAL'`.
+ */
 export function rulesOfAgent(principal: string): AccessRule[] {
   return [
     ...rulesOfTopics(principal, AGENT_ACCESS),
-    { principal, resource: 'group', name: AGENT_VIEWS, match: 'prefix', operations: ['read'] },
+    { principal, resource: 'group', name: agentViews(principal), match: 'prefix', operations: ['read'] },
   ];
 }
 

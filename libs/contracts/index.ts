@@ -1,4 +1,6 @@
 export * from './access.js';
+export * from './database-access.js';
+export * from './kafka-scripts.js';
 export * from './topics.js';
 export * from './events.js';
 export * from './cloud-events.js';

@@ -1,6 +1,8 @@
 import { MigrationExecutor, type DataSource } from 'typeorm';
-import { openDatabase } from '#postgres';
-import { EVENT_STORE_MIGRATIONS, EVENT_STORE_SCHEMA } from './event-tables.js';
+import { grantRights, openDatabase } from '#postgres';
+import { eventStoreErrorOf } from './event-store-error.js';
+import { EVENT_STORE_RIGHTS } from './event-rights.js';
+import { EVENT_STORE_MIGRATIONS, EVENT_STORE_SCHEMA, NEWEST_EVENT_STORE_MIGRATION } from './event-tables.js';
 
 export interface EventDatabaseOptions {
   /** `postgres://user:password@host:port/database` */
@@ -31,8 +33,11 @@ function databaseOptions(options: EventDatabaseOptions) {
   };
 }
 
-/** Creates or updates the tables. Safe when many replicas do it at once. */
-async function migrate(options: EventDatabaseOptions): Promise<void> {
+/**
+ * Creates or updates the tables. Safe when many replicas do it at once, and asks for no right to create anything where
+ * nothing is to be done, unless it is to grant all rights again.
+ */
+async function migrate(options: EventDatabaseOptions, grantsAgain = false): Promise<void> {
   const source = await openDatabase({
     ...databaseOptions(options),
     poolSize: 1,
@@ -43,15 +48,38 @@ async function migrate(options: EventDatabaseOptions): Promise<void> {
   try {
     const runner = source.createQueryRunner();
     try {
+      if (!grantsAgain && (await isUpToDate(source))) return;
       await runner.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
       await runner.query(`CREATE SCHEMA IF NOT EXISTS ${EVENT_STORE_SCHEMA}`);
       await new MigrationExecutor(source, runner).executePendingMigrations();
+      await grantRights(runner, EVENT_STORE_SCHEMA, EVENT_STORE_RIGHTS);
     } finally {
       await runner.release();
     }
   } finally {
     // Ends the session and with it the lock.
     await source.destroy();
+  }
+}
+
+async function isUpToDate(source: DataSource): Promise<boolean> {
+  const [table] = await source.query<{ there: boolean }[]>(
+    `SELECT to_regclass('event_store.migration') IS NOT NULL AND has_schema_privilege('event_store', 'USAGE') AS there
+     FROM pg_namespace WHERE nspname = 'event_store'`,
+  );
+  if (table?.there !== true) return false;
+  const done = await source.query<unknown[]>('SELECT FROM event_store.migration WHERE name = $1', [
+    NEWEST_EVENT_STORE_MIGRATION,
+  ]);
+  return done.length > 0;
+}
+
+/** Creates or updates the event store's tables and grants every right to them, as the role of the connection: their owner. */
+export async function migrateEventStore(options: EventDatabaseOptions): Promise<void> {
+  try {
+    await migrate(options, true);
+  } catch (error) {
+    throw eventStoreErrorOf(error);
   }
 }
 

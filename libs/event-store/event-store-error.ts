@@ -59,7 +59,7 @@ export function eventStoreErrorOf(error: unknown): EventStoreError {
   if (code !== undefined && SQLSTATE.test(code) && !PASSING_SQLSTATE.test(code)) {
     return new EventStoreError(
       'REMIT_EVENT_STORE_REFUSED',
-      `PostgreSQL refused (${code}): ${said}. Check the role and the database that DATABASE_URL names.`,
+      `PostgreSQL refused (${code}): ${said}. Check the role and the database that DATABASE_URL names; the owner creates and updates tables with \`remit database migrate\`.`,
       { cause },
     );
   }

@@ -98,3 +98,4 @@ export const EVENT_STORE_MIGRATIONS = [
   CreateSnapshots1764300000000,
   CompareWithLog1764300100000,
 ];
+export const NEWEST_EVENT_STORE_MIGRATION = new CompareWithLog1764300100000().name;

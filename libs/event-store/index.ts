@@ -3,5 +3,8 @@ export * from './event-store-error.js';
 export { MemoryEventStorage, MemoryEventStore } from './memory-event-store.js';
 export { LogComparison, type LoggedEvent } from './log-comparison.js';
 export { PostgresEventStore } from './postgres-event-store.js';
+export { migrateEventStore } from './event-database.js';
+export { EVENT_STORE_RIGHTS } from './event-rights.js';
+export { EVENT_STORE_SCHEMA } from './event-tables.js';
 export * from './publishing.js';
 export * from './aggregates.js';

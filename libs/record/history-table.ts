@@ -3,10 +3,6 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 /** The PostgreSQL schema that holds the record and nothing else. */
 export const RECORD_SCHEMA = 'record';
 
-/** What each part of Remit may do to the record; the migration creates them where it may. */
-export const RECORD_ROLES = { writer: 'remit_writer', projector: 'remit_projector', keeper: 'remit_keeper' } as const;
-export type RecordRole = keyof typeof RECORD_ROLES;
-
 /** Texts sort by code point, so that paging does not depend on the server's locale. */
 const TABLES = `
   CREATE TABLE record.history (
@@ -100,7 +96,7 @@ const TABLES = `
     PRIMARY KEY (topic, "partition")
   )`;
 
-const CREATED_TABLES = [...TABLES.matchAll(/CREATE TABLE record\.(\w+)/g)].map(([, table]) => table);
+const CREATED_TABLES = [...TABLES.matchAll(/CREATE TABLE record\.(\w+)/g)].flatMap(([, table]) => table ?? []);
 
 const INDEXES = [
   'history_by_time ON record.history (append_time, topic, "partition", "offset")',
@@ -197,36 +193,6 @@ const MONTHS = `
 
   REVOKE EXECUTE ON FUNCTION record.ensure_month(timestamptz), record.drop_month(date) FROM PUBLIC`;
 
-const { writer, projector, keeper } = RECORD_ROLES;
-
-const GRANTS = `
-  GRANT USAGE ON SCHEMA record TO ${writer}, ${projector}, ${keeper};
-  GRANT SELECT ON ALL TABLES IN SCHEMA record TO ${writer}, ${projector}, ${keeper};
-  GRANT INSERT ON record.history, record.intent_key, record.identity, record.checkpoint, record.epoch_leaves,
-    record.published_checkpoint, record.chain_head, record.key_person TO ${writer};
-  GRANT UPDATE ON record.chain_head TO ${writer};
-  GRANT EXECUTE ON FUNCTION record.ensure_month(timestamptz) TO ${writer}, ${keeper};
-  GRANT INSERT, UPDATE, DELETE ON record.agent_day, record.projection_position TO ${projector};
-  GRANT UPDATE (wrapped, destroyed_at) ON record.intent_key TO ${keeper};
-  GRANT DELETE ON record.key_person TO ${keeper};
-  GRANT INSERT, UPDATE ON record.retention TO ${keeper};
-  GRANT EXECUTE ON FUNCTION record.drop_month(date) TO ${keeper}`;
-
-const FIRST_WITH_MAINTAIN = 170_000;
-
-/** Roles belong to the whole server: another database, or another replica, may be creating them just now. */
-const CREATE_ROLES = Object.values(RECORD_ROLES)
-  .map(
-    (role) => `
-  DO $$ BEGIN
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '${role}') THEN
-      CREATE ROLE ${role} NOLOGIN;
-    END IF;
-  EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
-  END $$`,
-  )
-  .join(';');
-
 class CreateRecord1764100000000 implements MigrationInterface {
   readonly name = 'CreateRecord1764100000000';
 
@@ -236,19 +202,6 @@ class CreateRecord1764100000000 implements MigrationInterface {
     await runner.query(GUARDS);
     for (const trigger of APPEND_ONLY) await runner.query(trigger);
     await runner.query(MONTHS);
-    const [may] = (await runner.query(
-      'SELECT rolsuper OR rolcreaterole AS "createsRoles" FROM pg_roles WHERE rolname = current_user',
-    )) as { createsRoles: boolean }[];
-    if (may?.createsRoles === true) await runner.query(CREATE_ROLES);
-    if (!(await hasRoles(runner))) return;
-    await runner.query(GRANTS);
-    const [server] = (await runner.query(`SELECT current_setting('server_version_num')::int AS version`)) as {
-      version: number;
-    }[];
-    // Before that, only the owner may tidy up after an erasure; the server does so by itself, later.
-    if ((server?.version ?? 0) >= FIRST_WITH_MAINTAIN) {
-      await runner.query(`GRANT MAINTAIN ON record.intent_key TO ${keeper}`);
-    }
   }
 
   async down(runner: QueryRunner): Promise<void> {
@@ -257,14 +210,6 @@ class CreateRecord1764100000000 implements MigrationInterface {
       await runner.query(`DROP FUNCTION record.${routine}`);
     }
   }
-}
-
-/** Where the roles could not be created, whoever connects works as itself. */
-async function hasRoles(runner: QueryRunner): Promise<boolean> {
-  const names = Object.values(RECORD_ROLES);
-  const sql = 'SELECT count(*)::int AS count FROM pg_roles WHERE rolname = ANY($1)';
-  const [roles] = (await runner.query(sql, [names])) as { count: number }[];
-  return roles?.count === names.length;
 }
 
 class KeepWatchState1764300000000 implements MigrationInterface {
@@ -277,9 +222,6 @@ class KeepWatchState1764300000000 implements MigrationInterface {
         version bigint NOT NULL,
         state   jsonb  NOT NULL
       )`);
-    if (!(await hasRoles(runner))) return;
-    await runner.query(`GRANT SELECT ON record.watch_state TO ${writer}, ${projector}, ${keeper}`);
-    await runner.query(`GRANT INSERT, UPDATE ON record.watch_state TO ${writer}`);
   }
 
   async down(runner: QueryRunner): Promise<void> {
@@ -304,9 +246,6 @@ class KeepOutlines1764400000000 implements MigrationInterface {
         valid_until   bigint,
         PRIMARY KEY (append_time, topic, "partition", "offset")
       )`);
-    if (!(await hasRoles(runner))) return;
-    await runner.query(`GRANT SELECT ON record.outline TO ${writer}, ${projector}, ${keeper}`);
-    await runner.query(`GRANT INSERT, DELETE ON record.outline TO ${writer}`);
   }
 
   async down(runner: QueryRunner): Promise<void> {
@@ -316,3 +255,6 @@ class KeepOutlines1764400000000 implements MigrationInterface {
 
 export const RECORD_MIGRATIONS = [CreateRecord1764100000000, KeepWatchState1764300000000, KeepOutlines1764400000000];
 export const NEWEST_MIGRATION = new KeepOutlines1764400000000().name;
+
+/** Every table of the audit log. */
+export const RECORD_TABLES: readonly string[] = [...CREATED_TABLES, 'watch_state', 'outline', 'migration'];

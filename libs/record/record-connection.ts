@@ -1,10 +1,10 @@
 import type { DataSource, QueryRunner } from 'typeorm';
 import { loadConfig } from '#config';
-import type { RecordRole } from './history-table.js';
 import { IntentKeys, type Query } from './intent-keys.js';
 import { openRecordDatabase, type RecordDatabaseOptions } from './record-database.js';
 import { recordErrorOf } from './record-error.js';
 import { RecordKeys } from './record-keys.js';
+import type { RecordRole } from './record-rights.js';
 
 /**
  * The record's database, in one of its roles. It connects (and creates or updates its tables) when first used and

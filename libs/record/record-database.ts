@@ -1,6 +1,8 @@
 import { MigrationExecutor, type DataSource } from 'typeorm';
-import { openDatabase } from '#postgres';
-import { NEWEST_MIGRATION, RECORD_MIGRATIONS, RECORD_ROLES, RECORD_SCHEMA, type RecordRole } from './history-table.js';
+import { grantRights, openDatabase } from '#postgres';
+import { NEWEST_MIGRATION, RECORD_MIGRATIONS, RECORD_SCHEMA } from './history-table.js';
+import { recordErrorOf } from './record-error.js';
+import { RECORD_RIGHTS, RECORD_ROLES, type RecordRole } from './record-rights.js';
 
 export interface RecordDatabaseOptions {
   /** `postgres://user:password@host:port/database` */
@@ -35,9 +37,10 @@ function databaseOptions(options: RecordDatabaseOptions) {
 
 /**
  * Creates or updates the record's tables, as the role of the connection. Safe when many processes do it at once, and
- * asks for no right to create anything where nothing is to be done. Returns whether the role may become `role`.
+ * asks for no right to create anything where nothing is to be done, unless it is to grant all rights again. Returns whether
+ * the role may become `role`.
  */
-async function migrate(options: RecordDatabaseOptions, role: RecordRole): Promise<boolean> {
+async function migrate(options: RecordDatabaseOptions, role: RecordRole, grantsAgain = false): Promise<boolean> {
   const source = await openDatabase({
     ...databaseOptions(options),
     poolSize: 1,
@@ -49,10 +52,11 @@ async function migrate(options: RecordDatabaseOptions, role: RecordRole): Promis
   try {
     const runner = source.createQueryRunner();
     try {
-      if (!(await isUpToDate(source))) {
+      if (grantsAgain || !(await isUpToDate(source))) {
         await runner.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
         await runner.query(`CREATE SCHEMA IF NOT EXISTS ${RECORD_SCHEMA}`);
         await new MigrationExecutor(source, runner).executePendingMigrations();
+        await grantRights(runner, RECORD_SCHEMA, Object.values(RECORD_RIGHTS));
       }
       const rows = (await runner.query(
         `SELECT bool_or(pg_has_role(current_user, oid,
@@ -78,6 +82,15 @@ async function isUpToDate(source: DataSource): Promise<boolean> {
   if (table?.there !== true) return false;
   const done = await source.query<unknown[]>('SELECT FROM record.migration WHERE name = $1', [NEWEST_MIGRATION]);
   return done.length > 0;
+}
+
+/** Creates or updates the audit log's tables and grants every right to them, as the role of the connection: their owner. */
+export async function migrateRecord(options: RecordDatabaseOptions): Promise<void> {
+  try {
+    await migrate(options, 'writer', true);
+  } catch (error) {
+    throw recordErrorOf(error);
+  }
 }
 
 /**

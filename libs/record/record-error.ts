@@ -104,7 +104,7 @@ export function recordErrorOf(error: unknown): RecordError {
   if (code !== undefined && SQLSTATE.test(code) && !PASSING_SQLSTATE.test(code)) {
     return new RecordError(
       'REMIT_RECORD_REFUSED',
-      `PostgreSQL refused (${code}): ${said}. Check the role and the database that DATABASE_URL names.`,
+      `PostgreSQL refused (${code}): ${said}. Check the role and the database that DATABASE_URL names; the owner creates and updates tables with \`remit database migrate\`.`,
       { cause },
     );
   }

@@ -1,9 +1,9 @@
 import type { Checkpoint } from '#domain';
 import { Checkpoints } from './checkpoints.js';
-import { RECORD_ROLES, type RecordRole } from './history-table.js';
 import { RecordConnection } from './record-connection.js';
 import type { RecordDatabaseOptions } from './record-database.js';
 import { RecordError } from './record-error.js';
+import { RECORD_RIGHTS } from './record-rights.js';
 
 /** Whose content is to become unreadable. */
 export type ErasureOf =
@@ -79,37 +79,6 @@ export interface RoleFinding {
   readonly ok: boolean;
   readonly what: string;
 }
-
-type Privilege = 'SELECT' | 'INSERT' | 'UPDATE' | 'DELETE' | 'TRUNCATE';
-
-/** What each role must be able to do, and nothing more, with the tables that matter. */
-const WANTED: Record<RecordRole, Record<string, readonly Privilege[]>> = {
-  writer: {
-    history: ['SELECT', 'INSERT'],
-    chain_head: ['SELECT', 'INSERT', 'UPDATE'],
-    intent_key: ['SELECT', 'INSERT'],
-    checkpoint: ['SELECT', 'INSERT'],
-    epoch_leaves: ['SELECT', 'INSERT'],
-    agent_day: ['SELECT'],
-    outline: ['SELECT', 'INSERT', 'DELETE'],
-  },
-  projector: {
-    history: ['SELECT'],
-    chain_head: ['SELECT'],
-    intent_key: ['SELECT'],
-    checkpoint: ['SELECT'],
-    epoch_leaves: ['SELECT'],
-    agent_day: ['SELECT', 'INSERT', 'UPDATE', 'DELETE'],
-  },
-  keeper: {
-    history: ['SELECT'],
-    chain_head: ['SELECT'],
-    intent_key: ['SELECT'],
-    checkpoint: ['SELECT'],
-    epoch_leaves: ['SELECT'],
-    agent_day: ['SELECT'],
-  },
-};
 
 const GUARDED = ['history', 'checkpoint', 'epoch_leaves', 'chain_head', 'intent_key'];
 
@@ -199,18 +168,17 @@ export class RecordKeeping {
     return dropping;
   }
 
-  /** Whether the three roles can do what they must and nothing else, and whether the guards stand. */
+  /** Whether the roles can do what they must and nothing else, and whether the guards stand. */
   async checkRoles(): Promise<readonly RoleFinding[]> {
     const findings: RoleFinding[] = [];
-    for (const role of Object.keys(WANTED) as RecordRole[]) {
-      const name = RECORD_ROLES[role];
+    for (const { role: name, tables } of Object.values(RECORD_RIGHTS)) {
       const [found] = await this.#writer.query('SELECT FROM pg_roles WHERE rolname = $1', [name]);
       if (found === undefined) {
         findings.push({ ok: false, what: `the role ${name} does not exist; see docs/guide/evidence.md` });
         continue;
       }
-      for (const [table, wanted] of Object.entries(WANTED[role])) {
-        const [has] = await this.#writer.query<{ privileges: Privilege[] }>(
+      for (const [table, wanted] of Object.entries(tables)) {
+        const [has] = await this.#writer.query<{ privileges: string[] }>(
           `SELECT array(SELECT privilege FROM unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE}'::text[]) AS privilege
              WHERE has_table_privilege($1, $2, privilege)) AS privileges`,
           [name, `record.${table}`],

@@ -1,131 +1,47 @@
-import { spawn } from 'node:child_process';
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { RemitAgent } from '#agent';
 import { codeOf, KafkaBus } from '#bus';
-import type { KafkaSecurity } from '#config';
-import { AGENT_ACCESS, EVENTS, SERVICE_ACCESS, sha256, TOPICS, writeEvent } from '#contracts';
+import {
+  AGENT_ACCESS,
+  DATABASE_LOGINS,
+  DATABASE_ROLES,
+  EVENTS,
+  SERVICE_ACCESS,
+  sha256,
+  TOPICS,
+  writeEvent,
+  type DatabaseLogin,
+  type DatabaseLoginName,
+} from '#contracts';
 import { checkCharter } from '#domain';
-import { eventually, readDeadLetters, startApp, untilReady, type RunningApp } from '#testing';
-import { CHARTER_TEXT } from '../integration/door-world.js';
-import { createOwnDatabase, type OwnDatabase } from '../integration/own-database.js';
-import { startSecuredBroker, type SecuredBroker } from '../integration/secured-broker.js';
+import { EVENT_STORE_RIGHTS, EVENT_STORE_SCHEMA } from '#event-store';
+import { RECORD_RIGHTS, RECORD_SCHEMA } from '#record';
+import { eventually, readDeadLetters } from '#testing';
+import { CHARTER_TEXT, PASSWORD, RUNNING_SERVICES, startSecuredWorld, type SecuredWorld } from './secured-world.js';
 
-const CLI = join(import.meta.dirname, '../../dist/apps/cli/main.js');
-const SERVICES = ['boundary', 'permission', 'verifier', 'policy', 'audit'] as const;
-const PASSWORD = 'four-words-of-nobody';
 const VIEW = { type: 'view', target: 'accounts' };
-/** As the charter, with its first agent called something else: as good as any other text to see whether it is in force. */
+/** As the charter, with a milder stage: as good as any other text to see whether it is in force. */
 const FORGED_TEXT = CHARTER_TEXT.replace('stage: enforce', 'stage: observe');
 
-describe('Remit on a secured Kafka, with the rights of `remit kafka acls` and a signing key for each service', () => {
-  let broker: SecuredBroker;
-  let database: OwnDatabase;
-  let apps: RunningApp[] = [];
-  let port = 0;
-  let administrator: KafkaBus | undefined;
-
-  const file = (name: string): string => join(broker.folder, name);
-
-  function securityOf(username: string): KafkaSecurity {
-    return {
-      tls: { caFile: broker.caFile },
-      sasl: { mechanism: 'scram-sha-512', username, password: { text: PASSWORD } },
-    };
-  }
-
-  async function remit(...args: string[]): Promise<string> {
-    const tool = spawn(process.execPath, [CLI, ...args], {
-      env: {
-        KAFKA_BROKERS: broker.administration,
-        REMIT_DOOR_URL: `http://127.0.0.1:${String(port)}/`,
-        REMIT_STATE_DIR: file('state'),
-        REMIT_CREDENTIALS: file('login.json'),
-        HOME: broker.folder,
-      },
-    });
-    const chunks: Buffer[] = [];
-    for (const stream of [tool.stdout, tool.stderr]) stream.on('data', (chunk: Buffer) => chunks.push(chunk));
-    const code = await new Promise((resolve) => tool.once('close', resolve));
-    const said = Buffer.concat(chunks).toString('utf8');
-    if (code !== 0) throw new Error(said);
-    return said;
-  }
+describe('Remit on a secured Kafka and PostgreSQL, with the rights of `remit kafka acls` and `remit database roles`, and a signing key for each service', () => {
+  let world: SecuredWorld;
 
   beforeAll(async () => {
-    const users = [...SERVICES.map((name) => `remit-${name}`), 'clerk'];
-    broker = await startSecuredBroker(Object.fromEntries(users.map((name) => [name, PASSWORD])));
-    database = await createOwnDatabase();
-    await mkdir(file('state'));
-    await remit('kafka', 'topics');
-    await remit('kafka', 'acls', '--service', ...SERVICES, '--agent', 'clerk', '--apply');
-    const trusted = file('trusted-keys.json');
-    for (const name of SERVICES) {
-      await remit('keys', 'create', '--service', name, '--key', file(`${name}.pem`), '--trusted', trusted);
-    }
-    await writeFile(file('password'), `${PASSWORD}\n`);
-    apps = await Promise.all(
-      SERVICES.map((name) =>
-        startApp(
-          name,
-          { brokers: [broker.address], databaseUrl: database.url },
-          {
-            KAFKA_TLS_CA_FILE: broker.caFile,
-            KAFKA_SASL_MECHANISM: 'scram-sha-512',
-            KAFKA_SASL_USERNAME: `remit-${name}`,
-            KAFKA_SASL_PASSWORD_FILE: file('password'),
-            REMIT_SIGNING_KEY_FILE: file(`${name}.pem`),
-            REMIT_TRUSTED_KEYS_FILE: trusted,
-            REMIT_RECORD_KEYS: file('record-keys'),
-            REMIT_STATE_DIR: file('state'),
-          },
-        ),
-      ),
-    );
-    const api = apps[1] as RunningApp;
-    port = api.port;
-    await eventually(async () => {
-      const ended = apps.find((app) => app.process.exitCode !== null);
-      if (ended !== undefined) throw new Error(ended.output());
-      return (await api.readyStatus()) !== 0;
-    });
-    await writeFile(file('charter.yaml'), CHARTER_TEXT);
-    await remit('login', '--as', 'gwen', '--role', 'governance');
-    await remit('charter', 'activate', file('charter.yaml'));
-    await untilReady(apps);
-    administrator = new KafkaBus({ brokers: [broker.administration] });
+    world = await startSecuredWorld(['clerk']);
   });
 
-  afterAll(async () => {
-    await administrator?.close();
-    await Promise.all(apps.map((app) => app.stop()));
-    await database.drop();
-    await broker.remove();
-  });
-
-  function connect(): Promise<RemitAgent> {
-    return RemitAgent.connect({
-      agentId: 'clerk',
-      brokers: [broker.address],
-      security: securityOf('clerk'),
-      trustedKeysFile: file('trusted-keys.json'),
-      timeoutMs: 120_000,
-    });
-  }
+  afterAll(() => world.stop());
 
   it('an agent gets its decisions, signed by the policy service, with nothing but an agent’s rights', async () => {
-    const agent = await connect();
+    const agent = await world.connect('clerk');
     expect((await agent.propose(VIEW)).outcome).toBe('allow');
-    expect((await agent.propose({ type: 'unlock', target: 'accounts' })).outcome).toBe('allow');
     expect((await agent.propose({ type: 'delete', target: 'accounts' })).outcome).toBe('deny');
     await agent.close();
   });
 
   it('an agent’s credentials write intents, outcomes and requests, read decisions, and nothing else', async () => {
     const bus = new KafkaBus({
-      brokers: [broker.address],
-      security: securityOf('clerk'),
+      brokers: [world.broker.address],
+      security: world.securityOf('clerk'),
       topics: Object.values(TOPICS),
     });
     const [mayWrite, mayRead] = [AGENT_ACCESS.writes, AGENT_ACCESS.reads].map(
@@ -142,9 +58,9 @@ describe('Remit on a secured Kafka, with the rights of `remit kafka acls` and a 
   });
 
   it('a service may write only what is its own', async () => {
-    for (const service of SERVICES) {
-      const security = securityOf(`remit-${service}`);
-      const bus = new KafkaBus({ brokers: [broker.address], security, topics: Object.values(TOPICS) });
+    for (const service of RUNNING_SERVICES) {
+      const security = world.securityOf(`remit-${service}`);
+      const bus = new KafkaBus({ brokers: [world.broker.address], security, topics: Object.values(TOPICS) });
       const own: readonly { readonly name: string }[] = SERVICE_ACCESS[service].writes;
       const foreign = Object.values(TOPICS).find(({ name }) => !own.some((topic) => topic.name === name));
       const written = await bus
@@ -178,23 +94,105 @@ describe('Remit on a secured Kafka, with the rights of `remit kafka acls` and a 
       subject: 'clerk',
       data: { command: 'SuspendAgent', agentId: 'clerk', commandId: 'forged', by: 'gwen', reason: 'forged' },
     });
-    await administrator?.publish([
+    await world.administrator.publish([
       { topic: TOPICS.charterEvents.name, key: 'charter', ...charterEvent },
       { topic: TOPICS.permissionCommands.name, key: 'clerk', ...command },
     ]);
     await eventually(async () => {
-      const letters = administrator === undefined ? [] : await readDeadLetters(administrator, TOPICS.deadLetters.name);
+      const letters = await readDeadLetters(world.administrator, TOPICS.deadLetters.name);
       const refused = letters.filter(({ code }) => code === 'REMIT_SIGNATURE_MISSING').map(({ topic }) => topic);
       return refused.includes(TOPICS.charterEvents.name) && refused.includes(TOPICS.permissionCommands.name);
     });
-    const agent = await connect();
+    const agent = await world.connect('clerk');
     expect((await agent.propose(VIEW)).outcome).toBe('allow');
     const denied = await agent.propose({ type: 'delete', target: 'accounts' });
     expect([denied.outcome, denied.decision?.stage]).toEqual(['deny', 'enforce']);
     await agent.close();
   });
 
+  it('a grant with one use is reserved and used up by services that may only append to the event store', async () => {
+    await world.remit([
+      ...['permissions', 'grant', 'clerk', 'send_report', '--for', '15m', '--uses', '1', '--reason', 'a report'],
+    ]);
+    const agent = await world.connect('clerk');
+    const first = await agent.propose({ type: 'send_report', target: 'accounts' });
+    const second = await agent.propose({ type: 'send_report', target: 'accounts' });
+    expect([first.outcome, second.outcome]).toEqual(['allow', 'deny']);
+    await agent.close();
+  });
+
+  it('each login of the database may do to each table what the table of rights says, and nothing else', async () => {
+    const rights = [
+      ...EVENT_STORE_RIGHTS.map((one) => ({ ...one, schema: EVENT_STORE_SCHEMA })),
+      ...Object.values(RECORD_RIGHTS).map((one) => ({ ...one, schema: RECORD_SCHEMA })),
+    ];
+    const tables = await world.database.query(
+      `SELECT schemaname || '.' || tablename AS name FROM pg_tables WHERE schemaname IN ('record', 'event_store')`,
+    );
+    expect(tables.length).toBeGreaterThan(15);
+    for (const [login, { roles, ...rest }] of Object.entries<DatabaseLogin>(DATABASE_LOGINS)) {
+      if (rest.owns === true) continue;
+      const names: readonly string[] = roles.map((role) => DATABASE_ROLES[role]);
+      for (const { name } of tables) {
+        const wanted = new Set(
+          rights
+            .filter(({ role }) => names.includes(role))
+            .flatMap(({ schema, tables: of }) =>
+              Object.entries(of).flatMap(([table, can]) => (`${schema}.${table}` === name ? can : [])),
+            ),
+        );
+        const [held] = await world.database.query(
+          `SELECT array(SELECT privilege
+             FROM unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text[]) AS privilege
+             WHERE has_table_privilege($1, $2, privilege)) AS can`,
+          [world.loginOf(login as DatabaseLoginName), name],
+        );
+        expect([login, name, new Set(held?.['can'] as string[])]).toEqual([login, name, wanted]);
+      }
+    }
+  });
+
+  it.each([
+    ['audit', 'UPDATE record.history SET value = NULL'],
+    ['audit', 'DELETE FROM record.history'],
+    ['audit', 'TRUNCATE record.history'],
+    ['audit', 'ALTER TABLE record.history DISABLE TRIGGER ALL'],
+    ['audit', 'DROP SCHEMA record CASCADE'],
+    ['audit', `SELECT record.drop_month('2026-01-01')`],
+    ['audit', 'UPDATE record.intent_key SET wrapped = NULL'],
+    ['audit', 'SELECT * FROM event_store.event'],
+    ['audit', 'CREATE TABLE public.mine ()'],
+    ['permission', 'SELECT * FROM record.history'],
+    ['permission', `UPDATE event_store.event SET event = '{}'`],
+    ['permission', 'CREATE SCHEMA mine'],
+    ['verifier', 'DELETE FROM event_store.event'],
+    ['verifier', `UPDATE event_store.event SET event = '{}'`],
+    ['policy', 'SELECT * FROM record.intent_key'],
+    ['policy', 'UPDATE event_store.command SET to_version = 1'],
+    ['policy', 'SET ROLE remit_writer'],
+    ['auditor', 'INSERT INTO record.published_checkpoint VALUES (1)'],
+    ['auditor', 'DELETE FROM record.history'],
+    ['records_office', 'UPDATE record.history SET value = NULL'],
+    ['records_office', 'DELETE FROM record.checkpoint'],
+  ] as const)('the login of %s is refused: %s', async (login, sql) => {
+    await expect(world.asLogin(login, sql)).rejects.toMatchObject({ code: '42501' });
+  });
+
+  it('not even the owner of the tables alters or deletes an entry of the audit log', async () => {
+    await eventually(async () => (await world.asLogin('auditor', 'SELECT FROM record.history LIMIT 1')).length > 0);
+    for (const sql of ['UPDATE record.history SET value = NULL', 'DELETE FROM record.history']) {
+      await expect(world.asLogin('owner', sql)).rejects.toThrow('REMIT_RECORD_APPEND_ONLY');
+    }
+  });
+
+  it('an auditor reads the audit log with a login that can write nothing', async () => {
+    await eventually(async () => {
+      const said = await world.remit(['audit', 'search', '--agent', 'clerk'], { DATABASE_URL: world.urlOf('auditor') });
+      return said.includes('send_report');
+    });
+  });
+
   it('no log of a service holds a password', () => {
-    for (const app of apps) expect(app.output()).not.toContain(PASSWORD);
+    for (const app of world.apps) expect(app.output()).not.toContain(PASSWORD);
   });
 });
