@@ -22,6 +22,7 @@ export * from './permission/authority-queries.js';
 export * from './permission/authority.js';
 export * from './permission/holding.js';
 export * from './permission/hygiene.js';
+export * from './permission/people-for-needs.js';
 export * from './permission/permission-commands.js';
 export * from './permission/permission-events.js';
 export * from './permission/permission-fields.js';

@@ -4,6 +4,8 @@ import { stat } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWTPayload } from 'jose';
 import { DEV_AUDIENCE, DEV_ISSUER } from '#service';
+import { readConfig } from '#config';
+import { openDoor } from '../../apps/permission/door/open-door.js';
 import { CHARTER_TEXT, GOVERNANCE, startDoorWorld, type DoorWorld } from './door-world.js';
 
 const PATH = '/v1/charters/current';
@@ -167,6 +169,50 @@ describe('with an identity provider', () => {
 
   it('a key it does not publish counts for nothing', async () => {
     expect(await activate(await issued(['grp-gov'], 'two'))).toEqual([401, 'REMIT_DOOR_TOKEN_KEY']);
+  });
+
+  it('the claim that the configuration names says who somebody is, so that self-approval can be seen', async () => {
+    const byMail = await startDoorWorld({
+      REMIT_DOOR_ISSUER: issuerUrl,
+      REMIT_DOOR_AUDIENCE: AUDIENCE,
+      REMIT_DOOR_JWKS_URL: `${issuerUrl}/keys`,
+      REMIT_DOOR_IDENTITY_CLAIM: 'email',
+    });
+    const come = async (more: object): Promise<[number, string, string]> => {
+      const payload = { ...claims({ iss: issuerUrl, aud: AUDIENCE, roles: ['governance'] }), ...more };
+      const token = await new SignJWT(payload).setProtectedHeader({ alg: 'ES256', kid: 'one' }).sign(issuerKey);
+      const answer = await byMail.send('/v1/charters', {
+        method: 'POST',
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ text: CHARTER_TEXT }),
+      });
+      return [answer.status, answer.code, (answer.body as { activatedBy?: string }).activatedBy ?? ''];
+    };
+    try {
+      expect(await come({ email: 'ann@bank.example' })).toEqual([200, 'done', 'ann@bank.example']);
+      expect(await come({})).toEqual([401, 'REMIT_DOOR_TOKEN_SUBJECT', '']);
+      expect(await come({ email: ['ann@bank.example'] })).toEqual([401, 'REMIT_DOOR_TOKEN_SUBJECT', '']);
+      expect(await come({ email: 'ann@bank.example', email_verified: false })).toEqual([
+        401,
+        'REMIT_DOOR_TOKEN_SUBJECT',
+        '',
+      ]);
+      expect(await come({ email: 'an\u3164n@bank.example' })).toEqual([401, 'REMIT_DOOR_TOKEN_SUBJECT', '']);
+    } finally {
+      await byMail.close();
+    }
+  });
+
+  it('the start says where self-approval cannot be seen, and only there', async () => {
+    const issuerSettings = {
+      REMIT_DOOR_ISSUER: issuerUrl,
+      REMIT_DOOR_AUDIENCE: AUDIENCE,
+      REMIT_DOOR_JWKS_URL: `${issuerUrl}/keys`,
+    };
+    const warned = async (more: Record<string, string>): Promise<string | undefined> =>
+      (await openDoor(readConfig({ ...issuerSettings, ...more }))).warning;
+    expect(await warned({})).toMatch(/^REMIT_DOOR_SELF_APPROVAL_UNSEEN: .*REMIT_DOOR_IDENTITY_CLAIM/);
+    expect(await warned({ REMIT_DOOR_IDENTITY_CLAIM: 'email' })).toBeUndefined();
   });
 });
 

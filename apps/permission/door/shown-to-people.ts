@@ -3,6 +3,7 @@ import {
   askedBefore,
   canonicalJson,
   grantsHeld,
+  peopleForNeeds,
   requestNamed,
   type AgentAuthority,
   type Charter,
@@ -70,16 +71,17 @@ export function askedBeforeView(
 export function requestView(agentId: string, request: PermissionRequest, time: number): RequestView {
   const { requestId, needs, entries, expiresAt, onBehalfOf, held } = request;
   const status = request.status === 'open' && time >= expiresAt ? 'expired' : request.status;
+  const people = peopleForNeeds(needs, entries);
   return {
     requestId,
     agentId,
     status,
     ...(request.status === 'rejected' && { rejectedBy: request.rejectedBy, rejectedBecause: request.why }),
-    needs: needs.map(({ permission, approvals, rule }) => ({
+    needs: needs.map(({ permission, approvals, rule }, index) => ({
       permission,
       approvals,
       ...(rule === undefined ? {} : { rule }),
-      approvedBy: entries.filter(({ roles }) => roles.includes(approvals.role)).map(({ by }) => by),
+      approvedBy: (people[index] ?? []).map(({ by }) => by),
     })),
     durationMs: request.durationMs,
     uses: request.uses,

@@ -199,9 +199,18 @@ export const permissionSchema = z.strictObject({
   max_duration: durationSchema.optional().describe('The longest a grant may last.'),
   bind: z.array(bindingSchema).min(1).optional().describe('What every grant of it must be bound to.'),
   approvals: z
-    .strictObject({ count: z.int().min(1).max(16), role: nameSchema })
+    .strictObject({
+      count: z.int().min(1).max(16),
+      role: nameSchema,
+      shared: z
+        .literal(true, 'must be true, or left out')
+        .optional()
+        .describe('Whoever approves another permission of the same request counts here as well.'),
+    })
     .optional()
-    .describe('Who has to approve it: so many different people of this role.'),
+    .describe(
+      'Who has to approve it: so many different people of this role, who count for nothing else of the request.',
+    ),
   hold_for: durationSchema
     .refine((text) => (durationMs(text) ?? 0) <= LONGEST_HOLD_MS, {
       error: 'must be at most 7d: after that the held action can no longer be read',

@@ -31,6 +31,7 @@ import {
   MAX_OPEN_FOR_ASKING,
   MAX_OPEN_REQUESTS,
 } from './permission-limits.js';
+import { peopleForNeeds, placesFilled, unmetNeeds } from './people-for-needs.js';
 import { namesNothing, openBindings, problemOfConstraints, samePerson, type Constraints } from './permission-grants.js';
 
 /** The longest a request may stay open: as long as the held intent can still be read. */
@@ -228,8 +229,9 @@ function approve(command: CommandOf<'ApproveRequest'>, circumstances: Circumstan
     if (open.entries.some((entry) => samePerson(entry.by, by))) {
       return refuse('REMIT_PERMISSION_ALREADY_APPROVED', `${by} has approved it already; one person counts once`);
     }
-    const unmet = unmetNeeds(open.needs, open.entries);
-    if (!unmet.some(({ approvals }) => roles.includes(approvals.role))) {
+    const entries = [...open.entries, { by, roles, at: circumstances.at }];
+    if (placesFilled(open.needs, entries) === placesFilled(open.needs, open.entries)) {
+      const unmet = unmetNeeds(open.needs, open.entries);
       const wanted = [...new Set(unmet.map(({ approvals }) => approvals.role))].join(' or ');
       return refuse(
         'REMIT_PERMISSION_ROLE_MISSING',
@@ -237,16 +239,16 @@ function approve(command: CommandOf<'ApproveRequest'>, circumstances: Circumstan
       );
     }
     if (state.alive.grants + open.needs.length > MAX_GRANTS) return refuse(...tooManyGrants(command.agentId));
-    const entries = [...open.entries, { by, roles, at: circumstances.at }];
     const entered: EventDraft = { event: 'PermissionApprovalEntered', requestId, roles };
     if (unmetNeeds(open.needs, entries).length > 0) return [entered];
     return [entered, ...grantsOfRequest(open, entries, circumstances.at)];
   });
 }
 
-/** One grant per need, each approved by those whose role it called for. */
+/** One grant per need, each approved by those who count for it. */
 function grantsOfRequest(open: OpenRequest, entries: readonly ApprovalEntry[], at: number): EventDraft[] {
-  return open.needs.map(({ permission, approvals }, index) => ({
+  const people = peopleForNeeds(open.needs, entries);
+  return open.needs.map(({ permission }, index) => ({
     event: 'PermissionGranted',
     grantId: grantIdOfNeed(open.requestId, index),
     requestId: open.requestId,
@@ -254,7 +256,7 @@ function grantsOfRequest(open: OpenRequest, entries: readonly ApprovalEntry[], a
     constraints: open.constraints,
     uses: open.uses,
     expiresAt: isoTime(at + open.durationMs),
-    approvedBy: entries.filter(({ roles }) => roles.includes(approvals.role)).map(({ by }) => by),
+    approvedBy: (people[index] ?? []).map(({ by }) => by),
     charterDigest: open.charterDigest,
     reason: open.reason,
   }));
@@ -605,12 +607,6 @@ function refusal(
 function isOwnRequest(person: string, open: OpenRequest, agentId: string): boolean {
   const { requestedBy, onBehalfOf } = open;
   return [agentId, requestedBy, onBehalfOf].some((own) => own !== undefined && samePerson(own, person));
-}
-
-function unmetNeeds(needs: readonly Need[], entries: readonly ApprovalEntry[]): Need[] {
-  return needs.filter(
-    ({ approvals }) => entries.filter(({ roles }) => roles.includes(approvals.role)).length < approvals.count,
-  );
 }
 
 function inOrder(grants: readonly Grant[]): Grant[] {

@@ -73,7 +73,11 @@ export const heldIntentSchema = z.strictObject({
 export type HeldIntent = z.infer<typeof heldIntentSchema>;
 
 /** Whose approval a permission needs: `count` different people, each with the role. */
-export const approvalsSchema = z.strictObject({ count: z.int().min(1).max(16), role: roleSchema });
+export const approvalsSchema = z.strictObject({
+  count: z.int().min(1).max(16),
+  role: roleSchema,
+  shared: z.literal(true).optional().describe('Whoever approves another need of the same request counts here as well.'),
+});
 export type Approvals = z.infer<typeof approvalsSchema>;
 
 export type ConstraintName = keyof Constraints;

@@ -16,8 +16,8 @@ import {
  * give `AUTHORITY_SNAPSHOT_FORMAT` a new name, then record here what it names.
  */
 const RECORDED = {
-  format: 'authority/3',
-  shape: '5c5b89365fb7f03a8a890501870bdac034c53c773a5ebe0283a7db8d76d36270',
+  format: 'authority/4',
+  shape: '8306e0cca5872fb43368b6eac4551c4764f971cf6202193b77c2c64ba5b143de',
   story: '51512ec162ca083c73285088f4e4e24cdb01a9ae6627987b652a710cc0bd6b37',
 };
 
