@@ -12,10 +12,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { MessagePattern, Payload } from '@nestjs/microservices';
 import { BatchTransport, messageOf, type Batch, type BatchHandler, type BatchResult, type Bus } from '#bus';
 import type { Config } from '#config';
-import { TOPICS } from '#contracts';
+import { GROUPS, TOPICS } from '#contracts';
 import { PostgresHistory, type History } from '#record';
 import {
-  AUDIT_GROUP,
   BatchController,
   BUS,
   BusModule,
@@ -163,7 +162,7 @@ function auditChecks(
       provide: AUDITING,
       // what nobody may act on is kept all the same
       inject: [UNVERIFIED_BUS],
-      useFactory: (bus: Bus) => new BatchTransport({ bus, group: AUDIT_GROUP, transportId: AUDITING }),
+      useFactory: (bus: Bus) => new BatchTransport({ bus, group: GROUPS.audit, transportId: AUDITING }),
     },
     { provide: AUDIT_CHECKS, inject: [HISTORY, AUDITING, LOG_CHECKS], useFactory: auditChecks },
     NotHeld,

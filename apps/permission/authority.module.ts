@@ -28,7 +28,7 @@ import {
 } from '#authority';
 import { BatchTransport, messageOf, type Batch, type BatchHandler, type BatchResult, type Bus } from '#bus';
 import type { Config } from '#config';
-import { TOPICS } from '#contracts';
+import { GROUPS, TOPICS } from '#contracts';
 import { CHARTER_KEY, type Views } from '#segment';
 import {
   BatchController,
@@ -52,14 +52,22 @@ import { ActionMetrics } from './action-metrics.js';
 import { countPublishingFailures, countRefusedRequests, observeAuthority } from './authority-metrics.js';
 
 /** Injection tokens and Nest transport ids of what feeds the runtime of authority. */
-export const COMMANDS = Symbol('remit.permission-commands');
-export const REQUESTS = Symbol('remit.permission-requests');
-export const USES = Symbol('remit.permission-uses');
-export const ROUNDS = Symbol('remit.permission-rounds');
-export const STORE_COMPARISON = Symbol('remit.event-store');
+export const COMMANDS = Symbol('remit.authority.commands');
+export const REQUESTS = Symbol('remit.authority.requests');
+export const USES = Symbol('remit.authority.uses');
+export const ROUNDS = Symbol('remit.authority.rounds');
+export const STORE_COMPARISON = Symbol('remit.authority.store-comparison');
+
+const GROUP_OF: ReadonlyMap<symbol, string> = new Map([
+  [STORE_COMPARISON, GROUPS.eventStore],
+  [COMMANDS, GROUPS.commands],
+  [REQUESTS, GROUPS.requests],
+  [USES, GROUPS.uses],
+  [ROUNDS, GROUPS.rounds],
+]);
 
 /** Every transport of the runtime, for the process's `main`. */
-export const AUTHORITY_TRANSPORTS = [STORE_COMPARISON, COMMANDS, REQUESTS, USES, ROUNDS] as const;
+export const AUTHORITY_TRANSPORTS: readonly symbol[] = [...GROUP_OF.keys()];
 
 /** Injection token of the {@link ReadinessCheck}s of the runtime. */
 export const AUTHORITY_CHECKS = Symbol('remit.authority-checks');
@@ -207,11 +215,11 @@ class Comparing implements OnModuleInit, OnApplicationBootstrap, BeforeApplicati
   }
 }
 
-function transport(token: symbol) {
+function transport([token, group]: readonly [symbol, string]) {
   return {
     provide: token,
     inject: [BUS],
-    useFactory: (bus: Bus) => new BatchTransport({ bus, group: token.description ?? '', transportId: token }),
+    useFactory: (bus: Bus) => new BatchTransport({ bus, group, transportId: token }),
   };
 }
 
@@ -267,7 +275,7 @@ export class AuthorityModule {
           }),
         },
         { provide: ACTION_METRICS, inject: [VIEWS, PROCESS_METRICS], useFactory: measureAuthority },
-        ...AUTHORITY_TRANSPORTS.map(transport),
+        ...[...GROUP_OF].map(transport),
         {
           provide: AUTHORITY_CHECKS,
           inject: [PERMISSION_STORE, ...AUTHORITY_TRANSPORTS],

@@ -15,8 +15,8 @@ import {
   permissionTermsOf,
   type Charter,
   type Intent,
+  requestOfHold,
 } from '#domain';
-import { requestOfHold } from './decision-handler.js';
 
 const AT = Date.UTC(2026, 10, 24, 9, 30);
 

@@ -1,6 +1,7 @@
 import type { BatchHandler, ReceivedMessage, Unreadable } from '#bus';
 import { EVENTS, readEvent, sha256, TOPICS } from '#contracts';
 import {
+  COMMAND_TRAITS,
   commandDigestOf,
   isReservedId,
   permissionTermsOf,
@@ -78,17 +79,6 @@ export const CHARTER_NOT_KEPT = {
 } as const;
 
 /**
- * Take authority away, or record that it has ended, whatever the charter says: they do not wait until it has been read.
- */
-const WITHOUT_CHARTER: ReadonlySet<PermissionCommand['command']> = new Set([
-  'SuspendAgent',
-  'RevokeGrant',
-  'RevokeAllGrants',
-  'ExpireGrant',
-  'ExpireRequest',
-]);
-
-/**
  * Handles what people and timers order on `permission.commands`, by the charter in force when it was appended. A
  * command that was handled before changes nothing; what came of it is published once more, so that whoever asks again
  * gets the same answer. One whose charter is no longer kept becomes a dead letter, unless it only takes away. While PostgreSQL is away the batch waits.
@@ -108,7 +98,7 @@ export function createCommandHandler(runtime: AuthorityRuntime): BatchHandler {
       }
       const { command } = reading;
       let terms: PermissionTerms | undefined;
-      if (!WITHOUT_CHARTER.has(command.command)) {
+      if (COMMAND_TRAITS[command.command].needsCharter) {
         await (charterRead ??= catchUpCharter(runtime));
         const then = termsAt(runtime, command.agentId, message.logTime);
         // a request is taken back all the same, as if none had taken that charter's place

@@ -3,12 +3,11 @@ import { EVENTS, readEvent, sha256 } from '#contracts';
 import {
   grantNamed,
   heldRequestId,
-  holdMsOf,
   isVoid,
   limitedGrantsOf,
-  LONGEST_REQUEST_WAIT_MS,
   permissionTermsOf,
   requestNamed,
+  requestOfHold,
   reservationKey,
   useCommandId,
   type Charter,
@@ -18,54 +17,6 @@ import {
 import { CHARTER_KEY } from '#segment';
 import { traceHold } from './approval-trace.js';
 import { AuthorityError, authoritiesIn, ManyOrders, type AuthorityRuntime } from './authority-runtime.js';
-
-/** So many permissions a request may name; needs beyond it stay open and deny in the second round. */
-const MOST_NEEDS = 16;
-const LONGEST_REASON = 1024;
-
-/** The request for approval that a hold opens: all its needs, bound to this one intent, for one use. */
-export function requestOfHold(decision: Decision, charter: Charter): PermissionCommand | undefined {
-  const { agentId, decisionId, intentId, chainId, action, intentDigest, stamp, onBehalfOf } = decision;
-  const terms = permissionTermsOf(charter, agentId);
-  const rules = new Map<string, string>();
-  const holding = new Set<string>();
-  const reasons: string[] = [];
-  for (const { effect, enforced, permission, rule, reason } of decision.verdicts.flatMap(({ findings }) => findings)) {
-    if (effect !== 'needs-approval' || !enforced || permission === undefined) continue;
-    // the charter that held it names every permission of its rules
-    if (terms?.permissions.has(permission) !== true) continue;
-    reasons.push(reason);
-    holding.add(rule);
-    if (!rules.has(permission)) rules.set(permission, rule);
-  }
-  const needs = [...rules].slice(0, MOST_NEEDS).map(([permission, rule]) => ({ permission, rule }));
-  if (needs.length === 0) return undefined;
-  const durations = needs.flatMap(({ permission }) => terms?.permissions.get(permission)?.maxDurationMs ?? []);
-  const { digest: _, ...shown } = action;
-  if (intentDigest === undefined) return undefined;
-  return {
-    command: 'RequestPermission',
-    agentId,
-    commandId: heldRequestId(decisionId),
-    by: agentId,
-    reason: reasons.join('; ').slice(0, LONGEST_REASON).toWellFormed(),
-    needs,
-    durationMs: Math.min(...durations),
-    uses: 1,
-    waitMs: Math.min(LONGEST_REQUEST_WAIT_MS, ...needs.map(({ permission }) => holdMsOf(charter, permission))),
-    held: {
-      intentId,
-      decisionId,
-      actionDigest: action.digest,
-      intentDigest,
-      chainId,
-      source: stamp.source,
-      rules: [...holding],
-      action: shown,
-    },
-    ...(onBehalfOf === undefined ? {} : { onBehalfOf }),
-  };
-}
 
 /**
  * Follows `agent.decisions`: a hold opens its one request for approval; a use that was reserved is spent by an allow

@@ -4,7 +4,7 @@ import { EVENTS, readEvent } from '#contracts';
 import {
   commandOfAsk,
   INITIAL_AUTHORITY,
-  problemOfAsk,
+  refusalUnstored,
   requestNamed,
   type AgentAuthority,
   type AskRefusalCode,
@@ -68,7 +68,7 @@ export function createRequestHandler(runtime: AuthorityRuntime): BatchHandler {
    * A flood is refused by what is known here: what others have added meanwhile could only make a refusal by rate surer,
    * and the store is asked again only when the log tells of more than is known.
    */
-  async function problemOf(placed: PlacedCommand): Promise<ReturnType<typeof problemOfAsk>> {
+  async function problemOf(placed: PlacedCommand): Promise<ReturnType<typeof refusalUnstored>> {
     const { agentId } = placed.command;
     const { terms } = placed;
     if (terms?.agentKnown !== true) return problemNow(placed, undefined);
@@ -133,10 +133,10 @@ export function createRequestHandler(runtime: AuthorityRuntime): BatchHandler {
 }
 
 /** A request that is known already is redelivered: it has its answer. */
-function problemNow(placed: PlacedCommand, state: AgentAuthority | undefined): ReturnType<typeof problemOfAsk> {
+function problemNow(placed: PlacedCommand, state: AgentAuthority | undefined): ReturnType<typeof refusalUnstored> {
   const { command } = placed;
   if (state !== undefined && command.command === 'RequestPermission' && requestNamed(state, command.commandId)) {
     return undefined;
   }
-  return problemOfAsk(placed, state ?? INITIAL_AUTHORITY);
+  return refusalUnstored(placed, state ?? INITIAL_AUTHORITY);
 }

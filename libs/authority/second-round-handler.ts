@@ -1,44 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type BatchHandler, type Bus, type ReceivedMessage, type Unreadable } from '#bus';
-import { EVENTS, readEvent, sha256, TOPICS, writeEvent } from '#contracts';
-import {
-  endedHolds,
-  INITIAL_AUTHORITY,
-  intentDigestOf,
-  type HeldIntent,
-  type HeldRequest,
-  type Intent,
-  type PermissionEvent,
-} from '#domain';
+import type { BatchHandler, ReceivedMessage, Unreadable } from '#bus';
+import { EVENTS, readEvent, TOPICS, writeEvent } from '#contracts';
+import { endedHolds, INITIAL_AUTHORITY, type HeldRequest, type PermissionEvent } from '#domain';
 import { traceSecondRound } from './approval-trace.js';
 import { AuthorityError, type AuthorityRuntime } from './authority-runtime.js';
+import { readHeldIntent, type HeldIntentReading } from './held-intent.js';
 
 /** An approval counts for intents of later milliseconds than its own. */
 const MILLISECOND_OVER_MS = 2;
-
-type ReadBack =
-  | { readonly ok: true; readonly intent: Intent; readonly message: ReceivedMessage }
-  | { readonly ok: false; readonly code: string; readonly reason: string };
-
-/** The held intent, parameters and all: from where it lies, and nothing but what was held. */
-async function readBack(bus: Bus, agentId: string, held: HeldIntent): Promise<ReadBack> {
-  const { topic, partition, offset } = held.source;
-  const where = `${topic}/${String(partition)}/${String(offset)}`;
-  const message = await bus.readAt(topic, partition, offset);
-  if (message === undefined) {
-    const reason = `the held intent is no longer kept at ${where}, so it can never be allowed: send it anew`;
-    return { ok: false, code: 'REMIT_HOLD_INTENT_GONE', reason };
-  }
-  const reading = readEvent(EVENTS.intent, message);
-  if (!reading.ok) return reading;
-  const intent = reading.event.data;
-  const same =
-    intent.agentId === agentId &&
-    intent.intentId === held.intentId &&
-    intentDigestOf(intent, sha256) === held.intentDigest;
-  if (same) return { ok: true, intent, message };
-  return { ok: false, code: 'REMIT_HOLD_INTENT_DIFFERS', reason: `at ${where} lies another intent than the one held` };
-}
 
 /**
  * Follows `permission.events`: when the request of a held intent has ended, one way or another, the same intent is
@@ -55,7 +24,7 @@ export function createSecondRoundHandler({
   async function appendAfter(
     end: number,
     agentId: string,
-    { intent, message }: Extract<ReadBack, { ok: true }>,
+    { intent, message }: Extract<HeldIntentReading, { ok: true }>,
     requestId: string,
   ): Promise<void> {
     const event = writeEvent(EVENTS.resubmittedIntent, {
@@ -80,7 +49,7 @@ export function createSecondRoundHandler({
     agentId: string,
     request: HeldRequest,
   ): Promise<Unreadable[]> {
-    const found = await readBack(bus, agentId, request.held);
+    const found = await readHeldIntent(bus, agentId, request.held);
     if (!found.ok) return [{ message, code: found.code, reason: found.reason }];
     await appendAfter(message.logTime, agentId, found, request.requestId);
     return [];

@@ -30,6 +30,7 @@ export const OUTLOOKS: Readonly<Record<string, Outlook>> = {
   REMIT_BUS_HANDLER_TWICE: 'later',
   REMIT_BUS_CLIENT: 'later',
   REMIT_BUS_CLOSED: 'later',
+  REMIT_SEGMENT_LAYERS: 'never',
   REMIT_SEGMENT_VIEWS_BEHIND: 'later',
   REMIT_AUTHORITY_VIEWS_BEHIND: 'later',
   REMIT_EVENT_STORE_UNAVAILABLE: 'later',

@@ -14,6 +14,22 @@ export interface ServiceAccess {
   readonly groups: readonly string[];
 }
 
+/** The consumer groups: what they are called is said here alone. */
+export const GROUPS = {
+  boundary: 'remit.boundary',
+  permission: 'remit.permission',
+  verification: 'remit.verification',
+  policy: 'remit.policy',
+  /** Compares the event store with the log. */
+  eventStore: 'remit.event-store',
+  commands: 'remit.permission-commands',
+  requests: 'remit.permission-requests',
+  uses: 'remit.permission-uses',
+  rounds: 'remit.permission-rounds',
+  /** Stores every message, and judges nothing. */
+  audit: 'remit.audit',
+} as const;
+
 /** Groups of private readers begin so; each is used by one reader once. */
 const SERVICE_VIEWS = 'remit.view.';
 const agentViews = (principal: string): string => `agent-${principal}.view.`;
@@ -30,7 +46,7 @@ const VIEWS = [
 const BOUNDARY: ServiceAccess = {
   reads: [...VIEWS, TOPICS.agentActions],
   writes: [TOPICS.boundaryChecked, TOPICS.logDiscrepancies, TOPICS.deadLetters],
-  groups: ['remit.boundary'],
+  groups: [GROUPS.boundary],
 };
 
 const PERMISSION: ServiceAccess = {
@@ -54,32 +70,25 @@ const PERMISSION: ServiceAccess = {
     TOPICS.logDiscrepancies,
     TOPICS.deadLetters,
   ],
-  groups: [
-    'remit.permission',
-    'remit.event-store',
-    'remit.permission-commands',
-    'remit.permission-requests',
-    'remit.permission-uses',
-    'remit.permission-rounds',
-  ],
+  groups: [GROUPS.permission, GROUPS.eventStore, GROUPS.commands, GROUPS.requests, GROUPS.uses, GROUPS.rounds],
 };
 
 const VERIFIER: ServiceAccess = {
   reads: [...VIEWS, TOPICS.permissionChecked],
   writes: [TOPICS.scopeVerified, TOPICS.permissionEvents, TOPICS.logDiscrepancies, TOPICS.deadLetters],
-  groups: ['remit.verification'],
+  groups: [GROUPS.verification],
 };
 
 const POLICY: ServiceAccess = {
   reads: [...VIEWS, TOPICS.scopeVerified],
   writes: [TOPICS.agentDecisions, TOPICS.permissionEvents, TOPICS.logDiscrepancies, TOPICS.deadLetters],
-  groups: ['remit.policy'],
+  groups: [GROUPS.policy],
 };
 
 const AUDIT: ServiceAccess = {
   reads: Object.values(TOPICS),
   writes: [TOPICS.auditCheckpoints, TOPICS.auditAccess, TOPICS.logDiscrepancies, TOPICS.deadLetters],
-  groups: ['remit.audit'],
+  groups: [GROUPS.audit],
 };
 
 function together(all: readonly ServiceAccess[]): ServiceAccess {

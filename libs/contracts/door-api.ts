@@ -8,6 +8,7 @@ import {
   heldIntentSchema,
   logDiscrepancySchema,
   MAX_ASKED_BEFORE,
+  MAX_NEEDS,
   permissionEventSchema,
   permissionIdSchema,
   permissionNameSchema,
@@ -386,7 +387,7 @@ export const DOOR = {
     allowed: 'anyone with a token',
     params: agentParams,
     body: z.strictObject({
-      permissions: z.array(permissionNameSchema).min(1).max(16),
+      permissions: z.array(permissionNameSchema).min(1).max(MAX_NEEDS),
       durationMs: durationMsSchema,
       uses: usesSchema,
       constraints: constraintsSchema.optional(),

@@ -13,6 +13,8 @@ export interface TopicDeclaration {
   readonly compacted: boolean;
   readonly keyedBy: 'agent id' | 'charter' | 'none';
   readonly carries: string;
+  /** Without it nobody knows what the charter says and what agents may do: where it is in doubt, nobody judges. */
+  readonly controls: boolean;
   /** Who may write: agents can send anything, so readers of these topics trust nothing. */
   readonly writer: 'agents' | 'remit';
   /** Its messages are signed by the service that writes them, where keys are in use; others are refused. */
@@ -51,6 +53,7 @@ function topic(
     compacted: false,
     keyedBy: 'agent id',
     writer: 'remit',
+    controls: false,
     signed: false,
     ...rest,
   };
@@ -78,13 +81,14 @@ export const TOPICS = {
     writer: 'agents',
   }),
   permissionCommands: topic('permission.commands', 'what people and timers ordered', { signed: true }),
-  permissionEvents: topic('permission.events', 'what came of it', { retentionMs: null, signed: true }),
+  permissionEvents: topic('permission.events', 'what came of it', { retentionMs: null, controls: true, signed: true }),
   permissionState: topic('permission.state', 'snapshots to start from', {
     retentionMs: null,
     compacted: true,
     signed: true,
   }),
-  charterEvents: topic('charter.events', 'proposed, approved, activated, rollout changed', {
+  charterEvents: topic('charter.events', 'activated', {
+    controls: true,
     partitions: 1,
     retentionMs: null,
     keyedBy: 'charter',
@@ -95,7 +99,7 @@ export const TOPICS = {
     retentionMs: null,
     keyedBy: 'none',
   }),
-  auditAccess: topic('audit.access', 'who read the record', { partitions: 1, retentionMs: null, keyedBy: 'none' }),
+  auditAccess: topic('audit.access', 'who read the audit log', { partitions: 1, retentionMs: null, keyedBy: 'none' }),
   logDiscrepancies: topic('governance.discrepancies', 'where log and databases do not agree, and who acknowledged it', {
     partitions: 1,
     retentionMs: null,
@@ -109,6 +113,11 @@ export const TOPICS = {
     keyedBy: 'none',
   }),
 } as const satisfies Record<string, TopicDeclaration>;
+
+/** Names of the topics that control what is judged and how. */
+export const CONTROL_TOPICS: readonly string[] = Object.values<TopicDeclaration>(TOPICS)
+  .filter(({ controls }) => controls)
+  .map(({ name }) => name);
 
 /** A topic's configuration on the broker. */
 export function topicConfiguration(topic: TopicDeclaration): Readonly<Record<string, string | number | string[]>> {

@@ -30,6 +30,7 @@ export * from './permission/permission-grants.js';
 export * from './permission/permission-limits.js';
 export * from './permission/permission-snapshot.js';
 export * from './permission/permission-terms.js';
+export * from './permission/request-of-hold.js';
 export * from './permission/second-round.js';
 export * from './permission/value-constraints.js';
 export * from './policy/cel-policies.js';

@@ -105,19 +105,20 @@ function endsOf(layers: readonly Layer[]): { first: Layer; last: Layer } {
   const last = layers.at(-1);
   const start = first === undefined ? -1 : LAYERS.indexOf(first);
   if (first === undefined || last === undefined || layers.some((layer, i) => LAYERS[start + i] !== layer)) {
-    throw new Error(
-      `REMIT_SEGMENT_LAYERS: a segment is a run of neighbours of ${LAYERS.join(', ')}, got [${layers.join(', ')}]`,
+    throw new SegmentError(
+      'REMIT_SEGMENT_LAYERS',
+      `a segment is a run of neighbours of ${LAYERS.join(', ')}, got [${layers.join(', ')}]`,
     );
   }
   return { first, last };
 }
 
-/** Judging cannot go on now; the same messages come again later. */
+/** A segment that cannot be built (`REMIT_SEGMENT_LAYERS`), or cannot judge now: the same messages come again later. */
 export class SegmentError extends Error {
   override readonly name = 'SegmentError';
 
   constructor(
-    readonly code: 'REMIT_SEGMENT_VIEWS_BEHIND',
+    readonly code: 'REMIT_SEGMENT_LAYERS' | 'REMIT_SEGMENT_VIEWS_BEHIND',
     message: string,
   ) {
     super(message);

@@ -2,8 +2,17 @@ import { Inject, Injectable, Logger, Module, type DynamicModule, type OnModuleIn
 import { BatchTransport, type Bus } from '#bus';
 import { forgetForked, reserveUses, type PermissionStore } from '#authority';
 import type { Config } from '#config';
+import { GROUPS } from '#contracts';
 import type { Layer } from '#domain';
-import { CHARTER_KEY, createSegment, createViews, measureJudging, traceJudging, viewPositions, type Views } from '#segment';
+import {
+  CHARTER_KEY,
+  createSegment,
+  createViews,
+  measureJudging,
+  traceJudging,
+  viewPositions,
+  type Views,
+} from '#segment';
 import { onceAMinute, type Metrics, type Tracing } from '#telemetry';
 import { BUS, BusModule, LOG_CHECKS, LOG_WATCH } from './bus.module.js';
 import { CONFIG } from './config.module.js';
@@ -92,7 +101,7 @@ function judgingChecks(
 @Module({})
 export class JudgingModule {
   static of(layers: readonly [Layer, ...Layer[]]): DynamicModule {
-    const group = `remit.${layers[0]}`;
+    const group = GROUPS[layers[0]];
     const log = new Logger('judging');
     return {
       module: JudgingModule,

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus, ConsumeOptions, Following, GroupReading, ReadingGate } from '#bus';
 import { BusError, messageOf } from '#bus';
-import { EVENTS, readEvent, sha256, TOPICS, writeEvent } from '#contracts';
+import { CONTROL_TOPICS, EVENTS, GROUPS, readEvent, sha256, TOPICS, writeEvent } from '#contracts';
 import {
   compareWithLog,
   discrepancySentence,
@@ -22,13 +22,7 @@ import {
 /** How often a process compares what it has read with the log, ms. */
 export const LOG_LOOK_EVERY_MS = 5_000;
 
-/** The group that stores every message, and judges nothing. */
-export const AUDIT_GROUP = 'remit.audit';
-
-/** Topics without which nobody knows what the charter says and what agents may do. They never expire. */
-const CONTROL_TOPICS: readonly string[] = [TOPICS.charterEvents.name, TOPICS.permissionEvents.name];
-
-const HOLD_RULES: HoldRules = { controlTopics: CONTROL_TOPICS, auditGroup: AUDIT_GROUP };
+const HOLD_RULES: HoldRules = { controlTopics: CONTROL_TOPICS, auditGroup: GROUPS.audit };
 
 /** Where a reader that is no consumer group has come: the audit log, the event store. */
 export type PositionSource = () => Promise<readonly ReaderPosition[]>;

@@ -43,6 +43,7 @@ export function suiteTopics(suffix: string): SuiteTopics {
     compacted: false,
     keyedBy: 'agent id',
     writer: 'agents',
+    controls: false,
     signed: false,
     carries: 'test messages',
   });

@@ -15,6 +15,7 @@ import {
 } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { IDEMPOTENCY_HEADER, idempotencyKeySchema, type DoorRoute } from '#contracts';
+import { CONTROL_API_ID_PREFIX, NOT_FOR_PEOPLES_IDS } from '#domain';
 import { DoorRefusal } from './problems.js';
 import type { Person, VerifyToken } from './tokens.js';
 
@@ -73,16 +74,13 @@ export const Caller = createParamDecorator((_: unknown, context: ExecutionContex
   return person;
 });
 
-/** Ids of commands that the system itself makes begin so: nobody else may use them. */
-const RESERVED = /^(hold|agent):/;
-
 /** The id of what is ordered: the caller's own, so that sending it again is safe, or a new one. */
 export const CommandId = createParamDecorator((_: unknown, context: ExecutionContext): string => {
   const key = context.switchToHttp().getRequest<FastifyRequest>().headers[IDEMPOTENCY_HEADER];
-  if (key === undefined) return `door:${randomUUID()}`;
+  if (key === undefined) return `${CONTROL_API_ID_PREFIX}${randomUUID()}`;
   const checked = idempotencyKeySchema.safeParse(key);
-  if (!checked.success || RESERVED.test(checked.data)) {
-    const detail = 'the Idempotency-Key must be 1-128 letters, digits or . _ : - and not begin with hold: or agent:';
+  if (!checked.success || NOT_FOR_PEOPLES_IDS.some((prefix) => checked.data.startsWith(prefix))) {
+    const detail = `the Idempotency-Key must be 1-128 letters, digits or . _ : - and not begin with ${NOT_FOR_PEOPLES_IDS.join(' or ')}`;
     throw new DoorRefusal(400, 'REMIT_DOOR_IDEMPOTENCY_KEY', detail);
   }
   return checked.data;

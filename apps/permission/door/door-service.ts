@@ -12,6 +12,7 @@ import {
   type ReviewReport,
 } from '#contracts';
 import {
+  ALIKE_APPROVAL_PREFIX,
   checkCharter,
   hygieneFindings,
   INITIAL_AUTHORITY,
@@ -27,7 +28,7 @@ import {
 import { CHARTER_KEY, type Views } from '#segment';
 import { activateCharter, type LogWatch } from '#service';
 import { discrepancyView } from './discrepancies.js';
-import { heldAction, type ReadAt } from './held-action.js';
+import { heldAction } from './held-action.js';
 import type { OrderDesk } from './order-desk.js';
 import { DoorRefusal, problemOf } from './problems.js';
 import { askedBeforeView, authorityView, isoTime, requestView } from './shown-to-people.js';
@@ -56,7 +57,7 @@ export interface DoorServiceOptions {
   readonly bus: Bus;
   readonly views: Views;
   readonly desk: OrderDesk;
-  readonly readAt: ReadAt;
+  readonly messages: Pick<Bus, 'readAt'>;
   /** Every agent of whom the log speaks. */
   readonly agentsOnLog: () => Iterable<string>;
   readonly log: Pick<LogWatch, 'all' | 'find' | 'acknowledge'>;
@@ -218,7 +219,7 @@ export class DoorService {
     const { intentId } = held;
     const at = isoTime(this.options.now());
     await this.options.putOnRecord({ event: 'HeldActionRead', by: person.name, at, agentId, intentId, requestId });
-    return heldAction(agentId, held, this.options.readAt);
+    return heldAction(agentId, held, this.options.messages);
   }
 
   async approve(person: Person, commandId: string, which: Which, reason: string): Promise<OrderAnswer> {
@@ -265,7 +266,7 @@ export class DoorService {
     return this.#many(
       whichOnes.map((which) => {
         const ownId = sha256(`${commandId}\n${which.request}`).slice(0, 32);
-        const command = this.#approval(person, `alike:${ownId}`, which, reason);
+        const command = this.#approval(person, `${ALIKE_APPROVAL_PREFIX}${ownId}`, which, reason);
         return { command, requestId: which.request };
       }),
     );

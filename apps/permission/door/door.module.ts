@@ -8,12 +8,11 @@ import {
   type OnModuleInit,
 } from '@nestjs/common';
 import { APP_FILTER } from '@nestjs/core';
-import { standingOfCommand, type PermissionDatabase, type PermissionStore } from '#authority';
+import { makeGood, standingOfCommand, type PermissionDatabase, type PermissionStore } from '#authority';
 import type { Bus } from '#bus';
 import type { Config } from '#config';
 import type { Views } from '#segment';
 import { BUS, CONFIG, LOG_WATCH, PEOPLES_BUS, PEOPLES_STORE, PERMISSION_STORE, VIEWS, type LogWatch } from '#service';
-import { makeGood } from './discrepancies.js';
 import { DoorController } from './door.controller.js';
 import { PersonLimit, VERIFY_TOKEN } from './door-requests.js';
 import { DOOR_SERVICE, DoorService } from './door-service.js';
@@ -89,7 +88,7 @@ export class DoorModule {
               bus: peoples,
               views,
               desk,
-              readAt: (topic, partition, offset) => bus.readAt(topic, partition, offset),
+              messages: bus,
               agentsOnLog: () => views.permissions.keys(),
               log,
               makeGood: (discrepancy) => makeGood(discrepancy, bus, store),

@@ -1,20 +1,13 @@
 import type { CommandStanding } from '#authority';
 import type { Bus, Following, ReceivedMessage } from '#bus';
 import { EVENTS, readEvent, TOPICS, writeEvent, type OrderAnswer } from '#contracts';
-import { canonicalJson, type PermissionCommand, type PermissionEvent } from '#domain';
+import { canonicalJson, COMMAND_TRAITS, type PermissionCommand, type PermissionEvent } from '#domain';
 import { appendMillisecondOver } from '#service';
 import { DoorRefusal, refusalOf } from './problems.js';
 
 /** Whether a command id is free, has been used for exactly this, with what came of it, or for something else. */
 export type StandingOf = (command: PermissionCommand) => Promise<CommandStanding>;
 
-/** Of these several events may come: all of them are stored at once. */
-const SEVERAL_EVENTS: ReadonlySet<PermissionCommand['command']> = new Set([
-  'ApproveRequest',
-  'RejectRequest',
-  'CancelRequest',
-  'RevokeAllGrants',
-]);
 /** Where the store cannot say how many there are, so long a silence ends them. */
 const SILENCE_MS = 250;
 
@@ -157,7 +150,7 @@ export class OrderDesk {
     const waiter: Waiter = {
       take: (event) => {
         events.set(event.version, event);
-        if (!SEVERAL_EVENTS.has(command.command)) return settle();
+        if (!COMMAND_TRAITS[command.command].severalEvents) return settle();
         if (count !== undefined) return settleWhenAll();
         if (events.size === 1) {
           countThem().catch(() => {

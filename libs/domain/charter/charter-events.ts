@@ -3,7 +3,7 @@ import { z } from 'zod';
 /** A charter takes effect: every intent appended after this event is judged by it. */
 export const charterActivatedSchema = z.strictObject({
   event: z.literal('CharterActivated'),
-  charter: z.string().min(1).max(128).describe('The charter’s name; also the message key.'),
+  charter: z.string().min(1).max(128).describe('The charter’s name.'),
   digest: z
     .string()
     .regex(/^[0-9a-f]{64}$/)

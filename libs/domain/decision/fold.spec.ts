@@ -109,8 +109,12 @@ describe('a decision', () => {
   });
 
   it('is valid for as long as the charter says, in its stage', () => {
-    const decision = decide({ ...input, stage: 'observe', decisionTtlMs: 500, round: 2 });
-    expect(decision).toMatchObject({ stage: 'observe', validUntil: '2026-11-03T12:00:00.500Z', round: 2 });
+    const decision = decide({ ...input, stage: 'observe', decisionTtlMs: 500 });
+    expect(decision).toMatchObject({ stage: 'observe', validUntil: '2026-11-03T12:00:00.500Z' });
+  });
+
+  it('is of the second round where an ended request for approval has led to it', () => {
+    expect(decide({ ...input, secondRound: { requestId: 'hold:1' } })).toMatchObject({ round: 2, requestId: 'hold:1' });
   });
 
   it('carries the digest of the action and never its parameters, what triggered it and not in which words', () => {

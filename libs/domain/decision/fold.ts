@@ -20,8 +20,6 @@ export interface DecidingInput {
   readonly intent: Intent;
   readonly actionDigest: string;
   readonly decisionId: string;
-  /** Left out: 2 with `secondRound`, else 1. */
-  readonly round?: number;
   readonly secondRound?: SecondRound | undefined;
   readonly stamp: Stamp;
   readonly verdicts: readonly Verdict[];
@@ -53,7 +51,7 @@ export function decide(input: DecidingInput): Decision {
     decisionId: input.decisionId,
     intentId: intent.intentId,
     agentId: intent.agentId,
-    round: input.round ?? roundOf(input),
+    round: roundOf(input),
     ...(input.secondRound === undefined ? {} : { requestId: input.secondRound.requestId }),
     chainId: chainIdOf(intent),
     ...(onBehalfOf ? { onBehalfOf } : {}),

@@ -1,6 +1,6 @@
 import { saysTheSame } from '../charter/charter-basis.js';
 import {
-  AGENT_ID_PREFIX,
+  AGENT_ASK_PREFIX,
   asksTooOften,
   evolveAuthority,
   grantIdOfNeed,
@@ -57,11 +57,11 @@ interface Circumstances {
 /**
  * What comes of a command: one event per fact and per refusal, numbered on from the state. Pure and total: an order
  * that cannot be followed is a `PermissionRefused`, never an exception. No event at all: the order has been followed
- * before, a timer came early and may come again, or an agent asks more than it may ({@link problemOfAsk}).
+ * before, a timer came early and may come again, or an agent asks more than it may ({@link refusalUnstored}).
  */
 export function decideAuthority(placed: PlacedCommand, state: AgentAuthority): PermissionEvent[] {
   const { command, at, terms } = placed;
-  if (problemOfAsk(placed, state) !== undefined) return [];
+  if (refusalUnstored(placed, state) !== undefined) return [];
   const { agentId, commandId, by, reason } = command;
   const stamp = { agentId, commandId, at: isoTime(at), by };
   return draftsOf(command, { state, at, terms }).map((draft, index) => ({
@@ -85,12 +85,12 @@ export type AskRefusalCode = (typeof ASK_REFUSAL_CODES)[number];
  * Why nothing comes of what an agent asks for itself, and nothing of it is kept: the agent is in no charter, or it asks
  * more than it may. `undefined`: it is decided on, and what comes of it is on record for ever.
  */
-export function problemOfAsk(
+export function refusalUnstored(
   { command, at, terms }: PlacedCommand,
   state: AgentAuthority,
 ): readonly [code: AskRefusalCode, problem: string] | undefined {
   const { agentId, commandId } = command;
-  if (!commandId.startsWith(AGENT_ID_PREFIX)) return undefined;
+  if (!commandId.startsWith(AGENT_ASK_PREFIX)) return undefined;
   if (terms === undefined) return ['REMIT_PERMISSION_NO_CHARTER', 'no charter is in force: activate one'];
   if (!terms.agentKnown) return ['REMIT_PERMISSION_AGENT_UNKNOWN', `the charter knows no agent ${agentId}`];
   if (asksTooOften(state, at)) {
@@ -174,7 +174,7 @@ function request(command: CommandOf<'RequestPermission'>, { state, at, terms }: 
   const uses = held === undefined ? command.uses : 1;
   const needs: Need[] = [];
   for (const { permission, rule } of wanted) {
-    const wrong = problemOfAsking(
+    const wrong = problemOfTerms(
       { permission, durationMs, uses, constraints: command.constraints, bound: constraints },
       terms,
     );
@@ -516,7 +516,7 @@ interface Asked {
   readonly bound: Constraints;
 }
 
-function problemOfAsking(asked: Asked, terms: PermissionTerms): Problem | undefined {
+function problemOfTerms(asked: Asked, terms: PermissionTerms): Problem | undefined {
   const { permission, durationMs, uses, constraints } = asked;
   const term = terms.permissions.get(permission);
   if (term === undefined) return ['REMIT_PERMISSION_UNKNOWN', `the charter has no permission ${permission}`];
@@ -554,7 +554,7 @@ function problemOfDirectGrant(
   if (samePerson(by, agentId)) return selfApproval(by);
   if (state.alive.grants >= MAX_GRANTS) return tooManyGrants(agentId);
   if (grantNamed(state, commandId) !== undefined) return ['REMIT_PERMISSION_ID_TAKEN', `${commandId} is taken`];
-  return problemOfAsking({ ...command, constraints, bound: constraints ?? {} }, terms);
+  return problemOfTerms({ ...command, constraints, bound: constraints ?? {} }, terms);
 }
 
 /** Why the grant authorises nothing at that time, other than its constraints. */

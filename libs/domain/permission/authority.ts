@@ -143,7 +143,7 @@ export const INITIAL_AUTHORITY: AgentAuthority = {
 export const FORGOTTEN_AFTER_MS = 30 * 24 * 60 * 60 * 1000;
 
 /** Ids of what agents ask for begin with this: no agent can take the id of anyone else's command. */
-export const AGENT_ID_PREFIX = 'agent:';
+export const AGENT_ASK_PREFIX = 'agent:';
 
 /** The id of the grant that meets a request's need, counted from 0. */
 export function grantIdOfNeed(requestId: string, index: number): string {
@@ -216,7 +216,7 @@ function readable(state: AgentAuthority): AgentAuthority {
 
 /** Whatever an agent has asked for and is on record counts against its rate, granted or refused. */
 function countAsk(state: AgentAuthority, event: PermissionEvent, at: number): AgentAuthority {
-  if (!event.commandId.startsWith(AGENT_ID_PREFIX)) return state;
+  if (!event.commandId.startsWith(AGENT_ASK_PREFIX)) return state;
   return { ...state, askedUntil: Math.max(at, state.askedUntil) + ASK_INTERVAL_MS };
 }
 

@@ -3,7 +3,7 @@ import type { Resting } from '../charter/charter-basis.js';
 import { agentIdSchema } from '../intent/intent.js';
 import { canonicalJson } from '../record/canonical-json.js';
 import type { Sha256 } from '../record/digest.js';
-import { AGENT_ID_PREFIX } from './authority.js';
+import { AGENT_ASK_PREFIX } from './authority.js';
 import { personSchema, plainTextSchema, reasonSchema, roleSchema } from '../record/plain-text.js';
 import {
   digestSchema,
@@ -12,6 +12,7 @@ import {
   permissionNameSchema,
   timeSchema,
 } from './permission-fields.js';
+import { MAX_NEEDS } from './permission-limits.js';
 import { constraintsSchema, heldIntentSchema, type Approvals, type Binding } from './permission-grants.js';
 
 const order = {
@@ -36,7 +37,7 @@ export const requestPermissionSchema = z.strictObject({
   needs: z
     .array(z.strictObject({ permission: permissionNameSchema, rule: plainTextSchema(256).optional() }))
     .min(1)
-    .max(16),
+    .max(MAX_NEEDS),
   durationMs,
   uses,
   constraints: constraintsSchema.optional(),
@@ -116,14 +117,55 @@ export const permissionCommandSchema = z.discriminatedUnion('command', [
   releaseUseSchema,
 ]);
 export type PermissionCommand = z.infer<typeof permissionCommandSchema>;
+export type CommandName = PermissionCommand['command'];
+
+export interface CommandTraits {
+  /** Left out by what takes authority away, or records that it has ended, whatever the charter says. */
+  readonly needsCharter: boolean;
+  /** Several events may come of it, and all are stored at once. */
+  readonly severalEvents: boolean;
+}
+
+const NEEDS_CHARTER: CommandTraits = { needsCharter: true, severalEvents: false };
+const WITHOUT_CHARTER: CommandTraits = { needsCharter: false, severalEvents: false };
+
+/** What whoever handles or waits for a command has to know of it. */
+export const COMMAND_TRAITS: Readonly<Record<CommandName, CommandTraits>> = {
+  RequestPermission: NEEDS_CHARTER,
+  CancelRequest: { needsCharter: true, severalEvents: true },
+  ApproveRequest: { needsCharter: true, severalEvents: true },
+  RejectRequest: { needsCharter: true, severalEvents: true },
+  GrantPermission: NEEDS_CHARTER,
+  BreakGlass: NEEDS_CHARTER,
+  CloseReview: NEEDS_CHARTER,
+  RevokeGrant: WITHOUT_CHARTER,
+  RevokeAllGrants: { needsCharter: false, severalEvents: true },
+  SuspendAgent: WITHOUT_CHARTER,
+  ReinstateAgent: NEEDS_CHARTER,
+  ExpireGrant: WITHOUT_CHARTER,
+  ExpireRequest: WITHOUT_CHARTER,
+  SupersedeRequest: NEEDS_CHARTER,
+  ReserveUse: WITHOUT_CHARTER,
+  ConfirmUse: WITHOUT_CHARTER,
+  ReleaseUse: WITHOUT_CHARTER,
+};
 
 /** Ids of the requests that holds open begin with this. Like those of what agents ask for, only the wiring makes them. */
 export const HELD_REQUEST_PREFIX = 'hold:';
 
-/** Whether a person may give this id to a command. */
+/** Ids of approvals begin so that the control API derives from the one id of several that are given together. */
+export const ALIKE_APPROVAL_PREFIX = 'alike:';
+
+/** Ids of commands that come without one begin so. Whoever got such an id may send the command again with it. */
+export const CONTROL_API_ID_PREFIX = 'door:';
+
+/** Whether commands that people and timers send must not have this id: it begins as those of holds and of agents do. */
 export function isReservedId(commandId: string): boolean {
-  return commandId.startsWith(HELD_REQUEST_PREFIX) || commandId.startsWith(AGENT_ID_PREFIX);
+  return commandId.startsWith(HELD_REQUEST_PREFIX) || commandId.startsWith(AGENT_ASK_PREFIX);
 }
+
+/** Beginnings that a person may not give an id of their own. */
+export const NOT_FOR_PEOPLES_IDS = [HELD_REQUEST_PREFIX, AGENT_ASK_PREFIX, ALIKE_APPROVAL_PREFIX] as const;
 
 /** Ids that agents give get a prefix, so that no agent can take the id of anyone else's command. */
 const agentGivenIdSchema = z
@@ -137,7 +179,7 @@ export const permissionAskSchema = z.discriminatedUnion('ask', [
   z.strictObject({
     ask: z.literal('RequestPermission'),
     ...ask,
-    needs: z.array(permissionNameSchema).min(1).max(16).describe('Permissions; all must be approved.'),
+    needs: z.array(permissionNameSchema).min(1).max(MAX_NEEDS).describe('Permissions; all must be approved.'),
     durationMs,
     uses,
     constraints: constraintsSchema.optional(),
@@ -155,7 +197,7 @@ export type PermissionAsk = z.infer<typeof permissionAskSchema>;
 /** What an agent asks, as a command of its own. */
 export function commandOfAsk(asked: PermissionAsk): PermissionCommand {
   const { agentId, reason } = asked;
-  const given = { agentId, by: agentId, reason, commandId: AGENT_ID_PREFIX + asked.id };
+  const given = { agentId, by: agentId, reason, commandId: AGENT_ASK_PREFIX + asked.id };
   switch (asked.ask) {
     case 'RequestPermission': {
       const { needs, durationMs, uses, constraints, onBehalfOf, waitMs } = asked;
@@ -171,7 +213,7 @@ export function commandOfAsk(asked: PermissionAsk): PermissionCommand {
       };
     }
     case 'CancelRequest':
-      return { command: 'CancelRequest', ...given, requestId: AGENT_ID_PREFIX + asked.requestId };
+      return { command: 'CancelRequest', ...given, requestId: AGENT_ASK_PREFIX + asked.requestId };
     default:
       return asked satisfies never;
   }

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { agentIdSchema } from '../intent/intent.js';
 import { personSchema, plainTextSchema, reasonSchema, roleSchema } from '../record/plain-text.js';
 import { digestSchema, permissionIdSchema, permissionNameSchema, timeSchema } from './permission-fields.js';
+import { MAX_NEEDS } from './permission-limits.js';
 import { approvalsSchema, constraintsSchema, heldIntentSchema } from './permission-grants.js';
 
 const fact = {
@@ -35,7 +36,7 @@ export const permissionRequestedSchema = z.strictObject({
       }),
     )
     .min(1)
-    .max(16)
+    .max(MAX_NEEDS)
     .describe('All must be met.'),
   durationMs: z.int().min(1).describe('How long the grants will last, from the last approval.'),
   uses: z

@@ -20,3 +20,6 @@ export const MAX_HOLDS = 200;
 
 /** With so many grants an agent is given no more. */
 export const MAX_GRANTS = 1_000;
+
+/** So many permissions one request asks for at most. */
+export const MAX_NEEDS = 16;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MAX_REASON_LENGTH } from './plain-text.js';
 import type { BytesHash, SignatureCheck } from './bytes.js';
 import { hexOf, sameBytes } from './bytes.js';
 import { canonicalJson } from './canonical-json.js';
@@ -37,7 +38,7 @@ export const checkpointBodySchema = z.strictObject({
     .strictObject({
       after: z.int().min(0).describe('The last epoch that the restored database held; 0: none.'),
       by: z.string().min(1).max(256).describe('Who acknowledged it.'),
-      reason: z.string().min(1).max(1024),
+      reason: z.string().min(1).max(MAX_REASON_LENGTH),
     })
     .optional()
     .describe(

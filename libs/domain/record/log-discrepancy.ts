@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MAX_REASON_LENGTH } from './plain-text.js';
 import { canonicalJson } from './canonical-json.js';
 import type { Sha256 } from './digest.js';
 
@@ -49,7 +50,7 @@ export const logDiscrepancyEventSchema = z.discriminatedUnion('event', [
     at: z.iso.datetime({ precision: 3 }),
     id: logDiscrepancySchema.shape.id,
     by: z.string().min(1).max(256).describe('The person, as the control API has authenticated them.'),
-    reason: z.string().min(1).max(1024),
+    reason: z.string().min(1).max(MAX_REASON_LENGTH),
   }),
 ]);
 export type LogDiscrepancyEvent = z.infer<typeof logDiscrepancyEventSchema>;

@@ -16,8 +16,15 @@ export function plainTextSchema(longest: number) {
   return z.string().min(1).max(longest).refine(isPlainText, NOT_PLAIN);
 }
 
+/** Longest reason, UTF-16 units. */
+export const MAX_REASON_LENGTH = 1024;
+
 /** Why something is so, or was ordered. A reason of blanks is none. */
-export const reasonSchema = z.string().max(1024).regex(/\S/, 'must say why').refine(isPlainText, NOT_PLAIN);
+export const reasonSchema = z
+  .string()
+  .max(MAX_REASON_LENGTH)
+  .regex(/\S/, 'must say why')
+  .refine(isPlainText, NOT_PLAIN);
 
 /** A person, as the control API has authenticated them. */
 export const personSchema = plainTextSchema(256);

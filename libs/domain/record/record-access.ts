@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MAX_REASON_LENGTH } from './plain-text.js';
 import { agentIdSchema } from '../intent/intent.js';
 import { permissionIdSchema } from '../permission/permission-fields.js';
 
@@ -31,7 +32,7 @@ export const recordErasedSchema = z.strictObject({
   by,
   account,
   at,
-  reason: z.string().min(1).max(1024),
+  reason: z.string().min(1).max(MAX_REASON_LENGTH),
   of: z.enum(['intent', 'agent', 'person']),
   subject: z.string().describe('Intent id or agent id; of a person the keyed tag, never the name.'),
   keys: z.int().min(0).describe('How many keys were destroyed.'),
@@ -43,7 +44,7 @@ export const recordDroppedSchema = z.strictObject({
   by,
   account,
   at,
-  reason: z.string().min(1).max(1024),
+  reason: z.string().min(1).max(MAX_REASON_LENGTH),
   months: z.array(z.string().regex(/^\d{4}-\d{2}$/)),
   epoch: z.int().min(1).describe('The checkpoint that says from where on the record is kept.'),
 });
