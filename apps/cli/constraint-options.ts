@@ -19,6 +19,7 @@ export interface ConstraintOptions {
   readonly parameter?: readonly NamedParameter[];
   readonly parameterJson?: readonly NamedParameter[];
   readonly chain?: string;
+  readonly provenFrom?: string;
   readonly digest?: string;
 }
 
@@ -79,7 +80,13 @@ function anyOf(values: readonly NamedValue[]): ValueConstraint | undefined {
 }
 
 /** What the options bind a grant to; undefined when they bind it to nothing. */
-export function constraintsOf({ target, chain, digest, ...options }: ConstraintOptions): Constraints | undefined {
+export function constraintsOf({
+  target,
+  chain,
+  provenFrom,
+  digest,
+  ...options
+}: ConstraintOptions): Constraints | undefined {
   const destinations = [...(options.destination ?? []), ...(options.destinationJson ?? [])];
   const named = Map.groupBy([...(options.parameter ?? []), ...(options.parameterJson ?? [])], ({ path }) => path);
   const parameters = [...named].map(([path, values]) => [path, anyOf(values.map(({ value }) => value))] as const);
@@ -88,6 +95,7 @@ export function constraintsOf({ target, chain, digest, ...options }: ConstraintO
     ...(target === undefined ? {} : { target }),
     ...(parameters.length === 0 ? {} : { parameters: Object.fromEntries(parameters) }),
     ...(chain === undefined ? {} : { chainId: chain }),
+    ...(provenFrom === undefined ? {} : { provenFrom }),
     ...(digest === undefined ? {} : { actionDigest: digest }),
   };
   if (Object.keys(constraints).length === 0) return undefined;

@@ -82,6 +82,7 @@ export function addPermissionCommands(program: Command): void {
       parameterJson,
     )
     .option('--chain <id>', 'only within this chain')
+    .option('--proven-from <agent>', 'only where its cause is proven, back to an intent of this other agent')
     .option('--digest <sha256>', 'only exactly this action')
     .option('--break-glass', 'past the approvals, where the charter lets you; a review stays open')
     .option('--request', 'ask for it instead: those whom the charter names approve')

@@ -1,4 +1,4 @@
-import type { Action, Decision } from '#domain';
+import type { Action, CauseProof, Decision } from '#domain';
 import type { TraceHeaders } from '#telemetry';
 
 /** Why an agent must not act although Remit has not said no. */
@@ -19,6 +19,11 @@ export interface Answer {
   readonly because: readonly string[];
   /** The effective decision, if there is one. */
   readonly decision?: Decision;
+  /**
+   * Of an allow that Remit has signed: the proof to whoever acts because of this, also where that is another agent. It
+   * goes with the cause of a later proposal.
+   */
+  readonly proof?: CauseProof;
   readonly agentId: string;
   readonly intentId: string;
   readonly chainId: string;

@@ -1,6 +1,14 @@
 import { v7 as uuidv7 } from 'uuid';
 import { type EventDeclaration, EVENTS, TRACE_HEADERS, readEvent, sha256, writeEvent } from '#contracts';
-import { type Action, type Cause, type Intent, type Trigger, canonicalJson, digestOf } from '#domain';
+import {
+  type Action,
+  type Intent,
+  type SaidCause,
+  type Trigger,
+  canonicalJson,
+  digestOf,
+  MAX_PROOF_DECISION,
+} from '#domain';
 import type { TraceHeaders } from '#telemetry';
 import type { Answer } from './answer.js';
 
@@ -10,8 +18,8 @@ export interface IntentOptions extends TraceHeaders {
   readonly onBehalfOf?: string;
   /** What started the chain. */
   readonly trigger?: Trigger;
-  /** What led to this action: the answer to an earlier proposal, of whichever agent, or just its ids. */
-  readonly cause?: Answer | Cause;
+  /** What led to this action: the answer to an earlier proposal, of whichever agent, or its ids and proof. */
+  readonly cause?: Answer | SaidCause;
   /** The chain's name. Else the cause's chain, if `cause` is an answer; else a new chain. */
   readonly chainId?: string;
   readonly precedingActions?: readonly string[];
@@ -75,11 +83,18 @@ export function prepareIntent(
     action,
     ...(options.onBehalfOf === undefined ? {} : { onBehalfOf: options.onBehalfOf }),
     ...(options.trigger === undefined ? {} : { trigger: options.trigger }),
-    ...(cause === undefined ? {} : { cause: { agentId: cause.agentId, intentId: cause.intentId } }),
+    ...(cause === undefined ? {} : { cause: saidCauseOf(cause) }),
     ...(options.precedingActions === undefined ? {} : { precedingActions: [...options.precedingActions] }),
     ...(chainId === undefined ? {} : { chainId }),
   };
-  const written = writeAgentMessage(EVENTS.intent, intent.intentId, intent, trace);
+  let written = writeAgentMessage(EVENTS.intent, intent.intentId, intent, trace);
+  if (!written.ok && intent.cause?.proof) {
+    // with the proof it may be too large: then its cause is only claimed
+    const { agentId: by, intentId: of } = intent.cause;
+    const claiming = { ...intent, cause: { agentId: by, intentId: of } };
+    const again = writeAgentMessage(EVENTS.intent, intent.intentId, claiming, trace);
+    if (again.ok) written = again;
+  }
   if (!written.ok) return { ok: false, intent, reason: written.reason };
   try {
     if (canonicalJson(action) !== canonicalJson(written.data.action)) {
@@ -90,6 +105,11 @@ export function prepareIntent(
   }
   const judged = freezeDeeply(written.data);
   return { ok: true, intent: judged, actionDigest: digestOf(judged.action, sha256), message: written.message };
+}
+
+function saidCauseOf({ agentId, intentId, proof }: Answer | SaidCause): SaidCause {
+  const isCarried = proof != null && proof.decision.length <= MAX_PROOF_DECISION;
+  return { agentId, intentId, ...(isCarried ? { proof } : {}) };
 }
 
 /** The trace context among the options of a proposal. */

@@ -55,10 +55,16 @@ function decisionOn(intent: Intent, changes: Partial<Decision> = {}): Decision {
   };
 }
 
-async function decide(intent: Intent, changes: Partial<Decision> = {}): Promise<void> {
+async function decide(
+  intent: Intent,
+  changes: Partial<Decision> = {},
+  signed: Readonly<Record<string, Buffer>> = {},
+): Promise<void> {
   const data = decisionOn(intent, changes);
   const event = writeEvent(EVENTS.decision, { id: data.decisionId, source: '/remit', subject: intent.agentId, data });
-  await bus.publish([{ topic: TOPICS.agentDecisions.name, key: intent.agentId, ...event }]);
+  await bus.publish([
+    { topic: TOPICS.agentDecisions.name, key: intent.agentId, ...event, headers: { ...event.headers, ...signed } },
+  ]);
 }
 
 /** Resolves once the agent has read every decision published so far: a later one has reached it. */
@@ -383,6 +389,43 @@ describe('promise 1: a hold is not an answer', () => {
     ]);
     expect(held).toMatchObject({ outcome: 'deny', code: 'REMIT_AGENT_ON_HOLD_FAILED', because: ['nobody to ask'] });
     expect(other.outcome).toBe('allow');
+  });
+});
+
+describe('what an agent proves of its cause', () => {
+  const signed = { 'remit-signature': Buffer.from('as the service has signed it') };
+  const proven = async (intent: Intent, changes: Partial<Decision> = {}): Promise<void> =>
+    decide(intent, changes, signed);
+
+  it('is the signed decision, exactly as it was written, whenever its answer is given as cause', async () => {
+    whenProposed = (intent) => proven(intent);
+    const first = await agent.propose(READ_COSTS);
+    await agent.propose(READ_COSTS, { cause: first });
+    const { agentId, intentId, proof } = intents[1]?.data.cause ?? {};
+    expect({ agentId, intentId }).toEqual({ agentId: first.agentId, intentId: first.intentId });
+    expect(JSON.parse(proof?.decision ?? '{}')).toMatchObject({ data: { intentId, outcome: 'allow' } });
+    expect(Buffer.from(proof?.signature ?? '', 'base64url')).toEqual(signed['remit-signature']);
+  });
+
+  it('is nothing where nobody has signed the decision, or where it is a denial', async () => {
+    expect((await agent.propose(READ_COSTS)).proof).toBeUndefined();
+    whenProposed = (intent) => proven(intent, { outcome: 'deny' });
+    expect((await agent.propose(READ_COSTS)).proof).toBeUndefined();
+  });
+
+  it('is left out where it makes the intent too large, so that the intent is judged with a claimed cause', async () => {
+    const verdict = { layer: 'policy', findings: [], passed: [], facts: {} } as const;
+    const long = (length: number) => [{ ...verdict, passed: [], findings: [], facts: { rule: 'x'.repeat(length) } }];
+    for (const [length, note] of [
+      [20_000, ''],
+      [10_000, 'x'.repeat(58_000)],
+    ] as const) {
+      whenProposed = (intent) => proven(intent, { verdicts: long(length) });
+      const first = await agent.propose(READ_COSTS);
+      const second = await agent.propose({ ...READ_COSTS, parameters: { note } }, { cause: first });
+      expect(second.outcome).toBe('allow');
+      expect(intents.at(-1)?.data.cause).toEqual({ agentId: first.agentId, intentId: first.intentId });
+    }
   });
 });
 

@@ -4,6 +4,7 @@ import type { KafkaSecurity } from '#config';
 import { EVENTS, TOPICS, partitionOfAgent, readEvent, sha256 } from '#contracts';
 import {
   type Action,
+  type CauseProof,
   type Decision,
   type OutcomeReport,
   actionDigestOf,
@@ -12,7 +13,7 @@ import {
   isFinal,
   isVoid,
 } from '#domain';
-import { MessageVerifier, SignedBus, TrustedKeys } from '#signing';
+import { causeProofOf, MessageVerifier, SignedBus, TrustedKeys } from '#signing';
 import { ATTRIBUTES as NAMES, intentAttributes, type SpanContext, spanContextOf, type TraceHeaders } from '#telemetry';
 import { beginExecution, beginSending, beginTurn, inTurn, type Turn } from './agent-trace.js';
 import { type AgentCode, type Answer, reasonsOf, startStopwatch, validForMs } from './answer.js';
@@ -70,7 +71,7 @@ export class RemitAgentError extends Error {
 interface Proposal {
   readonly actionDigest: string;
   held(decision: Decision): void;
-  decided(decision: Decision, decidedIn: SpanContext | undefined): void;
+  decided(decision: Decision, decidedIn: SpanContext | undefined, proof: CauseProof | undefined): void;
   refused(code: AgentCode, reason: string): void;
 }
 
@@ -149,7 +150,10 @@ export class RemitAgent {
     const prepared = prepareIntent(this.agentId, action, options, turn.headers);
     const { intent } = prepared;
     const stopwatch = startStopwatch();
-    const answer = (says: Pick<Answer, 'outcome' | 'because' | 'code' | 'decision'>, mayActForMs: number): Answer => ({
+    const answer = (
+      says: Pick<Answer, 'outcome' | 'because' | 'code' | 'decision' | 'proof'>,
+      mayActForMs: number,
+    ): Answer => ({
       ...says,
       agentId: this.agentId,
       intentId: intent.intentId,
@@ -194,10 +198,12 @@ export class RemitAgent {
             refused('REMIT_AGENT_ON_HOLD_FAILED', messageOf(error));
           }
         },
-        decided: (decision, decidedIn) => {
+        decided: (decision, decidedIn, signed) => {
           const outcome = decision.outcome === 'allow' ? 'allow' : 'deny';
           const mayActForMs = outcome === 'allow' ? validForMs(decision, appendedAt) : 0;
-          settle({ answer: answer({ outcome, because: reasonsOf(decision), decision }, mayActForMs), decidedIn });
+          const proof = outcome === 'allow' && signed !== undefined ? { proof: signed } : {};
+          const says = { outcome, because: reasonsOf(decision), decision, ...proof } as const;
+          settle({ answer: answer(says, mayActForMs), decidedIn });
         },
         refused,
       });
@@ -335,7 +341,7 @@ export class RemitAgent {
       const proposal = this.#proposals.get(decision.intentId);
       if (proposal === undefined || decision.agentId !== this.agentId) continue;
       if (decision.action.digest !== proposal.actionDigest || isVoid(appended)) continue;
-      if (isFinal(appended)) proposal.decided(decision, spanContextOf(message.headers));
+      if (isFinal(appended)) proposal.decided(decision, spanContextOf(message.headers), causeProofOf(message));
       else proposal.held(decision);
     }
   }

@@ -10,6 +10,7 @@ export * from './charter/time-notation.js';
 export * from './decision/decision.js';
 export * from './decision/effective.js';
 export * from './decision/fold.js';
+export * from './decision/stamped-cause.js';
 export * from './decision/judging.js';
 export * from './decision/layer.js';
 export * from './decision/rules.js';

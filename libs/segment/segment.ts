@@ -13,7 +13,11 @@ import {
   problemOfSecondRound,
   roundOf,
   withLayerError,
+  provenFromOf,
+  stampedCauseOf,
   type AgentAuthority,
+  type Cause,
+  type CauseProof,
   type Charter,
   type Decision,
   type JudgedIntent,
@@ -47,6 +51,11 @@ export interface SegmentOptions {
   readonly viewWaitMs: number;
   /** Remit signs what it writes: a re-evaluation without its signature is refused. Default: false. */
   readonly signed?: boolean;
+  /**
+   * The decision that an intent carries as the proof of its cause, where Remit has signed it. `time`: the intent's own, ms
+   * since the epoch. Left out: no keys are in use, and every cause is only claimed.
+   */
+  readonly verifyProof?: ((proof: CauseProof, cause: Cause, time: number) => Decision | undefined) | undefined;
   /** Without it, grants with counted uses authorise nothing here. */
   readonly reserve?: ReserveUse | undefined;
   /**
@@ -170,6 +179,7 @@ export function createSegment(options: SegmentOptions, views: Views): BatchHandl
       charter,
       authority,
       unavailable,
+      provenFrom: provenFromOf(stamp),
       secondRound,
     };
     let began = performance.now();
@@ -382,11 +392,15 @@ export function createSegment(options: SegmentOptions, views: Views): BatchHandl
       const known = views.permissions.asOf(intent.agentId, message.logTime);
       const isKept = inForce !== undefined && known !== undefined && message.logTime > inDoubtUntil();
       const without = isKept ? undefined : 'not-kept';
+      const { proof } = intent.cause ?? {};
+      const proving = intent.cause && proof ? options.verifyProof?.(proof, intent.cause, message.logTime) : undefined;
+      const cause = stampedCauseOf(intent, proving);
       const stamp: Stamp = {
         judgedAt: new Date(message.logTime).toISOString(),
         source: { topic: message.topic, partition: message.partition, offset: message.offset },
         charter: { digest: charter?.digest ?? null, position: inForce?.position ?? 0 },
         permissions: { position: known?.position ?? 0 },
+        ...(cause === undefined ? {} : { cause }),
         ...(without === undefined ? {} : { notKept: true as const }),
       };
       const subject: JudgedIntent = {

@@ -13,6 +13,7 @@ import {
   viewPositions,
   type Views,
 } from '#segment';
+import { proofVerifier } from '#signing';
 import { onceAMinute, type Metrics, type Tracing } from '#telemetry';
 import { BUS, BusModule, LOG_CHECKS, LOG_WATCH } from './bus.module.js';
 import { CONFIG } from './config.module.js';
@@ -142,6 +143,7 @@ export class JudgingModule {
                 engine: ENGINE,
                 viewWaitMs,
                 signed: signatures !== undefined,
+                verifyProof: signatures && proofVerifier(signatures.verifier),
                 inDoubtUntil: () => watch.inDoubtUntil(),
                 reserve: store && reserveUses({ bus, store, views }),
                 watches: [

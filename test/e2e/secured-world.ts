@@ -26,11 +26,12 @@ classifications: [public, internal]
 systems:
   accounts: { classification: internal }
 agents:
-  clerk: { owner: support, scope: { actions: [view, close, send_report], systems: [accounts] }, permissions: [view] }
+  clerk: { owner: support, scope: { actions: [view, close, send_report, archive], systems: [accounts] }, permissions: [view] }
   teller: { owner: payments, scope: { actions: [view, pay], systems: [accounts] } }
 permissions:
   view: {}
   send_report: { max_duration: 1h }
+  archive: { max_duration: 1h, required_for: { actions: [archive] } }
   account_closing: { max_duration: 15m, bind: [action], approvals: { count: 1, role: security } }
 policies:
   - id: four-eyes

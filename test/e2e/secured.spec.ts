@@ -18,6 +18,7 @@ import { RECORD_RIGHTS, RECORD_SCHEMA } from '#record';
 import { eventually, readDeadLetters } from '#testing';
 import { CHARTER_TEXT, PASSWORD, RUNNING_SERVICES, startSecuredWorld, type SecuredWorld } from './secured-world.js';
 
+const ARCHIVE = { type: 'archive', target: 'accounts' };
 const VIEW = { type: 'view', target: 'accounts' };
 /** As the charter, with a milder stage: as good as any other text to see whether it is in force. */
 const FORGED_TEXT = CHARTER_TEXT.replace('stage: enforce', 'stage: observe');
@@ -26,7 +27,7 @@ describe('Remit on a secured Kafka and PostgreSQL, with the rights of `remit kaf
   let world: SecuredWorld;
 
   beforeAll(async () => {
-    world = await startSecuredWorld(['clerk']);
+    world = await startSecuredWorld(['clerk', 'teller']);
   });
 
   afterAll(() => world.stop());
@@ -119,6 +120,55 @@ describe('Remit on a secured Kafka and PostgreSQL, with the rights of `remit kaf
     const second = await agent.propose({ type: 'send_report', target: 'accounts' });
     expect([first.outcome, second.outcome]).toEqual(['allow', 'deny']);
     await agent.close();
+  });
+
+  it('a grant that demands a proven chain applies where the agent carries the decision behind it, and to no altered or claimed one', async () => {
+    await world.remit([
+      ...[
+        'permissions',
+        'grant',
+        'clerk',
+        'archive',
+        '--for',
+        '15m',
+        '--proven-from',
+        'teller',
+        '--reason',
+        'year end',
+      ],
+    ]);
+    const [teller, clerk] = await Promise.all([world.connect('teller'), world.connect('clerk')]);
+    const asked = await teller.propose(VIEW, { chainId: 'year end' });
+    expect([asked.outcome, asked.proof === undefined]).toEqual(['allow', false]);
+    const proof = asked.proof ?? { decision: '', signature: '' };
+    const { agentId, intentId, chainId } = asked;
+
+    const proven = await clerk.propose(ARCHIVE, { cause: asked });
+    expect([proven.outcome, proven.decision?.stamp.cause]).toEqual(['allow', { standing: 'proven', from: 'teller' }]);
+    expect(proven.decision?.cause).toEqual({ agentId, intentId });
+
+    const denied = await teller.propose({ type: 'delete', target: 'accounts' }, { chainId });
+    const altered = { decision: proof.decision.replaceAll(intentId, denied.intentId), signature: proof.signature };
+    const own = await clerk.propose(VIEW, { chainId });
+    for (const options of [
+      { cause: { agentId, intentId }, chainId },
+      { cause: { agentId, intentId: denied.intentId, proof: altered }, chainId },
+      { cause: { agentId, intentId, proof }, chainId: 'another chain' },
+      { chainId },
+      // a chain of the same name that it begins itself
+      { cause: own },
+    ]) {
+      const refused = await clerk.propose(ARCHIVE, options);
+      expect([refused.outcome, refused.because]).toEqual([
+        'deny',
+        [expect.stringContaining('constraint broken: provenFrom')],
+      ]);
+    }
+    await Promise.all([teller.close(), clerk.close()]);
+    await eventually(async () => {
+      const said = await world.remit(['chain', 'year end'], { DATABASE_URL: world.urlOf('auditor') });
+      return said.includes('on a cause proven from teller') && said.includes('on a cause that is claimed');
+    });
   });
 
   it('each login of the database may do to each table what the table of rights says, and nothing else', async () => {

@@ -105,6 +105,13 @@ describe('the one door for people', () => {
       ['a permission the charter lacks', GOVERNANCE, grant({ permission: 'admin' }), 404, 'REMIT_PERMISSION_UNKNOWN'],
       ['longer than the charter allows', SAM, grant({ durationMs: 16 * 60_000 }), 422, 'REMIT_PERMISSION_DURATION'],
       [
+        'a proven chain where no keys are in use',
+        SAM,
+        grant({ constraints: { provenFrom: 'planner' } }),
+        409,
+        'REMIT_DOOR_NOTHING_PROVEN',
+      ],
+      [
         'a constraint that binds nothing',
         SAM,
         grant({ constraints: { target: '*' } }),

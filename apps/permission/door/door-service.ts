@@ -64,6 +64,8 @@ export interface DoorServiceOptions {
   /** Does what an acknowledgement asks for, so that reading can go on. */
   readonly makeGood: (discrepancy: LogDiscrepancy) => Promise<void>;
   readonly roles: StandingRoles;
+  /** Decisions are signed, so that causes can be proven. */
+  readonly decisionsSigned: boolean;
   /** Resolves once it is on `audit.access`. */
   readonly putOnRecord: (access: RecordAccess) => Promise<void>;
   /** How long to wait for the views to have read what there is, ms. */
@@ -163,6 +165,7 @@ export class DoorService {
    * command is asked meanwhile.
    */
   async #orderIf(command: PermissionCommand, may: () => void): Promise<OrderAnswer> {
+    this.#refuseUnprovable(command);
     const standing = this.options.desk.standing(command);
     await this.#upToDate([]);
     may();
@@ -170,8 +173,18 @@ export class DoorService {
   }
 
   /** What the log alone decides about. */
-  order(person: Person, order: Order<PermissionCommand>): Promise<OrderAnswer> {
+  async order(person: Person, order: Order<PermissionCommand>): Promise<OrderAnswer> {
+    this.#refuseUnprovable(order);
     return this.options.desk.order({ ...order, by: person.name });
+  }
+
+  /** A grant that could never apply is told at once, and not by the denials that come of it. */
+  #refuseUnprovable(order: Order<PermissionCommand>): void {
+    if (this.options.decisionsSigned || !('constraints' in order) || order.constraints?.provenFrom === undefined)
+      return;
+    const detail =
+      'no signing keys are in use, so no cause can be proven and provenFrom would never be kept: see docs/guide/security.md';
+    throw new DoorRefusal(409, 'REMIT_DOOR_NOTHING_PROVEN', detail);
   }
 
   /** Every agent that the charter or the log knows and that is not suspended yet. */

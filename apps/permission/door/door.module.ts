@@ -12,7 +12,18 @@ import { makeGood, standingOfCommand, type PermissionDatabase, type PermissionSt
 import type { Bus } from '#bus';
 import type { Config } from '#config';
 import type { Views } from '#segment';
-import { BUS, CONFIG, LOG_WATCH, PEOPLES_BUS, PEOPLES_STORE, PERMISSION_STORE, VIEWS, type LogWatch } from '#service';
+import {
+  BUS,
+  CONFIG,
+  LOG_WATCH,
+  PEOPLES_BUS,
+  PEOPLES_STORE,
+  PERMISSION_STORE,
+  SIGNATURES,
+  VIEWS,
+  type LogWatch,
+  type Signatures,
+} from '#service';
 import { DoorController } from './door.controller.js';
 import { PersonLimit, VERIFY_TOKEN } from './door-requests.js';
 import { DOOR_SERVICE, DoorService } from './door-service.js';
@@ -74,7 +85,7 @@ export class DoorModule {
         },
         {
           provide: DOOR_SERVICE,
-          inject: [BUS, PEOPLES_BUS, VIEWS, DESK, CONFIG, LOG_WATCH, PERMISSION_STORE],
+          inject: [BUS, PEOPLES_BUS, VIEWS, DESK, CONFIG, LOG_WATCH, PERMISSION_STORE, SIGNATURES],
           useFactory: (
             bus: Bus,
             peoples: Bus,
@@ -83,6 +94,7 @@ export class DoorModule {
             { door }: Config,
             log: LogWatch,
             store: PermissionDatabase,
+            signatures: Signatures | undefined,
           ) =>
             new DoorService({
               bus: peoples,
@@ -93,6 +105,7 @@ export class DoorModule {
               log,
               makeGood: (discrepancy) => makeGood(discrepancy, bus, store),
               roles: door,
+              decisionsSigned: signatures !== undefined,
               putOnRecord: (access) => putOnRecord(bus, access),
               waitMs: door.waitMs,
               now: Date.now,

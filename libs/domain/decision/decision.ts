@@ -47,6 +47,17 @@ export const verdictSchema = z.strictObject({
 });
 export type Verdict = z.infer<typeof verdictSchema>;
 
+/** Whether the cause of an intent is its agent's own word. */
+export const stampedCauseSchema = z.strictObject({
+  standing: z
+    .enum(['proven', 'claimed'])
+    .describe('proven: the intent carries a signed decision that allowed its cause in the same chain.'),
+  from: agentIdSchema
+    .optional()
+    .describe('Of a proven cause: the agent to whose intent the proven causes lead back. That one is its own word.'),
+});
+export type StampedCause = z.infer<typeof stampedCauseSchema>;
+
 /**
  * What the first layer fixes for all later ones: the intent is judged at this time, by exactly these views.
  * A position is the offset after the last event that counts.
@@ -56,6 +67,7 @@ export const stampSchema = z.strictObject({
   source: z.strictObject({ topic: z.string(), partition: z.int().min(0), offset: z.int().min(0) }),
   charter: z.strictObject({ digest: digestSchema.nullable(), position: z.int().min(0) }),
   permissions: z.strictObject({ position: z.int().min(0) }),
+  cause: stampedCauseSchema.optional().describe('Left out: the intent names no cause, and starts its chain itself.'),
   notKept: z.literal(true).optional().describe('What was in force then is no longer kept: the intent is denied.'),
 });
 export type Stamp = z.infer<typeof stampSchema>;

@@ -56,7 +56,7 @@ export function decide(input: DecidingInput): Decision {
     chainId: chainIdOf(intent),
     ...(onBehalfOf ? { onBehalfOf } : {}),
     ...(trigger ? { trigger: withoutDescription(trigger) } : {}),
-    ...(cause ? { cause } : {}),
+    ...(cause ? { cause: { agentId: cause.agentId, intentId: cause.intentId } } : {}),
     action: {
       type: action.type,
       target: action.target,

@@ -14,6 +14,8 @@ export interface JudgingInput {
   readonly authority: AgentAuthority;
   /** Grants a use of which could not be reserved for this intent, and why: they count as if they were not there. */
   readonly unavailable?: ReadonlyMap<string, WhyNot> | undefined;
+  /** The agent to whose intent the proven causes lead back; left out: the cause is not proven, or there is none. */
+  readonly provenFrom?: string | undefined;
   /** The intent was held before, and this is how its approval is found. */
   readonly secondRound?: SecondRound | undefined;
 }

@@ -83,12 +83,40 @@ export const triggerSchema = z.strictObject({
 });
 export type Trigger = z.infer<typeof triggerSchema>;
 
-/** The intent that led to this one. Without a proof it is a claim, which the record verifies. */
+/** The intent that led to this one. */
 export const causeSchema = z.strictObject({
   agentId: agentIdSchema,
   intentId: z.uuidv7(),
 });
 export type Cause = z.infer<typeof causeSchema>;
+
+/** Longest decision that proves a cause, UTF-16 units. A longer one proves nothing: its intent is only claimed. */
+export const MAX_PROOF_DECISION = 16 * 1024;
+
+/** So long is the signature of a message in the largest batch that is signed at once, in base64url. */
+const MAX_PROOF_SIGNATURE = 1024;
+
+/** The decision that allowed the causing intent, exactly as it was written, and the signature it was written with. */
+export const causeProofSchema = z.strictObject({
+  decision: z
+    .string()
+    .min(1)
+    .max(MAX_PROOF_DECISION)
+    .refine(isWellFormed, 'must be well-formed Unicode')
+    .describe('The value of the message on agent.decisions, as text.'),
+  signature: z
+    .string()
+    .max(MAX_PROOF_SIGNATURE)
+    .regex(/^[A-Za-z0-9_-]+$/, 'must be base64url')
+    .describe('Its header remit-signature, base64url.'),
+});
+export type CauseProof = z.infer<typeof causeProofSchema>;
+
+/** What an agent says of its cause: its own word, unless it proves it. */
+export const saidCauseSchema = causeSchema.extend({
+  proof: causeProofSchema.nullish().describe('That the causing intent was allowed in this chain; left out: a claim.'),
+});
+export type SaidCause = z.infer<typeof saidCauseSchema>;
 
 /** An action on the bus. Identity: `agentId` + `intentId` + digest of `action`. */
 export const intentSchema = z.strictObject({
@@ -97,7 +125,7 @@ export const intentSchema = z.strictObject({
   action: actionSchema,
   onBehalfOf: textSchema(256).nullish().describe('The person the agent acts for.'),
   trigger: triggerSchema.nullish(),
-  cause: causeSchema.nullish(),
+  cause: saidCauseSchema.nullish(),
   precedingActions: z.array(textSchema(256)).max(64).nullish(),
   chainId: textSchema(256).nullish().describe("The initiator's free text; else the first intent's id."),
 });

@@ -175,7 +175,7 @@ function request(command: CommandOf<'RequestPermission'>, { state, at, terms }: 
   const needs: Need[] = [];
   for (const { permission, rule } of wanted) {
     const wrong = problemOfTerms(
-      { permission, durationMs, uses, constraints: command.constraints, bound: constraints },
+      { agentId: command.agentId, permission, durationMs, uses, constraints: command.constraints, bound: constraints },
       terms,
     );
     if (wrong !== undefined) return refuse(...wrong);
@@ -508,6 +508,7 @@ function problemOfLending(
 }
 
 interface Asked {
+  readonly agentId: string;
   readonly permission: string;
   readonly durationMs: number;
   readonly uses: number | null;
@@ -517,7 +518,7 @@ interface Asked {
 }
 
 function problemOfTerms(asked: Asked, terms: PermissionTerms): Problem | undefined {
-  const { permission, durationMs, uses, constraints } = asked;
+  const { agentId, permission, durationMs, uses, constraints } = asked;
   const term = terms.permissions.get(permission);
   if (term === undefined) return ['REMIT_PERMISSION_UNKNOWN', `the charter has no permission ${permission}`];
   if (durationMs < 1) return ['REMIT_PERMISSION_DURATION', `a grant must last at least 1 ms, not ${durationMs} ms`];
@@ -536,6 +537,10 @@ function problemOfTerms(asked: Asked, terms: PermissionTerms): Problem | undefin
   }
   const wrong = constraints && problemOfConstraints(constraints, terms.lists);
   if (wrong !== undefined) return ['REMIT_PERMISSION_CONSTRAINT_WRONG', wrong];
+  if (constraints?.provenFrom === agentId) {
+    const problem = `provenFrom names ${agentId} itself: a chain that it begins is its own word; name the agent that begins it`;
+    return ['REMIT_PERMISSION_CONSTRAINT_WRONG', problem];
+  }
   const open = openBindings(term.bind, asked.bound);
   if (open.length > 0) {
     return ['REMIT_PERMISSION_BINDING_MISSING', `every grant of ${permission} must be bound to ${open.join(' and ')}`];

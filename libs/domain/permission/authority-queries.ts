@@ -33,6 +33,8 @@ export interface AuthorityQuestion {
   readonly charterDigest: string | null;
   /** Whether a text is an entry of a list of that charter; left out: it has no lists. */
   readonly inList?: ListLookUp | undefined;
+  /** The agent to whose intent the proven causes lead back; left out: the cause is not proven, or there is none. */
+  readonly provenFrom?: string | undefined;
   /** Grants a use of which could not be reserved for this intent, and why. */
   readonly unavailable?: ReadonlyMap<string, WhyNot> | undefined;
   /** In a re-evaluation: the request for approval whose end has started it. */

@@ -14,10 +14,10 @@ export type PermissionHolding =
 
 /** Whether a grant lets this intent do what needs the permission, as {@link authorisesTogether} is asked. */
 export function questionOf(input: JudgingInput, permission: string): AuthorityQuestion {
-  const { intent, actionDigest, judgedAt, charter, unavailable, secondRound } = input;
+  const { intent, actionDigest, judgedAt, charter, unavailable, provenFrom, secondRound } = input;
   const { digest: charterDigest, inList } = charter;
   const reEvaluationOf = secondRound?.requestId;
-  return { permission, intent, actionDigest, judgedAt, charterDigest, inList, unavailable, reEvaluationOf };
+  return { permission, intent, actionDigest, judgedAt, charterDigest, inList, provenFrom, unavailable, reEvaluationOf };
 }
 
 /** Held by grants that are valid for this intent, whatever the agent may always do; never empty. */

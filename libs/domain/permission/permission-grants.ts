@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { chainIdOf, destinationsOf, type Intent, type JsonValue } from '../intent/intent.js';
+import { agentIdSchema, chainIdOf, destinationsOf, type Intent, type JsonValue } from '../intent/intent.js';
 import { parameterOf, type Place } from '../matching/action-places.js';
 import { compileAllowedTexts } from '../matching/allowed-texts.js';
 import { boundedMemo } from '../matching/bounded-memo.js';
@@ -45,6 +45,9 @@ export const constraintsSchema = z.strictObject({
     .optional()
     .describe('By dotted path: the value it may have. Of a list, every item must be named.'),
   chainId: plainTextSchema(256).optional().describe('Only intents of this chain.'),
+  provenFrom: agentIdSchema
+    .optional()
+    .describe('Only where the cause is proven, and the proven causes lead back to an intent of this other agent.'),
   actionDigest: digestSchema.optional().describe('Only this exact action.'),
   charterDigest: digestSchema.optional().describe('Only while this charter is in force.'),
 });
@@ -105,6 +108,8 @@ export interface ConstraintSubject {
   readonly charterDigest: string | null;
   /** Whether a text is an entry of a list of that charter; left out: it has no lists. */
   readonly inList?: ListLookUp | undefined;
+  /** The agent to whose intent the proven causes lead back; left out: the cause is not proven, or there is none. */
+  readonly provenFrom?: string | undefined;
 }
 
 /**
@@ -118,7 +123,7 @@ export function brokenConstraint(
 ): BrokenConstraint | undefined {
   const { intent, actionDigest, charterDigest, inList } = subject;
   const { action } = intent;
-  const { destination, target, parameters, chainId } = constraints;
+  const { destination, target, parameters, chainId, provenFrom } = constraints;
   if (constraints.actionDigest !== undefined && constraints.actionDigest !== actionDigest) {
     return { constraint: 'actionDigest' };
   }
@@ -126,6 +131,10 @@ export function brokenConstraint(
     return { constraint: 'charterDigest' };
   }
   if (chainId !== undefined && chainId !== chainIdOf(intent)) return { constraint: 'chainId' };
+  // where the agent has begun itself, everything rests on its own word
+  if (provenFrom !== undefined && (provenFrom !== subject.provenFrom || provenFrom === intent.agentId)) {
+    return { constraint: 'provenFrom' };
+  }
   if (target !== undefined && !targets(target)(action.target)) return { constraint: 'target' };
   if (destination !== undefined) {
     const all = destinationsOf(action);

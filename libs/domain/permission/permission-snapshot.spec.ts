@@ -16,8 +16,8 @@ import {
  * give `AUTHORITY_SNAPSHOT_FORMAT` a new name, then record here what it names.
  */
 const RECORDED = {
-  format: 'authority/4',
-  shape: '8306e0cca5872fb43368b6eac4551c4764f971cf6202193b77c2c64ba5b143de',
+  format: 'authority/5',
+  shape: 'aea87fdae8a815223536e4291a5f8e6e3be0ddc7374d8b1f9cfdd62d67243b3f',
   story: '51512ec162ca083c73285088f4e4e24cdb01a9ae6627987b652a710cc0bd6b37',
 };
 

@@ -96,7 +96,7 @@ export type AuthoritySnapshot = z.infer<typeof authoritySnapshotSchema>;
  * Names what {@link authorityToSnapshot} writes, to the event store and to `permission.state`. It changes whenever the
  * state or what an event makes of it does: what was written under another name is not read.
  */
-export const AUTHORITY_SNAPSHOT_FORMAT = 'authority/4';
+export const AUTHORITY_SNAPSHOT_FORMAT = 'authority/5';
 
 /** The same state has the same snapshot, whichever way it has come about. */
 export function authorityToSnapshot(authority: AgentAuthority): AuthoritySnapshot {

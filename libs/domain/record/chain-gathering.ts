@@ -74,7 +74,7 @@ function saidByIntent({ intent, actionDigest }: IntentEvent): Said {
       ...(destinations ? { destinations } : {}),
       digest: actionDigest,
     },
-    cause: intent.cause ?? null,
+    cause: intent.cause ? { agentId: intent.cause.agentId, intentId: intent.cause.intentId } : null,
     onBehalfOf: intent.onBehalfOf ?? null,
     trigger: intent.trigger ?? null,
   };

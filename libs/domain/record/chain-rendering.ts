@@ -36,6 +36,13 @@ function standingText(cause: ChainCause): string {
   return cause.standing === 'proven' ? 'proven' : 'content erased: whether it was allowed by then cannot be told';
 }
 
+function judgedCauseText({ cause }: ChainDecision): string {
+  if (cause === null) return '';
+  return cause.standing === 'claimed'
+    ? ', on a cause that is claimed'
+    : `, on a cause proven from ${inertText(cause.from ?? '')}`;
+}
+
 function decisionLines(decision: ChainDecision): string[] {
   const took = decision.msAfterIntent === null ? '' : ` after ${decision.msAfterIntent} ms`;
   const round = decision.round === 1 ? '' : `, round ${decision.round}`;
@@ -43,7 +50,7 @@ function decisionLines(decision: ChainDecision): string[] {
   const wouldBe = decision.wouldBe === decision.outcome ? '' : `, would be ${decision.wouldBe} if all were enforced`;
   const stage = decision.stage === 'observe' ? ', stage observe' : '';
   return [
-    `decided ${decision.outcome}${took}${round}${stage}${wouldBe}${standing}`,
+    `decided ${decision.outcome}${took}${round}${stage}${judgedCauseText(decision)}${wouldBe}${standing}`,
     ...decision.findings.map((finding) => {
       const force = finding.enforced ? 'enforced' : `not enforced: ${finding.notEnforced ?? 'shadow'}`;
       return `  ${finding.layer} / ${inertText(finding.rule)}: ${inertText(finding.reason)} (${finding.effect}, ${force})`;

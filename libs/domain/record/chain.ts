@@ -1,5 +1,5 @@
 import type { CharterDocument } from '../charter/charter-document.js';
-import type { Decision, Finding, Layer, Outcome } from '../decision/decision.js';
+import type { Decision, Finding, Layer, Outcome, StampedCause } from '../decision/decision.js';
 import { isVoid } from '../decision/effective.js';
 import { chainIdOf, type OutcomeReport, type Trigger } from '../intent/intent.js';
 import type { PermissionEvent } from '../permission/permission-events.js';
@@ -45,6 +45,8 @@ export interface ChainDecision extends AppendedAt {
   readonly stage: Decision['stage'];
   /** SHA-256 of the charter that judged; `null`: none was active. */
   readonly charter: string | null;
+  /** Whether its cause was proven when it was judged; `null`: it named none, or an older engine has judged it. */
+  readonly cause: StampedCause | null;
   readonly findings: readonly ChainFinding[];
   /** Orders of people that it rests on: who suspended the agent, who rejected the action. */
   readonly orders: readonly OrderBehind[];
@@ -163,6 +165,7 @@ function decisionsOf(one: Held, { orders, erased }: ChainEvidence): ChainDecisio
       wouldBe: decision.wouldBe,
       stage: decision.stage,
       charter: decision.stamp.charter.digest,
+      cause: decision.stamp.cause ?? null,
       findings: decision.verdicts.flatMap(({ layer, findings }) => findings.map((finding) => ({ layer, ...finding }))),
       orders: ordersBehind(decision, orders, erased.has(one.agentId)),
       void: isVoid(event),

@@ -9,6 +9,7 @@ import {
   type Verdict,
 } from '../decision/decision.js';
 import { decide, roundOf } from '../decision/fold.js';
+import { provenFromOf } from '../decision/stamped-cause.js';
 import {
   judge,
   judgeWithoutCharter,
@@ -168,6 +169,7 @@ function decideBy(
     judgedAt: Date.parse(stamp.judgedAt),
     charter,
     authority,
+    provenFrom: provenFromOf(stamp),
     secondRound,
   };
   const judgeLayer = (layer: Layer): Verdict => {

@@ -57,6 +57,7 @@ const caseSchema = z
         intent: z.string().default('intent 1'),
         digest: z.string().default('digest A'),
         chain: z.string().optional(),
+        proven_from: z.string().optional().describe('The agent that the proven causes lead back to.'),
         on_behalf_of: z.string().optional(),
         re_evaluation_of: z.string().optional().describe('The request for approval that has ended.'),
       })
@@ -210,6 +211,7 @@ function questionOf(
     judgedAt: timeOf(ask.at),
     charterDigest: charter === 'none' ? null : String(meant(charter.digest)),
     reEvaluationOf: ask.re_evaluation_of,
+    provenFrom: ask.proven_from,
     inList: (list, text) => charter !== 'none' && (charter.lists[list] ?? []).includes(text),
     intent: intentSchema.parse({
       agentId: 'clerk',

@@ -13,10 +13,11 @@ import {
   type Decision,
   type Intent,
   type Layer,
+  type SaidCause,
   type WhyNot,
 } from '#domain';
 import { MemoryHistory, recordedDecisions, replayRecord } from '#record';
-import { CHARTER_KEY, createSegment, createViews, type ReserveUse } from '#segment';
+import { CHARTER_KEY, createSegment, createViews, type ReserveUse, type SegmentOptions } from '#segment';
 import { readTopic } from '#testing';
 
 const ENGINE = 'remit/property';
@@ -90,7 +91,14 @@ const grant = fc.record({
   uses: fc.constantFrom(null, 1, 1, 2),
   ends: ms,
   approvedBy: fc.constantFrom(['paula'], ['olga']),
-  constraints: fc.constantFrom({}, {}, { target: 'desk' }, { parameters: { amount: 5 } }, { chainId: 'c' }),
+  constraints: fc.constantFrom(
+    {},
+    {},
+    { target: 'desk' },
+    { parameters: { amount: 5 } },
+    { chainId: 'c' },
+    { provenFrom: 'ann' },
+  ),
 });
 const change = fc.oneof(
   { weight: 5, arbitrary: grant },
@@ -130,7 +138,7 @@ const step = fc.oneof(
       agentId,
       action,
       onBehalfOf: fc.constantFrom(undefined, 'paula'),
-      caused: fc.boolean(),
+      cause: fc.constantFrom(undefined, 'claimed', 'proven', 'forged'),
       /** The clock stands still, so that some share a millisecond; or goes back, as clocks do. */
       tick: fc.constantFrom(0, 1, 1, 5, -3),
     }),
@@ -208,7 +216,7 @@ class World {
         ({ partition, offset }) => offset >= (from.get(partition) ?? 0),
       );
       for (const layers of shape) {
-        const segment = createSegment({ layers, engine: ENGINE, viewWaitMs: 60_000, reserve }, views);
+        const segment = createSegment({ layers, engine: ENGINE, viewWaitMs: 60_000, reserve, verifyProof }, views);
         const results: ResultMessage[] = [];
         for (const batch of batchesOf(messages)) results.push(...(await segment(batch)).publish);
         const published = await this.bus.publish(results);
@@ -247,6 +255,15 @@ function intentIdOf(index: number): string {
   return `01900000-0000-7000-8000-${index.toString(16).padStart(12, '0')}`;
 }
 
+function causeOf(how: 'claimed' | 'proven' | 'forged'): SaidCause {
+  const cause = { agentId: 'ann', intentId: intentIdOf(0) };
+  return how === 'claimed' ? cause : { ...cause, proof: { decision: how, signature: 'signed' } };
+}
+
+/** Keys and signatures are another spec's: here a proof holds or does not. */
+const verifyProof: SegmentOptions['verifyProof'] = ({ decision }, cause) =>
+  decision === 'proven' ? ({ ...cause, outcome: 'allow', chainId: 'c', stamp: {} } as Decision) : undefined;
+
 /** Plays the steps, then a second round for everything that was held. */
 async function playAndRecord(
   steps: readonly Step[],
@@ -267,7 +284,7 @@ async function playAndRecord(
         agentId: one.agentId,
         action: one.action,
         ...(one.onBehalfOf === undefined ? {} : { onBehalfOf: one.onBehalfOf }),
-        ...(one.caused ? { cause: { agentId: 'ann', intentId: intentIdOf(0) } } : {}),
+        ...(one.cause === undefined ? {} : { chainId: 'c', cause: causeOf(one.cause) }),
       };
       intents.set(intentId, intent);
       await world.put(EVENTS.intent, TOPICS.agentActions.name, one.agentId, intent);
@@ -338,7 +355,10 @@ describe('promise 5: judging again from the recorded facts', () => {
         shapes,
         async (first, steps, end, shape) => {
           const { history, decisions } = await playAndRecord([{ charter: first }, ...steps], end, shape);
-          for (const { round, outcome } of decisions) seen.add(`${String(round)} ${outcome}`);
+          for (const { round, outcome, stamp } of decisions) {
+            seen.add(`${String(round)} ${outcome}`);
+            seen.add(`cause ${stamp.cause?.standing ?? 'none'}`);
+          }
           let replayed = 0;
           for await (const page of recordedDecisions(history, {})) {
             for (const one of page) {
@@ -356,6 +376,9 @@ describe('promise 5: judging again from the recorded facts', () => {
       // one seed, so that what has been seen is the same in every run
       { numRuns: 60, seed: 1 },
     );
-    expect([...seen].sort()).toEqual(['1 allow', '1 deny', '1 hold', '2 allow', '2 deny']);
+    expect([...seen].sort()).toEqual([
+      ...['1 allow', '1 deny', '1 hold', '2 allow', '2 deny'],
+      ...['cause claimed', 'cause none', 'cause proven'],
+    ]);
   });
 });
