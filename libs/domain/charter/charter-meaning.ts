@@ -241,7 +241,7 @@ function checkBoundary(boundary: unknown, path: CharterPath, declared: Declared,
       for (const [index, verb] of textsOf(boundary['never']).entries()) {
         const near = declared.actions.mistypedVerb(verb);
         if (near === undefined) continue;
-        const message = `\`${verb}\` is no word of any action that an agent may do`;
+        const message = `\`${verb}\` is a word of no action that an agent was made for, and looks mistyped`;
         const hint = `did you mean \`${near}\`?`;
         warn('REMIT_CHARTER_MATCHES_NO_ACTION', [...path, 'never', index], message, { hint });
       }
@@ -272,8 +272,12 @@ function checkDestructiveVerbs(charter: Mapping, warn: Report): void {
   if (first === -1) return;
   const open = DESTRUCTIVE_VERBS.filter((verb) => !forbidden.some((uses) => uses(verb)));
   for (const [id, agent] of Object.entries(mappingOf(charter['agents']))) {
-    const inScope = textsOf(mappingOf(mappingOf(agent)['scope'])['actions']).map(compileGlob);
-    const meant = open.filter((verb) => inScope.some((selects) => selects(verb)));
+    const inScope = textsOf(mappingOf(mappingOf(agent)['scope'])['actions']);
+    // A word of a compound action is forbidden by any form of it, and by a glob over the whole.
+    const uncovered = inScope.filter((action) => !forbidden.some((uses) => uses(action)));
+    const meant = open.filter(
+      (verb) => inScope.some((action) => compileGlob(action)(verb)) || uncovered.some(compileVerbUse(verb)),
+    );
     if (meant.length === 0) continue;
     const message = `does not cover ${meant.map((verb) => `\`${verb}\``).join(', ')}, which the scope of ${id} takes`;
     const hint = 'list them too, or narrow the scope';
@@ -353,8 +357,8 @@ function reportExpression(
 ): void {
   const placeOf = (offset: number): string => (offset === 0 ? '' : ` (character ${offset + 1} of the expression)`);
   if (reading?.ok === true) {
-    for (const { message, offset, hint } of reading.doubts) {
-      warn('REMIT_CHARTER_UNKNOWN_VALUE', path, message + placeOf(offset), { hint });
+    for (const { code, message, offset, hint } of reading.doubts) {
+      warn(code, path, message + placeOf(offset), { hint });
     }
   }
   if (reading?.ok !== false) return;

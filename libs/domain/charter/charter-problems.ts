@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { hintFor, nearestName } from '../matching/near-names.js';
-import { EXPRESSION_PROBLEM_CODES } from '../policy/cel-expressions.js';
+import { EXPRESSION_DOUBT_CODES, EXPRESSION_PROBLEM_CODES } from '../policy/cel-expressions.js';
 
 /** What is wrong with a charter. Those marked * are warnings only. */
 export const CHARTER_PROBLEM_CODES = [
@@ -29,7 +29,7 @@ export const CHARTER_PROBLEM_CODES = [
   'REMIT_CHARTER_PERCENT_NOT_YET',
   /* * */ 'REMIT_CHARTER_MATCHES_NO_AGENT',
   /* * */ 'REMIT_CHARTER_MATCHES_NO_ACTION',
-  /* * */ 'REMIT_CHARTER_UNKNOWN_VALUE',
+  /* * */ ...EXPRESSION_DOUBT_CODES,
   /* * */ 'REMIT_CHARTER_NEAR_MISS',
   /* * */ 'REMIT_CHARTER_FIXED_OFFSET',
   /* * */ 'REMIT_CHARTER_VERBS_NOT_COVERED',

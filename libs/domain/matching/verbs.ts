@@ -121,6 +121,15 @@ function holdsBetweenEdges({ squeezed, edges }: TypeReadings, text: string): boo
 export const DESTRUCTIVE_VERBS: readonly string[] =
   'delete destroy drop erase purge remove rm rmdir shred terminate truncate unlink wipe deregister expunge'.split(' ');
 
+/** Verbs that are spelt right, whoever may do them. */
+export const KNOWN_VERBS: readonly string[] = [...new Set([...DESTRUCTIVE_VERBS, ...Object.keys(FORMS)])];
+
+/** The words of an action type, in lower case; of a glob, those between its wildcards. */
+export function wordsOfVerb(type: string): readonly string[] {
+  const words = joined(type.normalize('NFKC'), HUMPS).split('_');
+  return words.filter((word) => word !== '');
+}
+
 /**
  * Whether an action type uses a verb: as any of its words, in any form of it and however the type is spelt (`bulk-delete`,
  * `userDELete`, `ScheduleKeyDeletion`). A verb with `*` is a glob over the whole type.

@@ -18,7 +18,8 @@ import {
   type ReadWidely,
   type VariableRoot,
 } from './cel-variables.js';
-import { strangeComparisons, type KnownValues } from './known-values.js';
+import { settledConditions } from './cel-truth.js';
+import { numbersOfVariable, strangeComparisons, textsOfVariable, type KnownValues } from './known-values.js';
 
 /** What is wrong with an expression. */
 export const EXPRESSION_PROBLEM_CODES = [
@@ -54,8 +55,16 @@ export interface ExpressionSchema {
   readonly known?: KnownValues;
 }
 
+/** Warnings about expressions. */
+export const EXPRESSION_DOUBT_CODES = [
+  'REMIT_CHARTER_UNKNOWN_VALUE',
+  'REMIT_CHARTER_NEVER_TRUE',
+  'REMIT_CHARTER_ALWAYS_TRUE',
+] as const;
+
 /** Something in an expression that is most likely not what its author meant. */
 export interface ExpressionDoubt {
+  readonly code: (typeof EXPRESSION_DOUBT_CODES)[number];
   readonly message: string;
   /** Where in the expression, in characters from 0. */
   readonly offset: number;
@@ -153,6 +162,8 @@ interface Walk {
   readonly texts: string[];
   /** What `has` asks for. */
   readonly presence: Set<ASTNode>;
+  /** What is compared for equality, so that a text may stand there in place of a number. */
+  readonly equated: Set<ASTNode>;
   usesVariables: boolean;
 }
 
@@ -238,8 +249,22 @@ function checkNumber(walk: Walk, node: ASTNode): void {
   const number = typeof node.args === 'bigint' ? String(node.args) : written;
   if ((typeof node.args !== 'bigint' && typeof node.args !== 'number') || number === undefined) return;
   if (isExactNumber(number)) return;
-  const hint = 'compare it as a text, which the action then has to give';
+  const hint = walk.equated.has(node)
+    ? 'compare it as a text, which the action then has to give'
+    : 'write a number of at most 15 digits';
   complain(walk, node, 'REMIT_CHARTER_EXPRESSION_NUMBER', inexactNumber(number), hint);
+}
+
+/** A text that reads like a number, perhaps with signs that people put between digits. */
+const NUMBER_IN_QUOTES = /^\s*[-+]?[\d.][\d.,_' ]*(?:[eE][-+]?\d+)?\s*$/;
+
+/** Texts are ordered letter by letter: `"111111111"` comes before `"2500"`. */
+function checkOrdered(walk: Walk, node: ASTNode): void {
+  if (node.op !== 'value' || typeof node.args !== 'string' || !NUMBER_IN_QUOTES.test(node.args)) return;
+  const message = `\`${JSON.stringify(node.args)}\` is a text, and texts are ordered letter by letter: "111111111" comes before "2500"`;
+  const plain = node.args.replace(/[^\d.eE+-]/g, '');
+  const hint = `write ${plain} without quotes`;
+  complain(walk, node, 'REMIT_CHARTER_EXPRESSION_NUMBER', message, hint);
 }
 
 /** Literals lose their second kind of number: `9` becomes a double like every other, except where it is an index. */
@@ -353,10 +378,16 @@ function visit(walk: Walk, node: ASTNode, role: Role): void {
     case '==':
     case '!=': {
       const same = node.op === '==' ? role : opposite(role);
+      for (const inner of node.args) walk.equated.add(inner.op === '-_' ? inner.args : inner);
       for (const inner of node.args) visit(walk, inner, node.args.some(isTruth) ? 'either' : same);
       return;
     }
     case 'list':
+      for (const inner of node.args) {
+        walk.equated.add(inner);
+        visit(walk, inner, role);
+      }
+      return;
     case '||':
     case '&&':
     case 'in':
@@ -367,10 +398,13 @@ function visit(walk: Walk, node: ASTNode, role: Role): void {
     case '*':
     case '/':
     case '%':
+      for (const inner of node.args) visit(walk, inner, 'either');
+      return;
     case '<':
     case '<=':
     case '>':
     case '>=':
+      for (const inner of node.args) checkOrdered(walk, inner);
       for (const inner of node.args) visit(walk, inner, 'either');
       return;
     case '!_':
@@ -399,14 +433,34 @@ interface LibraryProblem {
   readonly range?: { readonly start: number };
 }
 
-function syntaxProblem(error: unknown): ExpressionProblem {
+/** Words and signs of other languages, and what they are here. */
+const OTHER_LANGUAGES: readonly (readonly [RegExp, string])[] = [
+  [/\band\b/i, '`&&` in place of `and`'],
+  [/\bor\b/i, '`||` in place of `or`'],
+  [/\bnot\b/i, '`!` in place of `not`'],
+  [/<>/, '`!=` in place of `<>`'],
+  [/[=!]==/, '`==` and `!=`, with two signs'],
+  [/(?<![=!<>])=(?!=)/, '`==` in place of `=`'],
+  [/(?<!&)&(?!&)/, '`&&` in place of `&`'],
+  [/(?<!\|)\|(?!\|)/, '`||` in place of `|`'],
+];
+
+function hintOfSyntax(expression: string): string | undefined {
+  const bare = expression.replace(/"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'/g, '""');
+  const meant = OTHER_LANGUAGES.filter(([sign]) => sign.test(bare)).map(([, instead]) => instead);
+  return meant.length === 0 ? undefined : `write ${meant.join(', ')}`;
+}
+
+function syntaxProblem(error: unknown, expression: string): ExpressionProblem {
   const { code, summary, range } = error as LibraryProblem;
   const offset = range?.start ?? 0;
   if (code === 'limit_exceeded' || error instanceof RangeError) {
     const message = `is too large: ${summary ?? 'it nests too deeply'}`;
     return { code: 'REMIT_CHARTER_EXPRESSION_TOO_LARGE', message, offset, hint: 'split it into two policies' };
   }
-  return { code: 'REMIT_CHARTER_EXPRESSION_SYNTAX', message: `cannot be read: ${summary ?? String(error)}`, offset };
+  const hint = hintOfSyntax(expression);
+  const message = `cannot be read: ${summary ?? String(error)}`;
+  return { code: 'REMIT_CHARTER_EXPRESSION_SYNTAX', message, offset, ...(hint === undefined ? {} : { hint }) };
 }
 
 /** The library's words for a type that does not fit, and what to write instead where we can tell. */
@@ -471,7 +525,7 @@ export function expressionReader(schema: ExpressionSchema): ExpressionReader {
       environment ??= environmentOf(schema, functions);
       parsed = environment.parse(expression);
     } catch (error) {
-      return refused(syntaxProblem(error));
+      return refused(syntaxProblem(error, expression));
     }
     const walk: Walk = {
       expression,
@@ -483,6 +537,7 @@ export function expressionReader(schema: ExpressionSchema): ExpressionReader {
       widely: new Set(),
       texts: [],
       presence: new Set(),
+      equated: new Set(),
       usesVariables: false,
     };
     visit(walk, parsed.ast, 'restricts');
@@ -509,8 +564,12 @@ export function expressionReader(schema: ExpressionSchema): ExpressionReader {
     for (const strange of strangeComparisons(parsed.ast, schema.known ?? NOTHING_KNOWN, schema.lists)) {
       const { node, message, hint, doubtful } = strange;
       if (!doubtful) complain(walk, node, 'REMIT_CHARTER_EXPRESSION_VALUE', message, hint);
-      else doubts.push({ message, offset: node.pos, ...(hint === undefined ? {} : { hint }) });
+      else {
+        const code = 'REMIT_CHARTER_UNKNOWN_VALUE';
+        doubts.push({ code, message, offset: node.pos, ...(hint === undefined ? {} : { hint }) });
+      }
     }
+    if (schema.known !== undefined) doubts.push(...doubtsOfTruth(walk, parsed.ast, schema.known, yields));
     if (walk.problems.length > 0) return refused(...walk.problems);
     guardEvaluation(parsed.ast);
     if (yields === 'bool' && !walk.usesVariables && isNeverTrue(parsed)) {
@@ -521,6 +580,42 @@ export function expressionReader(schema: ExpressionSchema): ExpressionReader {
     return { ok: true, doubts, condition: parsed, claims, widely, texts, reads: readsOf(parsed.ast) };
   };
   return { read, budget };
+}
+
+/**
+ * Conditions whose comparisons contradict each other, or leave nothing out. A whole condition that can be neither true nor
+ * fail is refused; the rest is doubtful.
+ */
+function doubtsOfTruth(walk: Walk, ast: ASTNode, known: KnownValues, yields: 'bool' | 'list'): ExpressionDoubt[] {
+  const doubts: ExpressionDoubt[] = [];
+  const about = {
+    texts: (node: ASTNode) => textsOfVariable(node, known),
+    numbers: (node: ASTNode) => numbersOfVariable(node, known),
+  };
+  for (const { node, answer, whole, mayFail } of settledConditions(ast, about)) {
+    const offset = whole ? 0 : startOf(node);
+    const what = whole ? '' : 'a part of it ';
+    if (answer === 'always') {
+      const hint = 'did you mean `&&`? For a rule without a condition write `true`';
+      const message = `${what}is always true: whatever is compared, one of the comparisons holds`;
+      doubts.push({ code: 'REMIT_CHARTER_ALWAYS_TRUE', message, offset, hint });
+      continue;
+    }
+    const message = `${what}is never true: its comparisons contradict each other`;
+    const hint = 'did you mean `||`?';
+    if (whole && !mayFail && yields === 'bool') {
+      walk.problems.push({ code: 'REMIT_CHARTER_EXPRESSION_NEVER', message, offset, hint });
+    } else {
+      const fails = whole && mayFail ? '; it counts as violated only where a value is missing or of another type' : '';
+      doubts.push({ code: 'REMIT_CHARTER_NEVER_TRUE', message: message + fails, offset, hint });
+    }
+  }
+  return doubts;
+}
+
+/** Where the text of a node begins: operators lie behind their first part. */
+function startOf(node: ASTNode): number {
+  return Math.min(node.pos, ...childrenOf(node).map(startOf));
 }
 
 /** Whether an expression without variables is false; one that fails counts as violated, so it is not never true. */

@@ -40,6 +40,18 @@ export const ALWAYS_KNOWN: KnownValues = {
   },
 };
 
+/** What is known of a variable, by the charter's names or always; undefined where a node is no variable, or any value may come. */
+export function textsOfVariable(node: ASTNode, charter: KnownValues): KnownTexts | undefined {
+  const variable = variableOf(node);
+  if (variable === undefined) return undefined;
+  return Object.hasOwn(charter.texts, variable) ? charter.texts[variable] : ALWAYS_KNOWN.texts[variable];
+}
+
+export function numbersOfVariable(node: ASTNode, charter: KnownValues): KnownNumbers | undefined {
+  const variable = variableOf(node);
+  return variable === undefined ? undefined : (charter.numbers[variable] ?? ALWAYS_KNOWN.numbers[variable]);
+}
+
 /** A comparison with what a variable can never be, or most likely never is. */
 export interface StrangeComparison {
   readonly node: ASTNode;
@@ -115,14 +127,10 @@ function numberOf(node: ASTNode): number | undefined {
  */
 export function strangeComparisons(ast: ASTNode, charter: KnownValues, lists: Lists): readonly StrangeComparison[] {
   const found: StrangeComparison[] = [];
-  const textsFor = (node: ASTNode): KnownTexts | undefined => {
-    const variable = variableOf(node);
-    if (variable === undefined) return undefined;
-    return Object.hasOwn(charter.texts, variable) ? charter.texts[variable] : ALWAYS_KNOWN.texts[variable];
-  };
+  const textsFor = (node: ASTNode): KnownTexts | undefined => textsOfVariable(node, charter);
   const numbersFor = (node: ASTNode): (KnownNumbers & { readonly name: string }) | undefined => {
     const name = variableOf(node);
-    const known = name === undefined ? undefined : (charter.numbers[name] ?? ALWAYS_KNOWN.numbers[name]);
+    const known = numbersOfVariable(node, charter);
     return known === undefined || name === undefined ? undefined : { ...known, name };
   };
   const complainOf = (node: ASTNode, known: KnownTexts, text: string): void => {
