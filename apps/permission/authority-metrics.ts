@@ -64,7 +64,7 @@ export function observeAuthority(
   now: () => number,
 ): void {
   function* authorities(): Generator<AgentAuthority> {
-    for (const agentId of permissions.keys()) {
+    for (const agentId of permissions.openKeys()) {
       const authority = permissions.latest(agentId);
       if (authority !== undefined) yield authority;
     }

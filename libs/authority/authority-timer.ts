@@ -82,9 +82,9 @@ export function startAuthorityTimer(runtime: AuthorityRuntime, options: Authorit
     yield* due.superseded.commands;
   }
 
-  /** Every agent in turn, whoever had much the last time. */
+  /** Every agent of which something has not ended, in turn, whoever had much the last time. */
   function agentsInTurn(): readonly string[] {
-    const all = [...views.permissions.keys()];
+    const all = [...views.permissions.openKeys()];
     const first = next === undefined ? -1 : all.indexOf(next);
     return first <= 0 ? all : [...all.slice(first), ...all.slice(0, first)];
   }

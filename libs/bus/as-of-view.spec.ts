@@ -54,6 +54,35 @@ describe('promise 4: a view answers as of', () => {
     expect([...view.keys()]).toEqual(['ledger']);
   });
 
+  it('the keys that are open are listed apart, also those of a cut, and none that is over', async () => {
+    const isOpen = (state: string): boolean => !state.endsWith('z');
+    const cuts = () => {
+      const states = new Map([
+        ['kept', { position: 0, state: 'k' }],
+        ['over', { position: 0, state: 'kz' }],
+      ]);
+      return Promise.resolve(
+        new Map(
+          Array.from({ length: topic.partitions }, (_, one) => [
+            one,
+            { position: 0, logTime: 0, states: one === 0 ? states : new Map<string, StateOfKey<string>>() },
+          ]),
+        ),
+      );
+    };
+    view = new AsOfView(bus, topic, (state = '', message) => state + String(message.value), { isOpen, cuts });
+    await view.start();
+    expect([...view.openKeys()]).toEqual(['kept']);
+    await happens(1000, 'ledger', 'a');
+    await happens(2000, 'till', 'a');
+    await happens(3000, 'ledger', 'z');
+    await caughtUp();
+    expect([...view.openKeys()]).toEqual(['kept', 'till']);
+    await happens(4000, 'ledger', 'b');
+    await caughtUp();
+    expect([...view.openKeys()].sort()).toEqual(['kept', 'ledger', 'till']);
+  });
+
   it('the same question has the same answer after more events have come', async () => {
     await happens(1000, 'ledger', 'a');
     await caughtUp();

@@ -71,6 +71,8 @@ export interface AsOfViewOptions<State> {
   readonly windowMs?: number;
   /** Cuts to read on from, by partition; partitions without one are read from the start. Asked for once, at the start. */
   readonly cuts?: () => Promise<ReadonlyMap<number, Cut<State>>>;
+  /** Which keys {@link AsOfView.openKeys} lists, by their latest state. Default: none. */
+  readonly isOpen?: (state: State) => boolean;
 }
 
 /**
@@ -86,6 +88,8 @@ export class AsOfView<State> {
   readonly #waiters = new Set<Waiter>();
   readonly #windowMs: number;
   readonly #cuts: (() => Promise<ReadonlyMap<number, Cut<State>>>) | undefined;
+  readonly #isOpen: (state: State) => boolean;
+  readonly #openKeys = new Set<string>();
   #following: Promise<Following> | undefined;
   #read = 0;
 
@@ -94,10 +98,11 @@ export class AsOfView<State> {
     private readonly topic: Pick<TopicDeclaration, 'name' | 'partitions'>,
     /** Must not change the state it is given: earlier states are kept. `undefined` forgets the key. */
     private readonly fold: (state: State | undefined, message: ReceivedMessage) => State | undefined,
-    { windowMs = Infinity, cuts }: AsOfViewOptions<State> = {},
+    { windowMs = Infinity, cuts, isOpen = () => false }: AsOfViewOptions<State> = {},
   ) {
     this.#windowMs = windowMs;
     this.#cuts = cuts;
+    this.#isOpen = isOpen;
     this.#partitions = Array.from({ length: topic.partitions }, () => ({
       position: 0,
       logTime: 0,
@@ -120,6 +125,7 @@ export class AsOfView<State> {
       const view = this.#partitions[partition];
       if (view === undefined) continue;
       beginAt(view, cut);
+      for (const [key, { state }] of cut.states) this.#noteOpen(key, state);
       positions.set(partition, { nextOffset: cut.position, logTime: cut.logTime });
     }
     const from = positions.size === 0 ? 'start' : positions;
@@ -180,6 +186,12 @@ export class AsOfView<State> {
       known.versions.push(version);
     }
     view.changes.push({ key, logTime });
+    this.#noteOpen(key, state);
+  }
+
+  #noteOpen(key: string, state: State | undefined): void {
+    if (state !== undefined && this.#isOpen(state)) this.#openKeys.add(key);
+    else this.#openKeys.delete(key);
   }
 
   /**
@@ -240,6 +252,11 @@ export class AsOfView<State> {
   /** Every key of which something is kept. */
   *keys(): IterableIterator<string> {
     for (const { keys } of this.#partitions) yield* keys.keys();
+  }
+
+  /** The keys whose latest state is open. Costs what there is of those, however many other keys there are. */
+  openKeys(): IterableIterator<string> {
+    return this.#openKeys.values();
   }
 
   /**

@@ -2,6 +2,7 @@ import {
   evolveAuthority,
   evolveCharter,
   evolveUnreadable,
+  hasSomethingOpen,
   MAX_DECISION_TTL_MS,
   type AgentAuthority,
   VIEWS_READER,
@@ -110,6 +111,7 @@ export function createViews(bus: Bus, { authorityWindowMs = AUTHORITY_WINDOW_MS 
     },
     {
       windowMs: authorityWindowMs,
+      isOpen: hasSomethingOpen,
       cuts: async () => (found = await readPermissionState(bus, authorityWindowMs)),
     },
   );

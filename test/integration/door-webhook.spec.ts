@@ -72,7 +72,7 @@ describe('whoever has to approve is told', () => {
         if (deliveries.length >= count) resolve();
       };
     });
-    const open = { agentsOnLog: () => ['clerk'], authority: () => authority, now };
+    const open = { agentsWithOpen: () => ['clerk'], authority: () => authority, now };
     webhook = new HoldWebhook({ url, secret: SECRET, ageingMs: 900_000 }, open, {
       lookEveryMs: 5,
       firstRetryMs: 5,

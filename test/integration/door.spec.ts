@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { v7 as uuidv7 } from 'uuid';
 import { MemoryBus } from '#bus';
 import { EVENTS, readEvent, sha256, TOPICS, writeEvent, type OrderAnswer } from '#contracts';
-import { actionDigestOf, intentDigestOf, type Action, type HeldIntent } from '#domain';
+import { actionDigestOf, intentDigestOf, type Action, type HeldIntent, type PermissionCommand } from '#domain';
 import { eventually, readTopic } from '#testing';
 import { CHARTER_TEXT, GOVERNANCE, startDoorWorld, type DoorAnswer, type DoorWorld, type Who } from './door-world.js';
 
@@ -167,6 +167,22 @@ describe('the one door for people', () => {
   });
 
   describe('orders once', () => {
+    it.each([
+      ['a request', 'request', {}, { permissions: ['admin_access'], durationMs: 60_000, reason: 'made up' }],
+      ['a grant', 'grant', {}, grant()],
+      ['a grant past the approvals', 'breakGlass', {}, grant()],
+      ['the end of a review', 'closeReview', { grant: 'g' }, { reason: 'made up' }],
+    ] as const)(
+      '%s for an agent that somebody has made up leaves nothing on the log',
+      async (_, operation, rest, body) => {
+        const before = await ordersOnLog();
+        const answer = await world.call(NOBODY, operation, { params: { agent: '0-made-up', ...rest }, body });
+        expect(said(answer)).toEqual([404, 'REMIT_PERMISSION_AGENT_UNKNOWN']);
+        expect(await ordersOnLog()).toBe(before);
+        expect(await world.everything()).not.toContain('0-made-up');
+      },
+    );
+
     it('the same order under the same id counts once, and has the same answer', async () => {
       const body = grant({ reason: 'sent twice' });
       const [one, other] = [
@@ -249,6 +265,35 @@ describe('the one door for people', () => {
       expect(first.answer().failed).toEqual([]);
       const again = await world.call(SAM, 'suspendAll', { body: { reason: 'incident 42' } });
       expect(again.answer()).toEqual({ done: [], failed: [] });
+      await world.call(GOVERNANCE, 'reinstate', { params: { agent: 'cleaner' }, query: { reason: 'over' } });
+    });
+  });
+
+  describe('knows agents by what came of something', () => {
+    const activate = (text: string) => world.call(GOVERNANCE, 'activateCharter', { body: { text } });
+
+    it('the kill switch stops the agents of the charter first, then those of earlier charters, and nobody who was only refused', async () => {
+      const former = '  0-former: { scope: { actions: [view], systems: [accounts] } }\npermissions:';
+      (await activate(CHARTER_TEXT.replace('permissions:\n', `${former}\n`))).answer();
+      (await world.call(SAM, 'grant', { params: { agent: '0-former' }, body: grant() })).answer();
+      (await activate(CHARTER_TEXT)).answer();
+      // refused by the log itself, as what was on its way when the charter changed
+      const refused: PermissionCommand = {
+        command: 'RequestPermission',
+        ...{ agentId: '0-refused', commandId: 'late', by: 'ned', reason: 'made up', waitMs: 60_000 },
+        ...{ needs: [{ permission: 'admin_access' }], durationMs: 60_000, uses: 1 },
+      };
+      const command = writeEvent(EVENTS.permissionCommand, {
+        ...{ id: 'late', source: '/remit/door', subject: '0-refused', data: refused },
+      });
+      await world.bus.publish([{ topic: TOPICS.permissionCommands.name, key: '0-refused', ...command }]);
+      await eventually(async () => {
+        const events = await readTopic(world.bus, TOPICS.permissionEvents.name);
+        return events.some(({ key }) => String(key) === '0-refused');
+      });
+      const { done, failed } = (await world.call(SAM, 'suspendAll', { body: { reason: 'incident 43' } })).answer();
+      expect(done.map(({ agentId }) => agentId)).toEqual(['cleaner', 'clerk', '0-former']);
+      expect(failed).toEqual([]);
       await world.call(GOVERNANCE, 'reinstate', { params: { agent: 'cleaner' }, query: { reason: 'over' } });
     });
   });

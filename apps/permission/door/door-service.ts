@@ -16,6 +16,7 @@ import {
   checkCharter,
   hygieneFindings,
   INITIAL_AUTHORITY,
+  isOnRecord,
   requestNamed,
   samePerson,
   type AgentAuthority,
@@ -30,7 +31,7 @@ import { activateCharter, type LogWatch } from '#service';
 import { discrepancyView } from './discrepancies.js';
 import { heldAction } from './held-action.js';
 import type { OrderDesk } from './order-desk.js';
-import { DoorRefusal, problemOf } from './problems.js';
+import { DoorRefusal, problemOf, refusalOf } from './problems.js';
 import { askedBeforeView, authorityView, isoTime, requestView } from './shown-to-people.js';
 import type { Person } from './tokens.js';
 import { whoMay, type StandingRoles, type WhoMay } from './who-may.js';
@@ -58,8 +59,6 @@ export interface DoorServiceOptions {
   readonly views: Views;
   readonly desk: OrderDesk;
   readonly messages: Pick<Bus, 'readAt'>;
-  /** Every agent of whom the log speaks. */
-  readonly agentsOnLog: () => Iterable<string>;
   readonly log: Pick<LogWatch, 'all' | 'find' | 'acknowledge'>;
   /** Does what an acknowledgement asks for, so that reading can go on. */
   readonly makeGood: (discrepancy: LogDiscrepancy) => Promise<void>;
@@ -162,19 +161,22 @@ export class DoorService {
 
   /**
    * Orders what only the charter of now has to permit: `may` throws where it does not. What the store knows of the
-   * command is asked meanwhile.
+   * command is asked meanwhile. Any agent may be suspended, whatever is known of it.
    */
   async #orderIf(command: PermissionCommand, may: () => void): Promise<OrderAnswer> {
     this.#refuseUnprovable(command);
     const standing = this.options.desk.standing(command);
     await this.#upToDate([]);
     may();
+    if (command.command !== 'SuspendAgent') await this.#demandKnown(command);
     return this.options.desk.order(command, standing);
   }
 
-  /** What the log alone decides about. */
+  /** What the log alone decides about, for agents that are known. */
   async order(person: Person, order: Order<PermissionCommand>): Promise<OrderAnswer> {
     this.#refuseUnprovable(order);
+    await this.#upToDate([]);
+    await this.#demandKnown(order);
     return this.options.desk.order({ ...order, by: person.name });
   }
 
@@ -187,7 +189,23 @@ export class DoorService {
     throw new DoorRefusal(409, 'REMIT_DOOR_NOTHING_PROVEN', detail);
   }
 
-  /** Every agent that the charter or the log knows and that is not suspended yet. */
+  /**
+   * Whoever makes up agents is refused here: a refusal by the log would be kept for ever, and each would be one more agent
+   * that it speaks of. The charter is up to date.
+   */
+  async #demandKnown({ agentId, commandId }: Pick<PermissionCommand, 'agentId' | 'commandId'>): Promise<void> {
+    const charter = this.#charter();
+    if (charter?.agents.has(agentId) === true) return;
+    await this.#upToDate([agentId]);
+    const authority = this.#authority(agentId);
+    if (authority !== undefined && isOnRecord(authority)) return;
+    if (charter === undefined) {
+      throw refusalOf('REMIT_PERMISSION_NO_CHARTER', 'no charter is in force: activate one', commandId);
+    }
+    throw refusalOf('REMIT_PERMISSION_AGENT_UNKNOWN', `the charter knows no agent ${agentId}`, commandId);
+  }
+
+  /** Every agent that the charter or the log knows and that is not suspended yet; those of the charter first. */
   async suspendAll(person: Person, commandId: string, reason: string): Promise<ManyOrdersAnswer> {
     await this.#upToDate();
     this.#may().takeBack(person);
@@ -378,8 +396,13 @@ export class DoorService {
     return this.options.views.permissions.latest(agentId);
   }
 
+  /** The agents of the charter, then the others of whom the log knows more than refusals; each by id. */
   #agentIds(): string[] {
-    return [...new Set([...(this.#charter()?.agents.keys() ?? []), ...this.options.agentsOnLog()])].sort();
+    const onRecord = [...this.options.views.permissions.keys()].filter((agentId) => {
+      const authority = this.#authority(agentId);
+      return authority !== undefined && isOnRecord(authority);
+    });
+    return [...new Set([...[...(this.#charter()?.agents.keys() ?? [])].sort(), ...onRecord.sort()])];
   }
 
   /**

@@ -101,7 +101,6 @@ export class DoorModule {
               views,
               desk,
               messages: bus,
-              agentsOnLog: () => views.permissions.keys(),
               log,
               makeGood: (discrepancy) => makeGood(discrepancy, bus, store),
               roles: door,
@@ -118,7 +117,7 @@ export class DoorModule {
             webhook === undefined
               ? undefined
               : new HoldWebhook(webhook, {
-                  agentsOnLog: () => views.permissions.keys(),
+                  agentsWithOpen: () => views.permissions.openKeys(),
                   authority: (agentId) => views.permissions.latest(agentId),
                   now: Date.now,
                 }),

@@ -10,7 +10,8 @@ type Announcement = 'request.opened' | 'request.ageing';
 
 /** Where open requests are found: in what the log says now. */
 export interface OpenRequests {
-  readonly agentsOnLog: () => Iterable<string>;
+  /** Agents of which something is open: it is asked every second. */
+  readonly agentsWithOpen: () => Iterable<string>;
   readonly authority: (agentId: string) => AgentAuthority | undefined;
   /** ms since the epoch */
   readonly now: () => number;
@@ -67,7 +68,7 @@ export class HoldWebhook {
   /** What is open and not announced yet. What has ended is forgotten. */
   #due(): { type: Announcement; view: RequestView; key: string }[] {
     const time = this.open.now();
-    const views = [...this.open.agentsOnLog()].flatMap((agentId) =>
+    const views = [...this.open.agentsWithOpen()].flatMap((agentId) =>
       [...(this.open.authority(agentId)?.requests.values() ?? [])]
         .map((request) => requestView(agentId, request, time))
         .filter(({ status }) => status === 'open'),

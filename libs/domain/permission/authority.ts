@@ -172,6 +172,18 @@ export function hasGap(authority: AgentAuthority): boolean {
   return authority.early.size > 0 || authority.unreadable === true;
 }
 
+/** Whether anything has come of what was ordered for the agent: refusals alone leave nothing, whoever was named in them. */
+export function isOnRecord(authority: AgentAuthority): boolean {
+  const { status, grants, requests } = authority;
+  return status === 'suspended' || grants.size > 0 || requests.size > 0 || hasGap(authority);
+}
+
+/** Whether something of the agent has not ended: an open request, a grant, its suspension. */
+export function hasSomethingOpen(authority: AgentAuthority): boolean {
+  const { requests, holds, grants } = authority.alive;
+  return authority.status === 'suspended' || requests + holds + grants > 0;
+}
+
 /**
  * Whether the agent has asked so often that it has to wait, by the log time `at`, ms since the epoch:
  * {@link MAX_ASKS_AT_ONCE} at once, then one every {@link ASK_INTERVAL_MS}.
