@@ -83,6 +83,8 @@ export interface DoorConfig {
   readonly auditorRoles: readonly string[];
   /** Requests of one address per minute, and of one person. */
   readonly perMinute: number;
+  /** Permissions one person may request per minute, for whatever agents. */
+  readonly asksPerMinute: number;
   /** How long an order waits for what comes of it, ms. */
   readonly waitMs: number;
 }
@@ -229,6 +231,7 @@ const variables = z.object({
   REMIT_DOOR_AUDITOR_ROLES: names.prefault('auditor'),
   REMIT_DOOR_IDENTITY_CLAIM: z.string().min(1).max(64).default('sub'),
   REMIT_DOOR_PER_MINUTE: whole(1, 1_000_000, 600),
+  REMIT_DOOR_ASKS_PER_MINUTE: whole(1, 1_000_000, 30),
   REMIT_DOOR_WAIT_MS: whole(1, 60_000, 5000),
   REMIT_DOOR_URL: safeUrl.optional(),
   REMIT_CREDENTIALS: z.string().optional(),
@@ -360,6 +363,7 @@ export function readConfig(environment: Environment): Config {
       identityClaim: read.data.REMIT_DOOR_IDENTITY_CLAIM,
       auditorRoles: read.data.REMIT_DOOR_AUDITOR_ROLES,
       perMinute: read.data.REMIT_DOOR_PER_MINUTE,
+      asksPerMinute: read.data.REMIT_DOOR_ASKS_PER_MINUTE,
       waitMs: read.data.REMIT_DOOR_WAIT_MS,
     },
     webhook: webhookOf(read.data),

@@ -107,6 +107,7 @@ export async function startDoorWorld(environment: Readonly<Record<string, string
     DATABASE_URL: 'postgres://nobody:nothing@127.0.0.1:1/nowhere',
     REMIT_STATE_DIR: stateFolder,
     REMIT_DOOR_PER_MINUTE: '100000',
+    REMIT_DOOR_ASKS_PER_MINUTE: '100000',
     // a busy machine is slow; it is not wrong
     REMIT_DOOR_WAIT_MS: '60000',
     REMIT_VIEW_WAIT_MS: '60000',

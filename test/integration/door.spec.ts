@@ -3,7 +3,14 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { v7 as uuidv7 } from 'uuid';
 import { MemoryBus } from '#bus';
 import { EVENTS, readEvent, sha256, TOPICS, writeEvent, type OrderAnswer } from '#contracts';
-import { actionDigestOf, intentDigestOf, type Action, type HeldIntent, type PermissionCommand } from '#domain';
+import {
+  actionDigestOf,
+  intentDigestOf,
+  MAX_OPEN_OF_PERSON,
+  type Action,
+  type HeldIntent,
+  type PermissionCommand,
+} from '#domain';
 import { eventually, readTopic } from '#testing';
 import { CHARTER_TEXT, GOVERNANCE, startDoorWorld, type DoorAnswer, type DoorWorld, type Who } from './door-world.js';
 
@@ -690,6 +697,42 @@ describe('a path of the door that is written in another way', () => {
       }
     },
   );
+
+  it('nor does a person request permissions more often than one may, and whatever else they do goes on', async () => {
+    const world = await startDoorWorld({ REMIT_DOOR_ASKS_PER_MINUTE: '2' });
+    try {
+      await world.call(GOVERNANCE, 'activateCharter', { body: { text: CHARTER_TEXT } });
+      const body = { permissions: ['admin_access'], durationMs: 60_000, reason: 'again and again' };
+      const request = (who: Who, agent: string) => world.call(who, 'request', { params: { agent }, body });
+      const answers = [
+        await request(NOBODY, 'clerk'),
+        await request(NOBODY, 'cleaner'),
+        await request(NOBODY, 'clerk'),
+      ];
+      expect(answers.map(({ code }) => code)).toEqual(['done', 'done', 'REMIT_DOOR_TOO_MANY_REQUESTS']);
+      expect((await request(OLGA, 'clerk')).status).toBe(200);
+      expect((await world.call(NOBODY, 'requests', {})).status).toBe(200);
+    } finally {
+      await world.close();
+    }
+  });
+
+  it('nor has a person more open than they may, and nothing of what is refused is on the log', async () => {
+    const world = await startDoorWorld();
+    try {
+      await world.call(GOVERNANCE, 'activateCharter', { body: { text: CHARTER_TEXT } });
+      const body = { permissions: ['admin_access'], durationMs: 60_000, reason: 'all of it' };
+      const request = (who: Who, id: string) => world.call(who, 'request', { params: { agent: 'clerk' }, body, id });
+      for (let one = 0; one < MAX_OPEN_OF_PERSON; one += 1) (await request(NOBODY, `own-${String(one)}`)).answer();
+      expect(said(await request(NOBODY, 'one-too-many'))).toEqual([409, 'REMIT_PERMISSION_TOO_MANY_OPEN']);
+      expect(await world.everything()).not.toContain('one-too-many');
+      // what was accepted has its answer, and others have room of their own
+      expect((await request(NOBODY, 'own-0')).status).toBe(200);
+      expect((await request(OLGA, 'olgas')).status).toBe(200);
+    } finally {
+      await world.close();
+    }
+  });
 
   it('nor does a person who comes from several addresses ask more often than one may', async () => {
     const world = await startDoorWorld({ REMIT_DOOR_PER_MINUTE: '3' });

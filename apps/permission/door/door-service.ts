@@ -17,6 +17,7 @@ import {
   hygieneFindings,
   INITIAL_AUTHORITY,
   isOnRecord,
+  problemOfOpen,
   requestNamed,
   samePerson,
   type AgentAuthority,
@@ -177,7 +178,17 @@ export class DoorService {
     this.#refuseUnprovable(order);
     await this.#upToDate([]);
     await this.#demandKnown(order);
+    if (order.command === 'RequestPermission') this.#demandRoom({ ...order, by: person.name });
     return this.options.desk.order({ ...order, by: person.name });
+  }
+
+  /** A refusal by the log is kept for ever, so whoever has too much open is refused here. The log decides all the same. */
+  #demandRoom(command: Extract<PermissionCommand, { command: 'RequestPermission' }>): void {
+    const authority = this.#authority(command.agentId);
+    // sent again it has its answer
+    if (authority === undefined || requestNamed(authority, command.commandId) !== undefined) return;
+    const problem = problemOfOpen(authority, command);
+    if (problem !== undefined) throw refusalOf(...problem, command.commandId);
   }
 
   /** A grant that could never apply is told at once, and not by the denials that come of it. */

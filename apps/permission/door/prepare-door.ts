@@ -7,6 +7,7 @@ import { callerOf, PersonLimit } from './door-requests.js';
 import { isDoorRequest, isDoorRoute } from './problems.js';
 
 const CHARTER_PATH = `${DOOR_PREFIX}${DOOR.activateCharter.path}`;
+const REQUEST_PATH = `${DOOR_PREFIX}${DOOR.request.path}`;
 
 /**
  * What must be in place before the first route is: limits of size and rate, and headers that keep answers out of
@@ -39,8 +40,17 @@ export async function prepareDoor(app: NestFastifyApplication): Promise<void> {
     timeWindow: '1 minute',
     keyGenerator: (request) => callerOf(request)?.name ?? '',
   });
+  const requestsOfPerson = fastify.createRateLimit({
+    max: door.asksPerMinute,
+    timeWindow: '1 minute',
+    keyGenerator: (request) => `requests of ${callerOf(request)?.name ?? ''}`,
+  });
   app.get(PersonLimit).ask = async (request) => {
-    const answer = await ofPerson(request);
-    return answer.isAllowed || !answer.isExceeded ? undefined : answer.ttlInSeconds;
+    const isRequest = request.method === 'POST' && request.routeOptions.url === REQUEST_PATH;
+    for (const limit of isRequest ? [ofPerson, requestsOfPerson] : [ofPerson]) {
+      const answer = await limit(request);
+      if (!answer.isAllowed && answer.isExceeded) return answer.ttlInSeconds;
+    }
+    return undefined;
   };
 }

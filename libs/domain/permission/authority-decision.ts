@@ -29,6 +29,7 @@ import {
   MAX_GRANTS,
   MAX_HOLDS,
   MAX_OPEN_FOR_ASKING,
+  MAX_OPEN_OF_PERSON,
   MAX_OPEN_REQUESTS,
 } from './permission-limits.js';
 import { peopleForNeeds, placesFilled, unmetNeeds } from './people-for-needs.js';
@@ -97,8 +98,8 @@ export function refusalUnstored(
     const pace = `${MAX_ASKS_AT_ONCE} times at once, then once in ${ASK_INTERVAL_MS / 1000} s`;
     return ['REMIT_PERMISSION_ASKED_TOO_OFTEN', `${agentId} asks too often: an agent may ask ${pace}`];
   }
-  if (command.command === 'RequestPermission' && state.alive.requests >= MAX_OPEN_FOR_ASKING) {
-    const problem = `${agentId} has ${state.alive.requests} open requests: until some have ended it may not ask for more`;
+  if (command.command === 'RequestPermission' && state.alive.asked >= MAX_OPEN_FOR_ASKING) {
+    const problem = `${agentId} has ${state.alive.asked} open requests of its own: until some have ended it may not ask for more`;
     return ['REMIT_PERMISSION_TOO_MANY_OPEN', problem];
   }
   return undefined;
@@ -160,10 +161,8 @@ function request(command: CommandOf<'RequestPermission'>, { state, at, terms }: 
   if (outside !== undefined) return refuse(...outside);
   if (terms === undefined) return refuse(...NO_CHARTER);
   if (requestNamed(state, requestId) !== undefined) return refuse('REMIT_PERMISSION_ID_TAKEN', `${requestId} is taken`);
-  if (held === undefined && state.alive.requests >= MAX_OPEN_REQUESTS) {
-    const problem = `${command.agentId} has ${state.alive.requests} open requests: decide some of them first`;
-    return refuse('REMIT_PERMISSION_TOO_MANY_OPEN', problem);
-  }
+  const tooMany = held === undefined ? problemOfOpen(state, command) : undefined;
+  if (tooMany !== undefined) return refuse(...tooMany);
   if (waitMs < 1 || waitMs > LONGEST_REQUEST_WAIT_MS) {
     return refuse('REMIT_PERMISSION_WAIT', `a request stays open for 1 ms to 7 days, not ${waitMs} ms`);
   }
@@ -476,6 +475,29 @@ function settleUse(command: CommandOf<'ConfirmUse' | 'ReleaseUse'>, { state }: C
 }
 
 type Problem = readonly [code: RefusalCode, problem: string];
+
+/**
+ * Why a person may not request more for an agent now: so much is open that they have requested, or that people have.
+ * What the agent itself has asked for counts apart, so neither takes the other's room.
+ */
+export function problemOfOpen(
+  state: AgentAuthority,
+  { agentId, commandId, by }: Pick<CommandOf<'RequestPermission'>, 'agentId' | 'commandId' | 'by'>,
+): Problem | undefined {
+  const code = 'REMIT_PERMISSION_TOO_MANY_OPEN';
+  const { requests: open } = state.alive;
+  if (commandId.startsWith(AGENT_ASK_PREFIX) || open < MAX_OPEN_OF_PERSON) return undefined;
+  if (open >= MAX_OPEN_REQUESTS) {
+    return [code, `people have ${open} open requests for ${agentId}: decide some of them first`];
+  }
+  let own = 0;
+  for (const { status, held, requestId, requestedBy } of state.requests.values()) {
+    const isOfPerson = status === 'open' && held === undefined && !requestId.startsWith(AGENT_ASK_PREFIX);
+    if (isOfPerson && samePerson(requestedBy, by)) own += 1;
+  }
+  if (own < MAX_OPEN_OF_PERSON) return undefined;
+  return [code, `${by} has ${own} open requests for ${agentId}: cancel some, or wait until they are decided`];
+}
 
 const NO_CHARTER: Problem = ['REMIT_PERMISSION_NO_CHARTER', 'no charter is in force: activate one'];
 

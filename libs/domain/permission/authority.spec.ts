@@ -81,7 +81,7 @@ describe('what is known of an agent', () => {
     const state = after([granted('valid'), requested('open'), ...story]);
     expect(state.grants.size).toBe(MAX_ENDED_REMEMBERED + 1);
     expect(state.requests.size).toBe(MAX_ENDED_REMEMBERED + 1);
-    expect(state.alive).toEqual({ requests: 1, holds: 0, grants: 1 });
+    expect(state.alive).toEqual({ requests: 1, asked: 0, holds: 0, grants: 1 });
     expect(['valid', 'g199', 'g200'].map((id) => state.grants.has(id))).toEqual([true, false, true]);
     expect(['open', 'r199', 'r200'].map((id) => state.requests.has(id))).toEqual([true, false, true]);
   });

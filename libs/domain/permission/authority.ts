@@ -84,8 +84,10 @@ export type PermissionRequest = RequestFacts &
 
 /** How many of an agent's requests and grants are alive. What has ended is not among them. */
 export interface AliveCounts {
-  /** Open requests that no held intent waits for. */
+  /** Open requests that people have made for the agent. */
   readonly requests: number;
+  /** Open requests that the agent has made itself. */
+  readonly asked: number;
   /** Open requests of held intents. */
   readonly holds: number;
   /** Grants whose end is not on record. */
@@ -132,7 +134,7 @@ export const INITIAL_AUTHORITY: AgentAuthority = {
   version: 0,
   grants: Map(),
   requests: Map(),
-  alive: { requests: 0, holds: 0, grants: 0 },
+  alive: { requests: 0, asked: 0, holds: 0, grants: 0 },
   endedGrants: List(),
   endedRequests: List(),
   askedUntil: 0,
@@ -180,8 +182,8 @@ export function isOnRecord(authority: AgentAuthority): boolean {
 
 /** Whether something of the agent has not ended: an open request, a grant, its suspension. */
 export function hasSomethingOpen(authority: AgentAuthority): boolean {
-  const { requests, holds, grants } = authority.alive;
-  return authority.status === 'suspended' || requests + holds + grants > 0;
+  const { requests, asked, holds, grants } = authority.alive;
+  return authority.status === 'suspended' || requests + asked + holds + grants > 0;
 }
 
 /**
@@ -394,9 +396,10 @@ function withRequest(state: AgentAuthority, request: PermissionRequest): AgentAu
 
 function counted(alive: AliveCounts, request: PermissionRequest | undefined, change: 1 | -1): AliveCounts {
   if (request?.status !== 'open') return alive;
-  return request.held === undefined
-    ? { ...alive, requests: alive.requests + change }
-    : { ...alive, holds: alive.holds + change };
+  if (request.held !== undefined) return { ...alive, holds: alive.holds + change };
+  return request.requestId.startsWith(AGENT_ASK_PREFIX)
+    ? { ...alive, asked: alive.asked + change }
+    : { ...alive, requests: alive.requests + change };
 }
 
 function changeGrant(state: AgentAuthority, grantId: string, change: (grant: Grant) => Grant): AgentAuthority {

@@ -16,9 +16,9 @@ import {
  * give `AUTHORITY_SNAPSHOT_FORMAT` a new name, then record here what it names.
  */
 const RECORDED = {
-  format: 'authority/5',
-  shape: 'aea87fdae8a815223536e4291a5f8e6e3be0ddc7374d8b1f9cfdd62d67243b3f',
-  story: '51512ec162ca083c73285088f4e4e24cdb01a9ae6627987b652a710cc0bd6b37',
+  format: 'authority/6',
+  shape: '905bec9f61edbf8c276222fdd0160632e0e36a3910b0b7eefc689dce960594ef',
+  story: '2da4f6bf3d4526b0e2f95d8b4758cabeab33dc3eb5c3536c9b23bba792aef847',
 };
 
 const DIGEST = 'a'.repeat(64);

@@ -71,7 +71,9 @@ const known = {
   version: z.int().min(0),
   grants: z.array(grantSchema).describe('By id.'),
   requests: z.array(requestSchema).describe('By id.'),
-  alive: z.strictObject({ requests: count, holds: count, grants: count }).describe('How many have not ended.'),
+  alive: z
+    .strictObject({ requests: count, asked: count, holds: count, grants: count })
+    .describe('How many have not ended.'),
   endedGrants: z.array(permissionIdSchema).describe('What has ended, in the order in which it is forgotten.'),
   endedRequests: z.array(permissionIdSchema),
   askedUntil: z.int().min(0).describe('Until when what the agent has asked for counts against its rate, ms.'),
@@ -96,7 +98,7 @@ export type AuthoritySnapshot = z.infer<typeof authoritySnapshotSchema>;
  * Names what {@link authorityToSnapshot} writes, to the event store and to `permission.state`. It changes whenever the
  * state or what an event makes of it does: what was written under another name is not read.
  */
-export const AUTHORITY_SNAPSHOT_FORMAT = 'authority/5';
+export const AUTHORITY_SNAPSHOT_FORMAT = 'authority/6';
 
 /** The same state has the same snapshot, whichever way it has come about. */
 export function authorityToSnapshot(authority: AgentAuthority): AuthoritySnapshot {

@@ -266,9 +266,11 @@ describe('whatever is ordered, in whatever order, however often', () => {
             expect(usesLeft(grant)).toBe(usesLeftByHistory(grant, known));
           }
           const requests = [...state.requests.values()];
+          const isAsked = ({ requestId }: { requestId: string }): boolean => requestId.startsWith('agent:');
           const isOpen = ({ status }: { status: string }): boolean => status === 'open';
           expect(state.alive).toEqual({
-            requests: requests.filter((one) => isOpen(one) && one.held === undefined).length,
+            requests: requests.filter((one) => isOpen(one) && one.held === undefined && !isAsked(one)).length,
+            asked: requests.filter((one) => isOpen(one) && isAsked(one)).length,
             holds: requests.filter((one) => isOpen(one) && one.held !== undefined).length,
             grants: [...state.grants.values()].filter(({ status }) => status === 'granted').length,
           });
