@@ -186,6 +186,31 @@ function programsOf(twins: readonly Twin[]): PolicyPrograms {
   return compiled.programs;
 }
 
+/** An intent that can be read in as many ways as its agent may choose. */
+function mostSpellings(count: number): Given {
+  const [given] = givenIntents();
+  if (given === undefined) throw new Error('there are no intents');
+  const destinations = Array.from(
+    { length: count },
+    (_, index) => `${Array.from({ length: 28 }, (__, part) => `h${index}x${part}:u`).join('@')}.example`,
+  );
+  const action = { ...given.values.action, type: 'aBcD_eF.gH', destination: destinations[0] ?? '', destinations };
+  return { ...given, values: { ...given.values, action } };
+}
+
+/** Ten policies, each of which looks at destination and verb. */
+function hostilePrograms(): PolicyPrograms {
+  return programsOf(
+    Array.from({ length: 10 }, (_, index) =>
+      twin(
+        `paste-${index}`,
+        `(action.destination == "paste${index}.example" && action.type == "share") || (action.type == "post" && action.destination == "x")`,
+        () => false,
+      ),
+    ),
+  );
+}
+
 /** Evaluation of policies beside a plain function for each, and detection of personal data beside reading its JSON. */
 export function measurePolicies(): Figure[] {
   const intents = givenIntents();
@@ -206,12 +231,26 @@ export function measurePolicies(): Figure[] {
     const [ours, floor] = compare(intents, [byExpressions, byFunctions]);
     return figure(`${size} policies`, ours, 'CPU µs per intent', 'a plain TypeScript function for each', floor);
   });
+  const [hostile, plain] = [mostSpellings(64), mostSpellings(1)];
+  const crossing = hostilePrograms();
+  const [most, least] = compare(
+    [hostile],
+    [
+      ({ occasion, values }) => 1 + crossing.evaluate(occasion, values).violated.length,
+      () => 1 + crossing.evaluate(plain.occasion, plain.values).violated.length,
+    ],
+  );
+  const spelt = figure('64 ambiguous destinations', most, 'CPU µs per intent', 'one of them', least);
   const texts = new Map(intents.map((given) => [given, JSON.stringify(given.values.action.parameters)]));
   const [detecting, reading] = compare(intents, [
     ({ values }) => 1 + detectPii(values.action.parameters).length,
     (given) => Object.keys(JSON.parse(texts.get(given) ?? '') as object).length,
   ]);
-  return [...figures, figure('personal data', detecting, 'CPU µs per intent', 'JSON.parse of the parameters', reading)];
+  return [
+    ...figures,
+    spelt,
+    figure('personal data', detecting, 'CPU µs per intent', 'JSON.parse of the parameters', reading),
+  ];
 }
 
 if (process.argv[1] === import.meta.filename) {

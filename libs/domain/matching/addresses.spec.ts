@@ -127,6 +127,18 @@ describe('links in parameters', () => {
     ['https://evil。agency/', ['evil.agency']],
     ['http://0x7f.1/ and http://017700000001/', ['127.0.0.1']],
     ['https://EVIL.agency./x', ['evil.agency']],
+    ...[',', ';', '(', '{', '[', '|', "'", '"', '<', '`'].map((sign): [string, string[]] => [
+      `see https://www.good.example${sign}@evil.club/x`,
+      ['evil.club', 'www.good.example'],
+    ]),
+    ['https://good.example,@intranet/', ['intranet', 'good.example']],
+    ['https:good.example,@intranet', ['intranet', 'good.example']],
+    ['//good.example,@3232235777/', ['192.168.1.1', 'good.example']],
+    ['https://good.example,@[2001:db8::1]/', ['2001:db8::1', 'good.example']],
+    ['<a href="https://good.example,@evil.club">x</a>', ['evil.club', 'good.example']],
+    ['http://[2001:db8::1]/x', ['2001:db8::1']],
+    ['[x](//[2001:DB8::1]:8080/x)', ['2001:db8::1']],
+    ['http:[::1] and ftp://ann@[::2]/', ['::1', '::2', AMBIGUOUS_HOST]],
     ['mailto:a@good.example?bcc=b@evil.agency', [AMBIGUOUS_HOST, 'evil.agency', 'good.example']],
   ])('finds the hosts in %j', (text, hosts) => {
     expect(hostsOf(text)).toEqual(hosts);
@@ -140,6 +152,8 @@ describe('links in parameters', () => {
     ['http:get and ftp: or C:\\Users\\ann'],
     ['a//b and x=1;y=2 & z'],
     ['\\d+\\s* matches'],
+    ['a/[12:30] and x@[list] or {"a":[1]}'],
+    ['ping @ann,@bob: https or //,@'],
   ])('takes no part of %j for a link', (text) => {
     expect(hostsOf(text)).toEqual([]);
   });
@@ -147,7 +161,25 @@ describe('links in parameters', () => {
 
 describe('hostile text', () => {
   it('costs time in proportion to its length, whatever it repeats', () => {
-    for (const piece of ['http:', 'a:', '//', '\\\\', '&#', '="', 'x@', '[', '"', '.', 'a.', '&#104;', '\n"=']) {
+    for (const piece of [
+      'http:',
+      'a:',
+      '//',
+      '\\\\',
+      '&#',
+      '="',
+      'x@',
+      '[',
+      '"',
+      '.',
+      'a.',
+      '&#104;',
+      '\n"=',
+      '//,@',
+      'http:,@a',
+      '@[::1]',
+      '/[::',
+    ]) {
       const found = new Set<string>();
       hostsInText(piece.repeat(64_000 / piece.length), found);
       expect(found.size).toBeLessThan(64_000);

@@ -261,7 +261,52 @@ function takeDown(reading: AddressReading, into: Set<string>): void {
   for (const host of reading.hosts) into.add(host);
 }
 
+/** Signs that end a link in running text, but not in an address as a browser reads it. */
+const SIGNS_IN_USER = /[<>"'`()[\]{}|,;]/;
+
+/** Signs after which a host in running text has ended. */
+const UP_TO_SIGN = /^[^<>"'`()[\]{}|,;]*/;
+
+/** More `@` in one authority than this, and nobody can say where it leads. */
+const MAX_USERS = 8;
+
+/** What a browser takes for one authority, at the longest. */
+const AUTHORITY = /[^\s/?#\\]+/g;
+
+/** Everything up to the last `@` of an authority is its user: `https://www.example.com,@evil.example` leads to evil.example. */
+function hostsBehindUsers(text: string, into: Set<string>): void {
+  if (!text.includes('@') || (!text.includes(':') && !text.includes('//') && !text.includes('\\\\'))) return;
+  for (const { 0: run, index } of text.matchAll(AUTHORITY)) {
+    if (!run.includes('@') || !SIGNS_IN_USER.test(run)) continue;
+    const isMarked = /[\\/:][\\/]$/.test(text.slice(Math.max(0, index - 2), index));
+    const beginning = isMarked ? 0 : run.search(/(?<![a-z0-9])(?:https?|wss?|ftp):/i);
+    if (beginning === -1) continue;
+    const [, ...behind] = run.slice(beginning).split('@');
+    if (behind.length > MAX_USERS || run.length > LONGEST_ADDRESS) {
+      into.add(AMBIGUOUS_HOST);
+      continue;
+    }
+    for (const part of behind) {
+      const host = hostOfAuthority(UP_TO_SIGN.exec(part)?.[0] ?? '');
+      if (host !== undefined && host !== '') into.add(host);
+    }
+  }
+}
+
+/** An IPv6 address where a host stands. */
+const IPV6_HOST = /(?:[\\/@]|(?<![a-z0-9])(?:https?|wss?|ftp):)\[([0-9a-f:.]{2,64})\]/gi;
+
+function hostsInBrackets(text: string, into: Set<string>): void {
+  if (!text.includes('[')) return;
+  for (const [, address = ''] of text.matchAll(IPV6_HOST)) {
+    const host = address.includes(':') ? hostOfAuthority(`[${address}]`) : undefined;
+    if (host !== undefined) into.add(host);
+  }
+}
+
 function hostsOfCandidates(text: string, into: Set<string>): void {
+  hostsBehindUsers(text, into);
+  hostsInBrackets(text, into);
   for (const [run] of text.matchAll(CANDIDATE)) {
     if (run.length < 4) continue;
     if (run.length > LONGEST_ADDRESS) {
@@ -312,7 +357,8 @@ function hostsOfBrokenLines(text: string, into: Set<string>): void {
 
 /**
  * The hosts of all links in running text, as a browser or a mail program would open them: URLs with slashes of any kind
- * and number, those that leave the scheme out, shares, e-mail addresses, IPv4 addresses, and names that end like a host.
+ * and number and with anything for a user, those that leave the scheme out, shares, e-mail addresses, IP addresses, and names
+ * that end like a host.
  */
 export function hostsInText(text: string, into: Set<string>): void {
   hostsOfCandidates(text, into);

@@ -4,7 +4,7 @@ import { nearestName } from '../matching/near-names.js';
 import { policyFunctions, type PatternStore, type PolicyFunction } from './cel-functions.js';
 import { inexactNumber, isExactNumber } from '../record/exact-number.js';
 import { guardEvaluation } from './cel-guards.js';
-import { workBudget, type WorkBudget } from './cel-patterns.js';
+import { WORK_PER_STEP, workBudget, type WorkBudget } from './cel-patterns.js';
 import { readsOf, type ExpressionReads } from './cel-places.js';
 import { childrenOf, selectionOf } from './cel-syntax.js';
 import { claimBehind, claimsBehind } from './claim-readings.js';
@@ -88,6 +88,8 @@ export interface ConditionReads {
 /** An expression of a policy, with what it looks at. */
 export interface CheckedExpression extends ConditionReads {
   readonly condition: Condition;
+  /** Work of one evaluation, besides what depends on the values. */
+  readonly cost: number;
 }
 
 export type ExpressionReading =
@@ -298,6 +300,17 @@ function readWidely(walk: Walk, node: ASTNode, root: string, field: string, role
   (node as { args: unknown }).args = [object, READ_WIDELY[field]];
 }
 
+/** Calls that look for the items of a list in another. */
+const LOOKS_FOR_ITEMS = new Set(['anyInList', 'itemsInList']);
+
+/** Where an item of `action.destinations` is looked for by a part that does not allow by it, each is read in every way. */
+function readListWidely(walk: Walk, node: ASTNode | undefined, role: Role): void {
+  if (role === 'allows' || node === undefined || selectionOf(node)?.join('.') !== 'action.destinations') return;
+  walk.widely.add('destinations');
+  if (node.op === '.') (node as { args: unknown }).args = [node.args[0], READ_WIDELY.destinations];
+  else if (node.op === '[]') (node.args[1] as { args: unknown }).args = READ_WIDELY.destinations;
+}
+
 /** No list has a member, but a mapping that an agent sends in place of one may have a `length`. */
 function checkLength(walk: Walk, node: ASTNode, object: ASTNode): void {
   if (walk.presence.has(node) || selectionOf(object)?.join('.') === 'action.parameters') return;
@@ -355,9 +368,10 @@ function visit(walk: Walk, node: ASTNode, role: Role): void {
       checkFunction(walk, node, name, given);
       if (name === 'has') for (const one of given) walk.presence.add(one);
       let inner = role;
-      if (name === 'anyNotInList') inner = opposite(role);
+      if (name === 'anyNotInList' || name === 'itemsNotInList') inner = opposite(role);
       else if (name === 'size') inner = 'either';
       for (const one of given) visit(walk, one, inner);
+      if (LOOKS_FOR_ITEMS.has(name)) readListWidely(walk, given[0], inner);
       return;
     }
     case 'rcall': {
@@ -390,8 +404,11 @@ function visit(walk: Walk, node: ASTNode, role: Role): void {
       return;
     case '||':
     case '&&':
+      for (const inner of node.args) visit(walk, inner, role);
+      return;
     case 'in':
       for (const inner of node.args) visit(walk, inner, role);
+      readListWidely(walk, node.args[1], role);
       return;
     case '+':
     case '-':
@@ -421,6 +438,10 @@ function visit(walk: Walk, node: ASTNode, role: Role): void {
     default:
       node satisfies never;
   }
+}
+
+function nodesOf(node: ASTNode): number {
+  return childrenOf(node).reduce((sum, inner) => sum + nodesOf(inner), 1);
 }
 
 function mentionsNull(node: ASTNode): boolean {
@@ -571,13 +592,14 @@ export function expressionReader(schema: ExpressionSchema): ExpressionReader {
     }
     if (schema.known !== undefined) doubts.push(...doubtsOfTruth(walk, parsed.ast, schema.known, yields));
     if (walk.problems.length > 0) return refused(...walk.problems);
-    guardEvaluation(parsed.ast);
+    guardEvaluation(parsed.ast, budget);
     if (yields === 'bool' && !walk.usesVariables && isNeverTrue(parsed)) {
       const message = 'is never true, so the policy can never apply';
       return refused({ code: 'REMIT_CHARTER_EXPRESSION_NEVER', message, offset: 0 });
     }
     const { claims, widely, texts } = walk;
-    return { ok: true, doubts, condition: parsed, claims, widely, texts, reads: readsOf(parsed.ast) };
+    const cost = WORK_PER_STEP * nodesOf(parsed.ast);
+    return { ok: true, doubts, condition: parsed, cost, claims, widely, texts, reads: readsOf(parsed.ast) };
   };
   return { read, budget };
 }

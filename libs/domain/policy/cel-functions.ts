@@ -2,6 +2,8 @@ import { AMBIGUOUS_HOST, domainOf, hostsInText } from '../matching/addresses.js'
 import { boundedMemo } from '../matching/bounded-memo.js';
 import { LONGEST_FOREIGN_PATTERN, readPattern, type Pattern, type PatternReading } from '../matching/linear-pattern.js';
 import { readValueGlob } from '../matching/value-glob.js';
+import { plainPath } from '../matching/file-path.js';
+import { ROOTS, ROOT_CLASSES } from './cel-variables.js';
 import { placesExcept } from './pii-places.js';
 import { ExpressionRefusal, readEntryList, type EntryList, type WorkBudget } from './cel-patterns.js';
 
@@ -25,6 +27,11 @@ const READERS = {
   'regular expression': readPattern,
   glob: (source: string, longest?: number) => readValueGlob(source, longest === undefined ? {} : { longest }),
 } as const;
+
+/** A pattern over paths: a slash comes before any `*`, and no host or scheme before it. */
+const PATH_PATTERN = /^(?:[a-z]:|[^*:?]*)[\\/]/i;
+
+const SCHEME_OF_URL = /^[a-z][a-z0-9+.-]+:/i;
 
 /** Work that compiling a pattern of an expression stands for, in characters. */
 const COMPILING_COST = 20_000;
@@ -54,9 +61,16 @@ function textsOf(value: unknown, into: string[], budget: WorkBudget): void {
   }
 }
 
-/** The items of a list; of a single value, itself. */
-function itemsOf(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [value];
+/** The items of a list and of the lists in it; of a single value, itself. */
+function itemsOf(value: unknown, budget: WorkBudget): readonly unknown[] {
+  budget.spend(1);
+  return Array.isArray(value) ? value.flatMap((item) => itemsOf(item, budget)) : [value];
+}
+
+/** What may be remembered by its identity: the variables of an intent change from one evaluation to the next. */
+function rememberedBy(value: unknown): object | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  return ROOTS.some((root) => value instanceof ROOT_CLASSES[root]) ? undefined : value;
 }
 
 /**
@@ -84,6 +98,24 @@ export function policyFunctions(budget: WorkBudget): { functions: readonly Polic
     return text !== '' && pattern.test(text);
   };
 
+  /** Where the pattern begins as a path does, a text is read as one; what two readers could read otherwise is refused. */
+  const globMatches = (text: string, source: string): boolean => {
+    const isMatch = matches('glob', text, source);
+    if (text === '' || !PATH_PATTERN.test(source)) return isMatch;
+    const scheme = SCHEME_OF_URL.exec(text)?.[0].toLowerCase();
+    if (scheme !== undefined && scheme !== 'file:') return isMatch;
+    budget.spend(text.length);
+    const plain = scheme === undefined ? plainPath(text) : undefined;
+    if (plain === undefined) throw new ExpressionRefusal('ambiguous_path');
+    const path = text.endsWith('/') && !plain.endsWith('/') ? `${plain}/` : plain;
+    if (path === text) return isMatch;
+    const isPath = matches('glob', path, source);
+    // Empty segments and `.` mean nothing to any reader; other differences may.
+    const written = text.replace(/\/{2,}/g, '/').replace(/(?<=^|\/)(?:\.\/)+/g, '');
+    if (isPath !== isMatch && path !== written) throw new ExpressionRefusal('ambiguous_path');
+    return isPath;
+  };
+
   const compiledLists = new WeakMap<readonly string[], EntryList>();
   const entriesOf = (list: readonly string[]): EntryList => {
     const known = compiledLists.get(list);
@@ -99,14 +131,17 @@ export function policyFunctions(budget: WorkBudget): { functions: readonly Polic
     return entries.has(text);
   };
 
-  const isEntry = (item: unknown, list: readonly string[]): boolean => {
-    budget.spend(1);
-    return typeof item === 'string' && item !== AMBIGUOUS_HOST && inList(item, list);
+  const isEntry = (item: unknown, list: readonly string[]): boolean =>
+    typeof item === 'string' && item !== AMBIGUOUS_HOST && inList(item, list);
+  /** Of what is no text nobody can say that it is not in the list. */
+  const mayBeEntry = (item: unknown, list: readonly string[]): boolean => {
+    if (typeof item !== 'string') throw new ExpressionRefusal('unexpected_type');
+    return item === AMBIGUOUS_HOST || inList(item, list);
   };
 
   const collected = new WeakMap<object, readonly string[]>();
   const allTexts = (value: unknown): readonly string[] => {
-    const key = typeof value === 'object' && value !== null ? value : undefined;
+    const key = rememberedBy(value);
     const known = key && collected.get(key);
     if (known !== undefined) return known;
     const texts: string[] = [];
@@ -116,7 +151,7 @@ export function policyFunctions(budget: WorkBudget): { functions: readonly Polic
   };
   const linked = new WeakMap<object, readonly string[]>();
   const linksIn = (value: unknown): readonly string[] => {
-    const key = typeof value === 'object' && value !== null ? value : undefined;
+    const key = rememberedBy(value);
     const known = key && linked.get(key);
     if (known !== undefined) return known;
     const hosts = new Set<string>();
@@ -156,13 +191,14 @@ export function policyFunctions(budget: WorkBudget): { functions: readonly Polic
       name: 'itemsNotInList',
       usage: 'itemsNotInList(values, list)',
       signature: 'itemsNotInList(dyn, list<string>): list<dyn>',
-      run: (values: unknown, list: readonly string[]) => itemsOf(values).filter((item) => !isEntry(item, list)),
+      run: (values: unknown, list: readonly string[]) => itemsOf(values, budget).filter((item) => !isEntry(item, list)),
     },
     {
       name: 'itemsInList',
       usage: 'itemsInList(values, list)',
       signature: 'itemsInList(dyn, list<string>): list<dyn>',
-      run: (values: unknown, list: readonly string[]) => itemsOf(values).filter((item) => isEntry(item, list)),
+      run: (values: unknown, list: readonly string[]) =>
+        itemsOf(values, budget).filter((item) => mayBeEntry(item, list)),
     },
     {
       name: 'placesExcept',
@@ -177,7 +213,7 @@ export function policyFunctions(budget: WorkBudget): { functions: readonly Polic
       name: 'glob',
       usage: 'glob(text, pattern)',
       signature: 'glob(string, string): bool',
-      run: (text: string, source: string) => matches('glob', text, source),
+      run: globMatches,
       pattern: { argument: 1, kind: 'glob' },
     },
     {

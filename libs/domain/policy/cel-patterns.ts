@@ -3,6 +3,7 @@ import { foldCase, isGlob, readValueGlob } from '../matching/value-glob.js';
 /** Why a function of an expression gave no answer. The policy counts as violated; the code says why, never the value. */
 export type RefusalCode =
   | 'ambiguous_address'
+  | 'ambiguous_path'
   | 'bad_pattern'
   | 'double_conversion_error'
   | 'int_conversion_error'
@@ -10,6 +11,7 @@ export type RefusalCode =
   | 'not_a_list'
   | 'not_scanned'
   | 'too_much_work'
+  | 'unexpected_type'
   | 'unexpected_value';
 
 /** Thrown inside an evaluation and caught by it; see {@link RefusalCode}. */
@@ -19,12 +21,16 @@ export class ExpressionRefusal extends Error {
   }
 }
 
+/** Work of one step: a node of an expression that is evaluated, an item of a list that is compared. */
+export const WORK_PER_STEP = 10;
+
 /** One unit is about one character looked at once. An intent of the largest size fits some thirty times. */
 export const WORK_PER_INTENT = 2_000_000;
 
 /** What one intent may still cost. An expression that would cost more is refused, so its policy counts as violated. */
 export interface WorkBudget {
   spend(units: number): void;
+  isSpent(): boolean;
   refill(): void;
 }
 
@@ -35,6 +41,7 @@ export function workBudget(limit = WORK_PER_INTENT): WorkBudget {
       left -= units;
       if (left < 0) throw new ExpressionRefusal('too_much_work');
     },
+    isSpent: () => left < 0,
     refill() {
       left = limit;
     },

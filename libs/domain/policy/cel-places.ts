@@ -33,11 +33,18 @@ const LIST_TESTS: Readonly<Record<string, Partial<Record<Sense, 'outside' | 'ins
   anyNotInList: { yes: 'outside' },
 };
 
+const DESTINATION_FIELDS: ReadonlySet<string> = new Set([
+  'destination',
+  'destinations',
+  READ_WIDELY.destination,
+  READ_WIDELY.destinations,
+]);
+
 function placeOf(selection: readonly string[] | undefined): Place | undefined {
   if (selection?.[0] !== 'action') return undefined;
   const [, field, ...path] = selection;
   if (field === undefined) return 'parameters';
-  if (field === 'destination' || field === 'destinations' || field === READ_WIDELY.destination) return 'destination';
+  if (DESTINATION_FIELDS.has(field)) return 'destination';
   if (field !== 'parameters') return undefined;
   return path.length === 0 ? 'parameters' : `parameters.${path.join('.')}`;
 }

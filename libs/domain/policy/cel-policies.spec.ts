@@ -2,7 +2,9 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { JsonValue } from '../intent/intent.js';
 import { compilePolicies, type PolicyPrograms, type PolicyStatement } from './cel-policies.js';
+import { WORK_PER_INTENT, WORK_PER_STEP } from './cel-patterns.js';
 import type { PolicyVariables } from './cel-variables.js';
+import type { ClaimReading } from './claim-readings.js';
 
 const lists = { approvedDestinations: ['warehouse', '*.bank.example'] };
 const occasion = { actionType: 'transfer', target: 'ledger', agentId: 'ledger-agent' };
@@ -130,6 +132,66 @@ describe('policies', () => {
     expect(huge.violated.length).toBeGreaterThan(0);
     expect(new Set(huge.violated.map(({ failed }) => failed))).toEqual(new Set(['too_much_work']));
     expect(programs.evaluate(occasion, variables({ parameters: { text: 'hay' } })).violated).toEqual([]);
+  });
+});
+
+describe('one intent costs what its budget pays for, whatever its agent chose', () => {
+  /** Ways of reading it: as many as are allowed. */
+  const ambiguous = (index: number): string =>
+    `${Array.from({ length: 28 }, (_, part) => `h${index}x${part}:u`).join('@')}.example`;
+  const destinations = Array.from({ length: 64 }, (_, index) => ambiguous(index));
+
+  /** Variables whose `action.parameters.seen` counts how often a condition looks at it. */
+  function counted(action: Partial<PolicyVariables['action']>): { values: PolicyVariables; count: () => number } {
+    let count = 0;
+    const parameters: Record<string, JsonValue> = { ...action.parameters };
+    Object.defineProperty(parameters, 'seen', {
+      enumerable: true,
+      get: () => {
+        count += 1;
+        return false;
+      },
+    });
+    return { values: variables({ ...action, parameters }), count: () => count };
+  }
+  const many = (condition: string): PolicyPrograms =>
+    programsOf(...Array.from({ length: 10 }, (_, index) => policy(`p${index}`, condition)));
+
+  it('every evaluation is paid out of the budget of the intent, also of operators; without it a policy counts as violated', () => {
+    const { values, count } = counted({ type: 'aBcD_eF.gH', destination: destinations[0] ?? '', destinations });
+    const { violated, passed } = many(
+      'action.parameters.seen || (action.destination == "a.example" && action.type == "b") || (action.type == "share" && action.destination == "c.example")',
+    ).evaluate(occasion, values);
+    expect(violated.length + passed.length).toBe(10);
+    expect(new Set(violated.map(({ failed }) => failed))).toEqual(new Set(['too_much_work']));
+    expect(count()).toBeLessThan(WORK_PER_INTENT / (10 * WORK_PER_STEP));
+  });
+
+  it('what looks at a long list pays for each item', () => {
+    const list = Array.from({ length: 10_000 }, (_, index) => `item-${index}`);
+    const { values, count } = counted({ destination: destinations[0] ?? '', destinations, parameters: { list } });
+    const { violated } = many(
+      'action.parameters.seen || ("x" in action.parameters.list || action.destination == "a.example")',
+    ).evaluate(occasion, values);
+    expect(violated.map(({ failed }) => failed)).toContain('too_much_work');
+    expect(count()).toBeLessThan(1 + WORK_PER_INTENT / (WORK_PER_STEP * list.length));
+  });
+
+  it('what an evaluation has not looked at is not varied', () => {
+    const condition = 'action.parameters.seen || (action.environment == "pci" && action.destination == "a.example")';
+    const { values, count } = counted({ destination: destinations[0] ?? '', destinations });
+    const claims: ClaimReading[] = [
+      { claim: 'environment', changes: { action: { environment: 'staging' } } },
+      { claim: 'containsPii', changes: { action: { containsPii: true } } },
+    ];
+    expect(many(condition).evaluate(occasion, values, { claims }).violated).toEqual([]);
+    expect(count()).toBe(20);
+  });
+
+  it('the same destination is judged once, however often it is named', () => {
+    const { values, count } = counted({ destination: 'a', destinations: Array.from({ length: 64 }, () => 'a') });
+    programsOf(policy('p', 'action.parameters.seen || action.destination == "b"')).evaluate(occasion, values);
+    expect(count()).toBe(1);
   });
 });
 

@@ -16,7 +16,7 @@ import {
 import { ExpressionRefusal, readEntryList, type EntryList, type WorkBudget } from './cel-patterns.js';
 import type { ListNamed } from './cel-syntax.js';
 import type { PolicyVariables } from './cel-variables.js';
-import { choicesOf, claimedVariables, type ClaimReading, type ClaimSet, type Spelling } from './claim-readings.js';
+import { choicesOf, stageOf, type ClaimReading, type ClaimSet, type Stage } from './claim-readings.js';
 
 /** A policy as the charter states it. */
 export interface PolicyStatement {
@@ -136,6 +136,7 @@ function indexOf(programs: readonly Program[]): (occasion: PolicyOccasion) => re
 /** How the evaluation of a checked expression can fail: the library's words, and those of our own functions. */
 const FAILURE_CODES: ReadonlySet<unknown> = new Set([
   'ambiguous_address',
+  'ambiguous_path',
   'bad_pattern',
   'cannot_index_type',
   'division_by_zero',
@@ -156,6 +157,7 @@ const FAILURE_CODES: ReadonlySet<unknown> = new Set([
   'not_scanned',
   'numeric_overflow',
   'too_much_work',
+  'unexpected_type',
   'unexpected_value',
   'unsupported_type',
 ]);
@@ -185,73 +187,62 @@ function sizeOf(claims: ClaimSet): number {
 /** More ways of reading one destination than this, and nobody can say where it leads. */
 const MAX_READINGS = 32;
 
-/** How a condition reads the verb and the destination of an action; as they are written comes first. */
-function spellingsFor(
-  { widely, texts }: CheckedExpression,
-  action: PolicyVariables['action'],
-): readonly Spelling[] | 'too many' {
-  const written: Spelling = { type: action.type, destination: action.destination };
-  if (widely.size === 0) return [written];
-  const types = widely.has('type') ? [...new Set([action.type, ...readingsOfVerb(action.type, texts)])] : [action.type];
-  let destinations = [action.destination];
-  if (widely.has('destination') && action.destination !== '') {
-    const readings = readingsOfDestination(action.destination);
-    if (readings.size > MAX_READINGS) return 'too many';
-    destinations = [...new Set([action.destination, ...readings])];
-  }
-  if (types.length === 1 && destinations.length === 1) return [written];
-  return types.flatMap((type) => destinations.map((destination) => ({ type, destination })));
-}
-
-/** The values of one intent with one of its destinations as `action.destination`. */
+/** One destination of an intent as `action.destination`. */
 interface View {
-  readonly action: PolicyVariables['action'];
-  readonly variables: ReturnType<typeof claimedVariables>;
+  readonly destination: string;
+  /** As it is written and in every other way it may be read; undefined: in too many ways. */
+  readonly readings: () => readonly string[] | undefined;
 }
 
 /** The values of one intent, as expressions see them. */
 interface Sight {
+  readonly type: string;
   readonly parameters: Readonly<Record<string, JsonValue>>;
   readonly destinations: readonly string[];
+  /** Every destination in every way it may be read, as they are written first; undefined: in too many ways. */
+  readonly destinationsAsRead: () => readonly string[] | undefined;
   readonly readings: readonly ClaimReading[];
+  readonly stage: Stage;
   /** With the first destination, or with each of several. */
   readonly first: View;
-  readonly each: () => readonly View[];
+  readonly each: readonly View[];
+}
+
+function readingsOf(destination: string): readonly string[] | undefined {
+  if (destination === '') return [destination];
+  const readings = readingsOfDestination(destination);
+  return readings.size > MAX_READINGS ? undefined : [...new Set([destination, ...readings])];
+}
+
+function once<Value>(compute: () => Value): () => Value {
+  let known: { readonly value: Value } | undefined;
+  return () => (known ??= { value: compute() }).value;
 }
 
 function sightOf(variables: PolicyVariables, readings: readonly ClaimReading[]): Sight {
-  const { parameters, destinations } = variables.action;
-  const first: View = { action: variables.action, variables: claimedVariables(variables, readings) };
-  let views: readonly View[] | undefined;
-  const viewOf = (destination: string): View => {
-    const action = { ...variables.action, destination };
-    return { action, variables: claimedVariables({ ...variables, action }, readings) };
+  const { type, parameters, destination, destinations } = variables.action;
+  const viewOf = (one: string): View => ({ destination: one, readings: once(() => readingsOf(one)) });
+  const first = viewOf(destination);
+  const each = destinations.length > 1 ? [...new Set(destinations)].map(viewOf) : destinations.map(() => first);
+  const destinationsAsRead = once(() => {
+    const all = each.map((view) => view.readings());
+    return all.every((one) => one !== undefined) ? [...new Set([...destinations, ...all.flat()])] : undefined;
+  });
+  return {
+    type,
+    parameters,
+    destinations,
+    destinationsAsRead,
+    readings,
+    stage: stageOf(variables, readings),
+    first,
+    each,
   };
-  return { parameters, destinations, readings, first, each: () => (views ??= destinations.map(viewOf)) };
 }
 
-/** One way to evaluate an expression, with every spelling in which it reads the action. */
-interface Turn {
-  readonly view: View;
-  readonly spellings: readonly Spelling[] | 'too many';
-}
-
-/** What an expression is evaluated for: each destination, where it looks at one of several. */
-function turnsOf(expression: CheckedExpression, sight: Sight): readonly Turn[] {
-  const several = expression.reads.oneDestination && sight.destinations.length > 1;
-  return (several ? sight.each() : [sight.first]).map((view) => ({
-    view,
-    spellings: spellingsFor(expression, view.action),
-  }));
-}
-
-function answerOf({ condition }: CheckedExpression, { view, spellings }: Turn, claims: ClaimSet): boolean | string {
-  if (spellings === 'too many') return 'ambiguous_address';
-  for (const spelling of spellings) {
-    const answer = isViolated(condition, view.variables(claims, spelling));
-    if (answer !== false) return answer;
-  }
-  return false;
+/** The destinations that an expression is evaluated for: each, where it looks at one of several. */
+function viewsOf({ reads }: CheckedExpression, { first, each }: Sight): readonly View[] {
+  return reads.oneDestination && each.length > 1 ? each : [first];
 }
 
 /** The claims of the intent that an expression reads. */
@@ -259,6 +250,74 @@ function claimsRead({ claims }: CheckedExpression, { readings }: Sight): ClaimSe
   let present: ClaimSet = 0;
   for (const [bit, { claim }] of readings.entries()) if (claims.has(claim)) present |= 1 << bit;
   return present;
+}
+
+/**
+ * Evaluates an expression for one destination in every way in which it reads the action, as it is written first, until
+ * `goOn` has enough. What an evaluation has not looked at is not varied: the answer would be the same. Says whether the
+ * destination made a difference.
+ */
+function evaluateSpellings(
+  expression: CheckedExpression,
+  sight: Sight,
+  view: View,
+  claims: ClaimSet,
+  budget: WorkBudget,
+  goOn: (variables: object) => boolean,
+): boolean {
+  const { widely, texts, cost } = expression;
+  const { type, destinations, destinationsAsRead, stage, first } = sight;
+  const types = widely.has('type') ? [...new Set([type, ...readingsOfVerb(type, texts)])] : [type];
+  const places = widely.has('destination') ? view.readings() : [view.destination];
+  const asRead = widely.has('destinations') ? destinationsAsRead() : destinations;
+  if (places === undefined || asRead === undefined) throw new ExpressionRefusal('ambiguous_address');
+  const lists = asRead.length === destinations.length ? [destinations] : [destinations, asRead];
+  const isWritten = types.length === 1 && places.length === 1 && lists.length === 1;
+  if (isWritten && view === first && claimsRead(expression, sight) === 0) {
+    budget.spend(cost);
+    goOn(stage.plain());
+    return false;
+  }
+  const { looked } = stage;
+  let destinationMatters = false;
+  for (const one of types) {
+    let typeMatters = false;
+    for (const destination of places) {
+      let placeMatters = false;
+      for (const list of lists) {
+        budget.spend(cost);
+        const goesOn = goOn(stage.set(claims, view.destination, { type: one, destination, destinations: list }));
+        typeMatters ||= looked.type;
+        placeMatters ||= looked.destination;
+        if (!goesOn) return destinationMatters || placeMatters;
+        if (!looked.destinations) break;
+      }
+      destinationMatters ||= placeMatters;
+      if (!placeMatters) break;
+    }
+    if (!typeMatters) break;
+  }
+  return destinationMatters;
+}
+
+/** Whether a condition is violated for one destination, and whether that depends on it. */
+function answerOf(
+  expression: CheckedExpression,
+  sight: Sight,
+  view: View,
+  claims: ClaimSet,
+  budget: WorkBudget,
+): { readonly answer: boolean | string; readonly depends: boolean } {
+  let answer: boolean | string = false;
+  try {
+    const depends = evaluateSpellings(expression, sight, view, claims, budget, (variables) => {
+      answer = isViolated(expression.condition, variables);
+      return answer === false;
+    });
+    return { answer, depends };
+  } catch (error) {
+    return { answer: failureCode(error), depends: true };
+  }
 }
 
 /** How a policy is violated, and what it objects to, which is worked out when somebody asks. */
@@ -269,17 +328,29 @@ interface Judged {
 
 type EntriesOf = (list: ListNamed) => EntryList;
 
+/** Nothing more is evaluated for the intent: every policy that is left counts as violated. */
+const EXHAUSTED = 'too_much_work';
+
+/** What a choice of claims comes to, for every choice that agrees with it on the claims that were looked at. */
+interface Answered {
+  readonly chosen: ClaimSet;
+  readonly looked: ClaimSet;
+}
+
 /**
- * How a condition is violated: by the charter's word, else by the fewest claims that break it. Every choice is evaluated,
- * also after one has broken it: what the policies after it may cost must not depend on which claim did.
+ * How a condition is violated: by the charter's word, else by the fewest claims that break it. Every choice that can make a
+ * difference is evaluated, also after one has broken it: what the policies after it may cost must not depend on which claim did.
  */
-function howViolated(expression: CheckedExpression, sight: Sight): Judged['how'] | undefined {
-  const turns = turnsOf(expression, sight);
+function howViolated(expression: CheckedExpression, sight: Sight, budget: WorkBudget): Judged['how'] | undefined {
+  if (budget.isSpent()) return { failed: EXHAUSTED };
+  const views = viewsOf(expression, sight);
   const answerBy = (claims: ClaimSet): boolean | string => {
+    sight.stage.looked.claims = 0;
     let answer: boolean | string = false;
-    for (const turn of turns) {
-      const one = answerOf(expression, turn, claims);
-      if (answer === false || typeof one === 'string') answer = one;
+    for (const view of views) {
+      const one = answerOf(expression, sight, view, claims, budget);
+      if (answer === false || typeof one.answer === 'string') answer = one.answer;
+      if (answer === EXHAUSTED || !one.depends) break;
     }
     return answer;
   };
@@ -287,11 +358,15 @@ function howViolated(expression: CheckedExpression, sight: Sight): Judged['how']
   if (bare !== false) return bare === true ? {} : { failed: bare };
   const present = claimsRead(expression, sight);
   if (present === 0) return undefined;
+  const answered: Answered[] = [{ chosen: 0, looked: sight.stage.looked.claims }];
   let found: { readonly chosen: ClaimSet; readonly answer: true | string } | undefined;
   for (const chosen of choicesOf(present)) {
-    const answer = chosen !== 0 && answerBy(chosen);
+    if (answered.some((one) => (one.chosen & one.looked) === (chosen & one.looked))) continue;
+    const answer = answerBy(chosen);
+    answered.push({ chosen, looked: sight.stage.looked.claims });
     if (answer === false || (found !== undefined && sizeOf(found.chosen) <= sizeOf(chosen))) continue;
     found = { chosen, answer };
+    if (answer === EXHAUSTED) break;
   }
   if (found === undefined) return undefined;
   const { chosen, answer } = found;
@@ -300,13 +375,17 @@ function howViolated(expression: CheckedExpression, sight: Sight): Judged['how']
 }
 
 /** The destinations for which a condition is violated, whatever the agent is believed. */
-function destinationsAgainst(expression: CheckedExpression, sight: Sight): readonly string[] {
-  const turns = turnsOf(expression, sight);
-  if (turns.length < 2) return sight.destinations;
+function destinationsAgainst(expression: CheckedExpression, sight: Sight, budget: WorkBudget): readonly string[] {
+  const views = viewsOf(expression, sight);
+  if (views.length < 2) return sight.destinations;
   const choices = [...choicesOf(claimsRead(expression, sight))];
-  return turns
-    .filter((turn) => choices.some((claims) => answerOf(expression, turn, claims) !== false))
-    .map(({ view }) => view.action.destination);
+  return views
+    .filter(
+      (view) =>
+        budget.isSpent() ||
+        choices.some((claims) => answerOf(expression, sight, view, claims, budget).answer !== false),
+    )
+    .map(({ destination }) => destination);
 }
 
 function judgeCondition(
@@ -315,13 +394,13 @@ function judgeCondition(
   entriesOf: EntriesOf,
   budget: WorkBudget,
 ): Judged | undefined {
-  const how = howViolated(expression, sight);
+  const how = howViolated(expression, sight, budget);
   if (how === undefined) return undefined;
   const objection = (): Objection => {
     const values: ObjectedValue[] = [];
     const { places } = expression.reads;
     for (const [place, tests] of places) {
-      const there = place === 'destination' ? destinationsAgainst(expression, sight) : valuesAt(place, sight);
+      const there = place === 'destination' ? destinationsAgainst(expression, sight, budget) : valuesAt(place, sight);
       // A condition that failed has said nothing about any of them.
       const all = how.failed !== undefined || tests.some(({ objects }) => objects === 'all');
       const named = tests.flatMap((test) =>
@@ -330,8 +409,13 @@ function judgeCondition(
       for (const value of there) {
         const isObjected = named.some(({ objects, entries }) => {
           if (typeof value !== 'string') return true;
-          budget.spend(entries.cost(value.length));
-          return entries.has(value) === (objects === 'inside');
+          const has = (text: string): boolean => {
+            budget.spend(entries.cost(text.length));
+            return entries.has(text);
+          };
+          if (objects === 'outside') return !has(value);
+          // What restricts has read a destination in every way.
+          return place === 'destination' ? (readingsOf(value)?.some(has) ?? true) : has(value);
         });
         if (all || isObjected) values.push({ place, value });
       }
@@ -348,29 +432,57 @@ function objectedItems(answer: unknown): readonly JsonValue[] {
   );
 }
 
-function judgeObjections(objections: ReadonlyMap<Place, CheckedExpression>, sight: Sight): Judged | undefined {
+/** The destinations that are meant by one reading of them. */
+function destinationsReadAs(reading: JsonValue, { destinations, each }: Sight): readonly JsonValue[] {
+  if (typeof reading !== 'string' || destinations.includes(reading)) return [reading];
+  const meant = each.filter((view) => view.readings()?.includes(reading));
+  return meant.length === 0 ? [reading] : meant.map(({ destination }) => destination);
+}
+
+/** What an expression objects to at its place. */
+function objectedBy(
+  expression: CheckedExpression,
+  place: Place,
+  sight: Sight,
+  budget: WorkBudget,
+): { readonly objected: ReadonlySet<JsonValue>; readonly failed?: string } {
+  const objected = new Set<JsonValue>();
+  let failed: string | undefined;
+  const views = viewsOf(expression, sight);
+  for (const claims of choicesOf(claimsRead(expression, sight))) {
+    for (const view of views) {
+      try {
+        const depends = evaluateSpellings(expression, sight, view, claims, budget, (variables) => {
+          for (const value of objectedItems(expression.condition(variables))) {
+            const meant = place === 'destination' ? destinationsReadAs(value, sight) : [value];
+            for (const one of meant) objected.add(one);
+          }
+          return true;
+        });
+        if (!depends) break;
+      } catch (error) {
+        failed ??= failureCode(error);
+        for (const value of valuesAt(place, sight)) objected.add(value);
+        if (budget.isSpent()) return { objected, failed };
+      }
+    }
+  }
+  return { objected, ...(failed === undefined ? {} : { failed }) };
+}
+
+function judgeObjections(
+  objections: ReadonlyMap<Place, CheckedExpression>,
+  sight: Sight,
+  budget: WorkBudget,
+): Judged | undefined {
   const values: ObjectedValue[] = [];
   let failed: string | undefined;
   for (const [place, expression] of objections) {
-    const there = valuesAt(place, sight);
     // What is not there cannot be objected to.
-    if (there.length === 0) continue;
-    const objected = new Set<JsonValue>();
-    for (const claims of choicesOf(claimsRead(expression, sight))) {
-      for (const { view, spellings } of turnsOf(expression, sight)) {
-        try {
-          if (spellings === 'too many') throw new ExpressionRefusal('ambiguous_address');
-          for (const spelling of spellings) {
-            const items = objectedItems(expression.condition(view.variables(claims, spelling)));
-            for (const value of items) objected.add(value);
-          }
-        } catch (error) {
-          failed ??= failureCode(error);
-          for (const value of there) objected.add(value);
-        }
-      }
-    }
-    for (const value of objected) values.push({ place, value });
+    if (valuesAt(place, sight).length === 0) continue;
+    const one = objectedBy(expression, place, sight, budget);
+    failed ??= one.failed;
+    for (const value of one.objected) values.push({ place, value });
   }
   if (values.length === 0) return undefined;
   const objection = { places: [...objections.keys()], values };
@@ -437,7 +549,7 @@ export function compilePolicies(policies: readonly PolicyStatement[], schema: Ex
           if (skip?.(policy.id) === true) continue;
           const judged =
             condition === undefined
-              ? judgeObjections(objections ?? NO_OBJECTIONS, sight)
+              ? judgeObjections(objections ?? NO_OBJECTIONS, sight, reader.budget)
               : judgeCondition(condition, sight, entriesOf, reader.budget);
           if (judged === undefined) {
             passed.push(policy.id);

@@ -49,8 +49,8 @@ export function selectionOf(node: ASTNode): readonly string[] | undefined {
 export function variableOf(node: ASTNode): string | undefined {
   const [root, field, ...deeper] = selectionOf(node) ?? [];
   if (root === undefined || field === undefined || deeper.length > 0) return undefined;
-  if (field === READ_WIDELY.type) return `${root}.type`;
-  return field === READ_WIDELY.destination ? `${root}.destination` : `${root}.${field}`;
+  const [written = field] = Object.entries(READ_WIDELY).find(([, read]) => read === field) ?? [];
+  return `${root}.${written}`;
 }
 
 /** A list that does not depend on the action: one of the charter's, or one written in the expression. */

@@ -92,15 +92,25 @@ export const ROOTS = Object.keys(VARIABLES) as readonly VariableRoot[];
 
 /**
  * Fields that no author writes. Where a condition restricts, it reads these in place of `type` and `destination`: one
- * after the other, every way in which the verb and the destination may be read.
+ * after the other, every way in which the verb and the destination may be read. In place of `destinations`, where an item is
+ * looked for: every way in which each may be read.
  */
-export const READ_WIDELY = { type: 'typeAsRead', destination: 'destinationAsRead' } as const;
+export const READ_WIDELY = {
+  type: 'typeAsRead',
+  destination: 'destinationAsRead',
+  destinations: 'destinationsAsRead',
+} as const;
 export type ReadWidely = keyof typeof READ_WIDELY;
 
 /** The fields that the library knows, those of {@link READ_WIDELY} among them. */
 export const FIELDS: Readonly<Record<VariableRoot, Readonly<Record<string, string>>>> = {
   ...VARIABLES,
-  action: { ...VARIABLES.action, [READ_WIDELY.type]: 'string', [READ_WIDELY.destination]: 'string' },
+  action: {
+    ...VARIABLES.action,
+    [READ_WIDELY.type]: 'string',
+    [READ_WIDELY.destination]: 'string',
+    [READ_WIDELY.destinations]: 'list<string>',
+  },
 };
 
 export const ROOT_CLASSES = Object.fromEntries(
