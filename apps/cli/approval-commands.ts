@@ -6,7 +6,7 @@ import { fail } from './command-failure.js';
 import { openDoorClient, type DoorClient } from './door-client.js';
 import { constraintText } from './constraint-options.js';
 import { printAnswer, printMany } from './permission-commands.js';
-import { printJson, span, tableOf } from './printing.js';
+import { printJson, span, tableOf, withoutRunsOfBlanks } from './printing.js';
 
 const AGENT = ['--agent <agent>', 'whose request, where two agents have one of this id'] as const;
 const REASON = ['--reason <text>', 'why, for the record; must be given'] as const;
@@ -174,10 +174,25 @@ function rejectedText({ rejectedBy, rejectedBecause = '' }: RequestDetail): stri
 }
 
 /** One line on an earlier request for the same. */
-function beforeText({ requestId, requestedAt, status, by, why, grant }: RequestDetail['askedBefore'][number]): string {
+function beforeText({
+  requestId,
+  requestedAt,
+  status,
+  by,
+  why,
+  grant,
+  similar,
+}: RequestDetail['askedBefore'][number]): string {
   const people = by.length === 0 ? '' : ` by ${by.join(', ')}`;
   const reason = why === undefined ? '' : `: ${why}`;
-  return `before     ${requestedAt} ${status}${people}${reason}${grant === undefined ? '' : `, ${grant}`} (${requestId})`;
+  return `before     ${similar === true ? 'similar, other parameters: ' : ''}${requestedAt} ${status}${people}${reason}${grant === undefined ? '' : `, ${grant}`} (${requestId})`;
+}
+
+/** What stands before the text of a line, `request    ` and the like. */
+const LABEL = 11;
+
+function lineText(line: string): string {
+  return line.slice(0, LABEL) + withoutRunsOfBlanks(inertText(line.slice(LABEL)));
 }
 
 function detailText(detail: RequestDetail): string {
@@ -192,8 +207,8 @@ function detailText(detail: RequestDetail): string {
     `grants     for ${span(detail.durationMs)}${detail.uses === null ? '' : `, ${String(detail.uses)} uses`}, bound to ${constraintText(detail.constraints)}`,
     `remaining  ${detail.status === 'open' ? `${span(detail.remainingMs)}, until ${detail.expiresAt}` : 'ended'}`,
     `charter    ${detail.charterDigest}`,
-  ].map(inertText);
-  about.push(...detail.askedBefore.map(beforeText).map(inertText));
+  ].map(lineText);
+  about.push(...detail.askedBefore.map(beforeText).map(lineText));
   if (action === undefined) return `${about.join('\n')}\n`;
   if (action.status !== 'shown') {
     return `${[...about, `WHAT WOULD BE EXECUTED CANNOT BE SHOWN: ${inertText(action.because)}`].join('\n')}\n`;

@@ -6,7 +6,7 @@ import { addCharterTestCommand } from './charter-test-command.js';
 import { CommandFailure, fail } from './command-failure.js';
 import { openDoorClient } from './door-client.js';
 import { textOf } from './input-file.js';
-import { printJson } from './printing.js';
+import { jsonText, printJson } from './printing.js';
 
 /** `remit charter …`: the governing document. */
 export function addCharterCommands(program: Command): void {
@@ -26,7 +26,7 @@ export function addCharterCommands(program: Command): void {
         const report = checked.ok
           ? { ok: true, name: checked.charter.name, digest: checked.charter.digest, warnings: checked.warnings }
           : { ok: false, problems: checked.problems };
-        process.stdout.write(`${JSON.stringify(report)}\n`);
+        process.stdout.write(`${jsonText(report)}\n`);
         if (!checked.ok) throw new CommandFailure();
         return;
       }

@@ -7,6 +7,7 @@ import { sha256 } from '#contracts';
 import { checkCharter } from '#domain';
 import { CommandFailure } from './command-failure.js';
 import { junitOf } from './junit.js';
+import { jsonText } from './printing.js';
 
 /** `remit charter test`: the cases beside a charter, and which of its rules no case has ever broken. */
 export function addCharterTestCommand(charter: Command): void {
@@ -36,7 +37,7 @@ export function addCharterTestCommand(charter: Command): void {
         await mkdir(dirname(options.junit), { recursive: true });
         await writeFile(options.junit, junitOf(checked.charter.name, run.results));
       }
-      process.stdout.write(options.json === true ? `${JSON.stringify(reportOf(run))}\n` : tableOf(run));
+      process.stdout.write(options.json === true ? `${jsonText(reportOf(run))}\n` : tableOf(run));
       const untested = [...run.hits.values()].some((count) => count === 0);
       const wrong = run.results.some(({ differences }) => differences.length > 0);
       if (wrong || (options.strict === true && untested)) throw new CommandFailure();

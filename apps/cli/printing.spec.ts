@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { span, tableOf } from './printing.js';
+import { jsonText, span, tableOf, withoutRunsOfBlanks } from './printing.js';
 
 describe('what the command line prints', () => {
   it.each([
@@ -12,6 +12,19 @@ describe('what the command line prints', () => {
     [90_061_000, '1d 1h'],
   ])('of %d ms that remain: %s', (ms, text) => {
     expect(span(ms)).toBe(text);
+  });
+
+  it('JSON holds nothing that steers a terminal, and says the same', () => {
+    const said = { reason: 'a\u009b31m\u202eb\u2066\u{e0041} ü\u2028', '\u0085': 1 };
+    expect(jsonText(said)).toBe('{"reason":"a\\u009b31m\\u202eb\\u2066\\udb40\\udc41 ü\\u2028","\\u0085":1}');
+    expect(JSON.parse(jsonText(said))).toEqual(said);
+  });
+
+  it('a run of blanks cannot wrap into a line of its own: its length is told', () => {
+    expect(withoutRunsOfBlanks(`fine${' '.repeat(70)}needs      1 of 1`)).toBe(
+      'fine [70 blanks] needs [6 blanks] 1 of 1',
+    );
+    expect(withoutRunsOfBlanks('two  words')).toBe('two  words');
   });
 
   it('a cell from outside cannot steer the terminal or draw a row of its own', () => {

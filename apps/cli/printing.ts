@@ -64,7 +64,21 @@ export function span(ms: number): string {
   return parts.slice(0, 2).join(' ') || '0s';
 }
 
+/** What JSON leaves as it is and a terminal may obey, or reorder a line by: control and format characters. */
+const STEERING = /[\u007f-\u009f\u2028\u2029\p{Cf}]/gu;
+
+/** JSON in which nothing steers a terminal: such characters are escaped as `\\uXXXX`, so it says the same. */
+export function jsonText(value: unknown): string {
+  const escaped = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  return JSON.stringify(value).replace(STEERING, (character) => character.split('').map(escaped).join(''));
+}
+
 /** One JSON object on a line of its own. */
 export function printJson(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value)}\n`);
+  process.stdout.write(`${jsonText(value)}\n`);
+}
+
+/** Runs of blanks are told by their number: a terminal would wrap them into what looks like a line of its own. */
+export function withoutRunsOfBlanks(text: string): string {
+  return text.replace(/ {3,}/g, ({ length }) => ` [${String(length)} blanks] `);
 }

@@ -145,6 +145,7 @@ export type RequestView = z.infer<typeof requestViewSchema>;
 
 const askedBeforeSchema = z.strictObject({
   requestId: permissionIdSchema,
+  similar: z.literal(true).optional().describe('Not the same: other parameters, or other constraints.'),
   requestedAt: timeSchema,
   status: requestViewSchema.shape.status,
   endedAt: timeSchema.optional(),
@@ -160,7 +161,7 @@ export const requestDetailSchema = requestViewSchema.extend({
   askedBefore: z
     .array(askedBeforeSchema)
     .max(MAX_ASKED_BEFORE)
-    .describe('Earlier requests of the agent for the same, the newest first, and what became of them.'),
+    .describe('Earlier requests of the agent for the same or similar, the rejected first, and what became of them.'),
   action: z
     .discriminatedUnion('status', [
       z.strictObject({

@@ -479,10 +479,11 @@ describe('the one door for people', () => {
       const first = await hold('cleaner', same);
       await reject(first);
       const open = await hold('cleaner', same);
-      await hold('cleaner', { ...action, parameters: { account: 'ACC-9' } });
+      const varied = await hold('cleaner', { ...action, parameters: { account: 'ACC-8', memo: '' } });
       const last = await hold('cleaner', same);
       const shown = await world.call(NOBODY, 'requestDetail', { params: { request: last.requestId } });
-      const { askedBefore } = shown.answer();
+      const before = shown.answer().askedBefore;
+      const askedBefore = before.filter(({ similar }) => similar !== true);
       expect(askedBefore.map(({ requestId }) => requestId)).toEqual(
         expect.arrayContaining([open.requestId, first.requestId]),
       );
@@ -494,6 +495,10 @@ describe('the one door for people', () => {
         status: 'open',
         by: [],
       });
+      // a parameter more does not make it look new
+      expect(before).toContainEqual(expect.objectContaining({ requestId: varied.requestId, similar: true }));
+      const ofVaried = await world.call(NOBODY, 'requestDetail', { params: { request: varied.requestId } });
+      expect(ofVaried.answer().askedBefore[0]).toMatchObject({ status: 'rejected', similar: true });
     });
 
     it('an approval without the digest, or with another, approves nothing', async () => {
