@@ -13,6 +13,8 @@ export interface RunningApp {
   output(): string;
   /** The status of `/readyz`; 0 while nothing listens. */
   readyStatus(): Promise<number>;
+  /** The status of `/livez`; 0 while nothing listens. */
+  liveStatus(): Promise<number>;
   /** Resolves with the exit code once the process is gone; null when a signal ended it. */
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
@@ -51,16 +53,18 @@ export async function startApp(
   child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
   child.stderr.on('data', (chunk: Buffer) => chunks.push(chunk));
   const ended = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
+  const statusOf = (path: string): Promise<number> =>
+    fetch(`http://127.0.0.1:${String(port)}${path}`).then(
+      (answer) => answer.status,
+      () => 0,
+    );
   return {
     name,
     port,
     process: child,
     output: () => Buffer.concat(chunks).toString('utf8'),
-    readyStatus: () =>
-      fetch(`http://127.0.0.1:${String(port)}/readyz`).then(
-        (answer) => answer.status,
-        () => 0,
-      ),
+    readyStatus: () => statusOf('/readyz'),
+    liveStatus: () => statusOf('/livez'),
     stop: (signal = 'SIGTERM') => {
       child.kill(signal);
       return ended;

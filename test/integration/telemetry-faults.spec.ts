@@ -218,7 +218,10 @@ describe('promise 10: a collector that fails hurts nobody', () => {
     return messages.map(({ intentId }) => intentId);
   }
 
-  /** Every intent is decided, once and in order, by a process that is ready all the while. */
+  /**
+   * Every intent is decided, once and in order, by a process that is alive all the while and ready afterwards. Not ready all the
+   * while: on a machine that gives it no turn for a session, its groups are divided anew.
+   */
   async function judgesAll(
     app: RunningApp,
     all: readonly OutgoingHeaders[],
@@ -228,11 +231,12 @@ describe('promise 10: a collector that fails hurts nobody', () => {
     const ids = await intend(all, agents);
     await eventually(async () => {
       if (app.process.exitCode !== null || app.process.signalCode !== null) throw new Error(app.output());
-      statuses.add(await app.readyStatus());
+      statuses.add(await app.liveStatus());
       await sleep(25);
       return ids.every((id) => decided.has(id));
     });
     expect([...statuses]).toEqual([200]);
+    await eventually(async () => (await app.readyStatus()) === 200);
     expect(order).toEqual(intended);
     return ids.map((id) => decided.get(id) as ReceivedMessage);
   }
