@@ -4,7 +4,7 @@ import type { Config } from '#config';
 import { DOOR, DOOR_PREFIX, IDEMPOTENCY_HEADER, problemSchema, type DoorOperation, type DoorProblem } from '#contracts';
 import { inertText } from '#domain';
 import { fail } from './command-failure.js';
-import { tokenFor } from './login.js';
+import { credentialsFile, loginKeptFor, tokenFor } from './login.js';
 
 type Answer<Operation extends DoorOperation> = z.output<(typeof DOOR)[Operation]['answer']>;
 
@@ -33,11 +33,12 @@ export async function openDoorClient(config: Config): Promise<DoorClient> {
   return async (operation, sending = {}) => {
     const { answer, method, path, orders } = DOOR[operation];
     const url = addressOf(config.doorUrl, path, sending);
+    const id = sending.id ?? `cli:${randomUUID()}`;
     const headers = {
       authorization: `Bearer ${token}`,
       ...(sending.body === undefined ? {} : { 'content-type': 'application/json' }),
       // the same id at every try: whatever happens on the way, it counts once
-      ...(orders ? { [IDEMPOTENCY_HEADER]: sending.id ?? `cli:${randomUUID()}` } : {}),
+      ...(orders ? { [IDEMPOTENCY_HEADER]: id } : {}),
     };
     for (let tries = 1; ; tries += 1) {
       const reply = await ask(url, {
@@ -51,24 +52,54 @@ export async function openDoorClient(config: Config): Promise<DoorClient> {
       const problem = problemSchema.safeParse(data);
       if (!problem.success)
         return fail(`REMIT_CLI_NO_DOOR: ${url.origin} answers ${String(reply.status)}, but is no door of Remit`);
-      if (problem.data.code !== 'REMIT_DOOR_NOT_CONFIRMED' || tries === TRIES) return fail(problemText(problem.data));
+      if (problem.data.code === 'REMIT_DOOR_NOT_CONFIRMED') {
+        if (tries < TRIES) continue;
+        return fail([problemText(problem.data), ...(await whyNotConfirmed(config, token, id))].join('\n'));
+      }
+      const kept = reply.status === 401 ? await loginKeptFor(config) : undefined;
+      const whose =
+        kept === undefined
+          ? []
+          : [
+              `The login kept in ${credentialsFile(config)} was used: remit login makes a new one, remit logout forgets it.`,
+            ];
+      return fail([problemText(problem.data), ...whose].join('\n'));
     }
   };
 }
 
-/** Whether the door accepts a token now. `false` as well when nobody answers. */
-export async function isAccepted({ doorUrl }: Config, token: string): Promise<boolean> {
+/** What commands wait for, and how to ask again what came of this one. */
+async function whyNotConfirmed(config: Config, token: string, id: string): Promise<string[]> {
+  const found = await answerIfAny(config, token, 'discrepancies', { query: { status: 'open' } });
+  const waiting = (found?.discrepancies ?? []).map(
+    (one) => `  Commands wait for discrepancy ${one.id} (${inertText(one.says)}): remit log show ${one.id}`,
+  );
+  return [...waiting, `  ${IDEMPOTENCY_HEADER}: ${inertText(id)}; by HTTP, the same request with it counts once`];
+}
+
+/** Whether the control API accepts a token now. `false` as well when nobody answers. */
+export async function isAccepted(config: Config, token: string): Promise<boolean> {
   // the least that any token may ask for: what waits for an agent that is not there
-  const url = addressOf(doorUrl, DOOR.requests.path, { query: { agent: 'nobody' } });
+  return (await answerIfAny(config, token, 'requests', { query: { agent: 'nobody' } })) !== undefined;
+}
+
+/** The answer to a question on the way to something else; undefined when it is refused, or nobody answers soon. */
+export async function answerIfAny<Operation extends DoorOperation>(
+  { doorUrl }: Config,
+  token: string,
+  operation: Operation,
+  sending: Sending = {},
+): Promise<Answer<Operation> | undefined> {
+  const { answer, path } = DOOR[operation];
   try {
-    const reply = await fetch(url, {
+    const reply = await fetch(addressOf(doorUrl, path, sending), {
       headers: { authorization: `Bearer ${token}` },
       redirect: 'error',
       signal: AbortSignal.timeout(ACCEPTED_WITHIN_MS),
     });
-    return reply.ok && DOOR.requests.answer.safeParse(await reply.json()).success;
+    return reply.ok ? (answer.parse(await reply.json()) as Answer<Operation>) : undefined;
   } catch {
-    return false;
+    return undefined;
   }
 }
 

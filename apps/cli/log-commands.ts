@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { loadConfig } from '#config';
 import type { DiscrepancyView } from '#contracts';
-import { inertText } from '#domain';
+import { inertText, logDiscrepancySchema } from '#domain';
 import { fail } from './command-failure.js';
 import { openDoorClient } from './door-client.js';
 import { printJson, tableOf } from './printing.js';
@@ -55,6 +55,12 @@ export function addLogCommands(program: Command): void {
     .requiredOption('--reason <text>', 'why it is so, for the audit log; must be given')
     .option(...JSON_OPTION)
     .action(async (ids: string[], { reason, json }: { reason: string; json?: boolean }) => {
+      for (const id of ids) {
+        if (logDiscrepancySchema.shape.id.safeParse(id).success) continue;
+        fail(
+          `REMIT_CLI_DISCREPANCY_ID: ${inertText(id)} is no whole id of a discrepancy: remit log discrepancies shows them`,
+        );
+      }
       const door = await openDoorClient(loadConfig());
       for (const discrepancy of ids) {
         const view = await door('acknowledgeDiscrepancy', { params: { discrepancy }, body: { reason } });

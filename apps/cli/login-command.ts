@@ -1,8 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
-import { loadConfig } from '#config';
-import { durationMs, inertText } from '#domain';
+import { loadConfig, type Config } from '#config';
+import { sha256 } from '#contracts';
+import { checkCharter, durationMs, inertText, permissionTermsOf } from '#domain';
 import { fail } from './command-failure.js';
+import { answerIfAny } from './door-client.js';
 import { claimsOf, forgetLogin, keepLogin, makeDevToken } from './login.js';
 
 interface LoginOptions {
@@ -30,7 +32,7 @@ export function addLoginCommands(program: Command): void {
     .option('--for <duration>', 'with the dev key: how long it lasts', '12h')
     .addHelpText(
       'after',
-      '\nExamples:\n  remit login --as ann --role security\n  pass show remit | remit login --token-file -',
+      '\nExamples:\n  remit login --as ann --role finance\n  pass show remit | remit login --token-file -',
     )
     .action(async (options: LoginOptions) => {
       const config = loadConfig();
@@ -41,6 +43,7 @@ export function addLoginCommands(program: Command): void {
       process.stdout.write(
         `Logged in at ${config.doorUrl} as ${inertText(sub)}${inRoles}, until ${exp ?? 'its end'}. Kept in ${file}\n`,
       );
+      if (roles !== undefined) await warnOfUnknownRoles(config, token, roles);
     });
 
   program
@@ -50,6 +53,27 @@ export function addLoginCommands(program: Command): void {
       await forgetLogin(loadConfig());
       process.stdout.write('Logged out.\n');
     });
+}
+
+/** Says so where no role of a login means anything: not to the charter in force, nor to the configuration. */
+async function warnOfUnknownRoles(config: Config, token: string, roles: readonly string[]): Promise<void> {
+  // with a role map, the token's own words mean nothing here
+  if (config.door.roleMap !== undefined) return;
+  const current = await answerIfAny(config, token, 'currentCharter');
+  const checked = current === undefined ? undefined : checkCharter(current.text, sha256);
+  if (current === undefined || checked?.ok !== true) return;
+  const { permissions } = checked.charter.document;
+  const approving = Object.values(permissions).flatMap(({ approvals }) => approvals?.role ?? []);
+  const breakGlass = permissionTermsOf(checked.charter, '')?.breakGlass?.role;
+  const named = new Set([...approving, ...(breakGlass === undefined ? [] : [breakGlass])]);
+  const known = new Set([...named, ...config.door.adminRoles, ...config.door.auditorRoles]);
+  const unknown = roles.filter((role) => !known.has(role));
+  if (unknown.length === 0) return;
+  process.stderr.write(
+    `warning: charter ${current.name}, which is in force, names no role ${inertText(unknown.join(', '))}; it names ${
+      [...named].join(', ') || 'none'
+    }. Administrators have ${config.door.adminRoles.join(', ')}.\n`,
+  );
 }
 
 function devLogin({ as: person, role: roles, for: lasting }: LoginOptions): Promise<string> {

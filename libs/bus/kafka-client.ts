@@ -132,7 +132,7 @@ export function unreachable(what: string, error: unknown): BusError {
     accessProblem(what, error) ??
     new BusError(
       'REMIT_BUS_UNREACHABLE',
-      `${what}: ${messageOf(error)}; check that the brokers run and that their address is right`,
+      `${what}: ${messageOf(error)}; check that the brokers run, that their address is right, and that KAFKA_TLS is true where they speak TLS and only there`,
       error,
     )
   );

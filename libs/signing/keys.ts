@@ -68,8 +68,8 @@ export function readSigningKey(file: string): SigningKey {
 
 /**
  * Makes a signing key for a service: writes the private key (PEM, readable by its owner only) and adds the public key
- * to the file of trusted keys, which is created where it is missing. Returns the key's id. Throws where the key file
- * exists.
+ * to the file of trusted keys, which is created where it is missing. Returns the key's id. Throws
+ * `REMIT_SIGNING_KEY_EXISTS` where the key file exists.
  */
 export function createSigningKey(files: {
   readonly service: ServiceName;
@@ -81,7 +81,13 @@ export function createSigningKey(files: {
   const { privateKey, publicKey } = generateKeyPairSync('ed25519');
   const { x } = jwkOf(publicKey);
   const kid = thumbprint(x);
-  writeFileSync(files.keyFile, privateKey.export({ format: 'pem', type: 'pkcs8' }), { mode: 0o600, flag: 'wx' });
+  try {
+    writeFileSync(files.keyFile, privateKey.export({ format: 'pem', type: 'pkcs8' }), { mode: 0o600, flag: 'wx' });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    const message = `${files.keyFile} is there already (EEXIST) and is not overwritten: to rotate, write the new key into another file`;
+    throw new SigningError('REMIT_SIGNING_KEY_EXISTS', message);
+  }
   const { keys, ...rest } = readDocument(files.trustedKeysFile) ?? { keys: [] };
   const { unsignedUntil } = files;
   const document = {

@@ -53,7 +53,7 @@ ${ENVIRONMENT}
 Examples:
   npm start
   npm start -- --services --jaeger
-  npx remit login --as ann --role security     in another terminal, then: npx remit --help
+  npx remit login --as ann --role finance      in another terminal, then: npx remit --help
 `,
   demo: `Usage: npm run demo -- [--services] [--json]
 

@@ -31,7 +31,7 @@ export function whoMay(charter: Charter | undefined, { adminRoles, auditorRoles 
   const lacking = (person: Person, roles: readonly string[], what: string): string | undefined =>
     roles.some((role) => person.roles.includes(role))
       ? undefined
-      : `${what} takes one of the roles ${[...new Set(roles)].join(', ')}`;
+      : `${what} takes one of the roles ${[...new Set(roles)].join(', ')}; you are ${person.name} with ${rolesOf(person)}`;
   const demand = (person: Person, roles: readonly string[], what: string): void => {
     const detail = lacking(person, roles, what);
     if (detail !== undefined) throw new DoorRefusal(403, 'REMIT_DOOR_ROLE_MISSING', detail);
@@ -49,6 +49,10 @@ export function whoMay(charter: Charter | undefined, { adminRoles, auditorRoles 
       return lacking(person, [...approving, ...auditorRoles, ...adminRoles], 'seeing what would be executed');
     },
   };
+}
+
+function rolesOf({ roles }: Person): string {
+  return roles.length === 0 ? 'no role' : `the roles ${roles.join(', ')}`;
 }
 
 function approvingRoles(charter: Charter | undefined): string[] {

@@ -33,7 +33,14 @@ import {
   MAX_OPEN_REQUESTS,
 } from './permission-limits.js';
 import { peopleForNeeds, placesFilled, unmetNeeds } from './people-for-needs.js';
-import { namesNothing, openBindings, problemOfConstraints, samePerson, type Constraints } from './permission-grants.js';
+import {
+  namesNothing,
+  openBindings,
+  type Binding,
+  problemOfConstraints,
+  samePerson,
+  type Constraints,
+} from './permission-grants.js';
 
 /** The longest a request may stay open: as long as the held intent can still be read. */
 export const LONGEST_REQUEST_WAIT_MS = 7 * 24 * 60 * 60 * 1000;
@@ -218,6 +225,10 @@ function approve(command: CommandOf<'ApproveRequest'>, circumstances: Circumstan
     ];
     const outside = problemOfLending(command.agentId, state, terms);
     if (outside !== undefined) return refuse(...outside);
+    if (open.held !== undefined && command.actionDigest === undefined) {
+      const missing = `request ${requestId} holds an action, which is approved by its digest: \`--digest\` (\`actionDigest\`) is missing; \`remit approvals show ${requestId}\` prints it`;
+      return refuse('REMIT_PERMISSION_OTHER_ACTION', missing);
+    }
     if (open.held?.actionDigest !== command.actionDigest) {
       return refuse(
         'REMIT_PERMISSION_OTHER_ACTION',
@@ -565,9 +576,28 @@ function problemOfTerms(asked: Asked, terms: PermissionTerms): Problem | undefin
   }
   const open = openBindings(term.bind, asked.bound);
   if (open.length > 0) {
-    return ['REMIT_PERMISSION_BINDING_MISSING', `every grant of ${permission} must be bound to ${open.join(' and ')}`];
+    const bound = open.map((binding) => `${binding} (${optionOfBinding(binding)})`).join(' and ');
+    return ['REMIT_PERMISSION_BINDING_MISSING', `every grant of ${permission} must be bound to ${bound}`];
   }
   return undefined;
+}
+
+/** What the command line takes for a binding, and where its value comes from. */
+function optionOfBinding(binding: Binding): string {
+  switch (binding) {
+    case 'action':
+      return '--digest SHA256, the `actionDigest` of the decision that denied or held it';
+    case 'chain':
+      return '--chain ID, the `chainId` of the intent';
+    case 'target':
+      return '--target SYSTEM';
+    case 'destination':
+      return '--destination NAME';
+    case 'parameters':
+      return '--parameter PATH=VALUE';
+    default:
+      return `--parameter ${binding.replace(/^parameters\./, '')}=VALUE`;
+  }
 }
 
 function problemOfDirectGrant(
