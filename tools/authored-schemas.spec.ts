@@ -20,6 +20,7 @@ const FILES = [
 
 /** Data of one spec each, which that spec reads with a schema of its own. */
 const OF_ONE_SPEC = [
+  'test/cases/cause-proofs',
   'test/cases/chains',
   'test/cases/events',
   'test/cases/hygiene',
