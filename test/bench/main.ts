@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { loadConfig } from '#config';
 import { measureCodec } from './codec.js';
 import { measurePiiQuality, readPiiCases } from '../cases/pii/pii-quality.js';
+import { measureFirstLook } from './first-look.js';
 import { figure, figureTable, type Figure } from './figure.js';
 import { measureGrants } from './grants.js';
 import { measurePolicies } from './policies.js';
@@ -58,6 +59,10 @@ const GROUPS: Record<string, { about: string; measure: () => Promise<Figure[]> |
   views: {
     about: 'a start of the views after a long history, beside one without any',
     measure: () => measureViews(loadConfig().kafkaBrokers, progress),
+  },
+  'first-look': {
+    about: 'the first look of the watch for discrepancies at a day, and decisions beside it',
+    measure: () => measureFirstLook(loadConfig().databaseUrl, progress),
   },
   codec: {
     about: 'CloudEvents structured mode beside binary mode; our encoding of requests beside kafkajs’ own',

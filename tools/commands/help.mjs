@@ -110,7 +110,8 @@ Exit code: 0 when everything passed; 3 when the Go modules cannot be fetched, so
 Measures every published figure beside its baseline, in the same run and on backends of its own. Only the ratios mean
 something on another machine, and only while nothing else keeps it busy.
 
-  --only WHAT  throughput, tracing, pii, record, record-growth, policies, grants, signing, replay, views, codec
+  --only WHAT  throughput, tracing, pii, record, record-growth, policies, grants, signing, replay, views, codec,
+               first-look
   --json       one JSON object for each figure, and nothing else on stdout: npm run --silent bench -- --json
 
 All of it takes some minutes, record-growth the longest.
