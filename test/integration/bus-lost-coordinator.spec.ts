@@ -44,16 +44,17 @@ describe('promise 2: a group whose coordinator', () => {
 
   it.each([
     {
-      happens: 'dies for good while a batch is in hand',
-      group: 'lost-coordinator.dead',
-      fault: (node: OwnNode) => node.kill(),
-      mend: (node: OwnNode) => node.start(),
-    },
-    {
       happens: 'freezes while a batch is in hand',
       group: 'lost-coordinator.frozen',
       fault: (node: OwnNode) => Promise.resolve(node.freeze()),
       mend: (node: OwnNode) => Promise.resolve(node.thaw()),
+    },
+    // last: a broker that comes back from the dead is behind the others for a while
+    {
+      happens: 'dies for good while a batch is in hand',
+      group: 'lost-coordinator.dead',
+      fault: (node: OwnNode) => node.kill(),
+      mend: (node: OwnNode) => node.start(),
     },
   ])('$happens goes on with another one', async ({ group, fault, mend }) => {
     const handled: string[] = [];
