@@ -11,7 +11,7 @@ const ACTIONS = ['read', 'update', 'insert', 'transfer', 'export', 'unlock_accou
 const SYSTEMS = ['ledger', 'reporting', 'accounts', 'crm', 'warehouse', 'admin-panel'];
 const APPROVED = ['warehouse', 'reporting', '*.bank.example'];
 
-type Occasion = { readonly actionType: string; readonly target: string; readonly agentId: string };
+type Occasion = { readonly actionType: string; readonly systems: readonly string[]; readonly agentId: string };
 
 /** A policy as the charter has it, and the plain function that would do the same: the floor. */
 interface Twin {
@@ -29,8 +29,9 @@ function twin(
   const { actions, systems } = scope ?? {};
   return {
     statement: { id, severity: 'critical', violated_when: condition, effect: 'deny', reason: id, scope },
-    applies: ({ actionType, target }) =>
-      (actions === undefined || actions.includes(actionType)) && (systems === undefined || systems.includes(target)),
+    applies: ({ actionType, systems: reached }) =>
+      (actions === undefined || actions.includes(actionType)) &&
+      (systems === undefined || reached.some((system) => systems.includes(system))),
     violated,
   };
 }
@@ -104,7 +105,7 @@ function givenIntents(): readonly Given[] {
     const target = SYSTEMS[(index * 5) % SYSTEMS.length] ?? '';
     const agentId = `agent-${index % 12}`;
     return {
-      occasion: { actionType, target, agentId },
+      occasion: { actionType, systems: [target], agentId },
       values: {
         action: {
           type: actionType,

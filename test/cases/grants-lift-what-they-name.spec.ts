@@ -76,13 +76,29 @@ const charter = fc
   .tuple(places, fc.constantFrom('violated_when', 'objects_to'))
   .map(([chosen, form]) => ({ looksAt: chosen, charter: charterOver(chosen, form) }) as const);
 
-/** What one grant names: some values, in any letter case, at one place. */
-const grant = fc.record({
-  place: fc.constantFrom(...PLACES),
-  names: fc.uniqueArray(fc.constantFrom(...OTHERS), { minLength: 1, maxLength: 2 }),
+/** What a grant names, by place. */
+type Named = Readonly<Partial<Record<Place, readonly string[]>>>;
+
+interface Given {
+  readonly names: Named;
+  readonly isLive: boolean;
+}
+
+const someNames = fc.uniqueArray(fc.constantFrom(...OTHERS), { minLength: 1, maxLength: 2 });
+
+/** One grant: some values, at one place … */
+const grant: fc.Arbitrary<Given> = fc.record({
+  names: fc.tuple(fc.constantFrom(...PLACES), someNames).map(([place, names]): Named => ({ [place]: names })),
   isLive: fc.boolean(),
 });
-type Given = typeof grant extends fc.Arbitrary<infer Value> ? Value : never;
+
+/** … or at several, which are granted together. */
+const jointGrant: fc.Arbitrary<Given> = fc.record({
+  names: fc
+    .uniqueArray(fc.tuple(fc.constantFrom(...PLACES), someNames), { minLength: 1, selector: ([place]) => place })
+    .map((named): Named => Object.fromEntries<readonly string[]>(named)),
+  isLive: fc.constant(true),
+});
 
 const values = fc.uniqueArray(fc.constantFrom(...TRUSTED, ...OTHERS), { maxLength: 4 });
 const spelling = fc.constantFrom<(text: string) => string>(
@@ -101,8 +117,12 @@ const action = fc.tuple(values, values, values, spelling).map(([destinations, to
 type Acting = typeof action extends fc.Arbitrary<infer Value> ? Value : never;
 
 function authorityWith(grants: readonly Given[]): AgentAuthority {
-  return grants.reduce<AgentAuthority>((state, { place, names, isLive }, index) => {
-    const named = { oneOf: names };
+  return grants.reduce<AgentAuthority>((state, { names, isLive }, index) => {
+    const { destination, ...others } = names;
+    const parameters = Object.entries(others).map(([place, oneOf]): [string, object] => [
+      place.slice('parameters.'.length),
+      { oneOf },
+    ]);
     const event = {
       event: 'PermissionGranted',
       agentId: 'aide',
@@ -113,10 +133,10 @@ function authorityWith(grants: readonly Given[]): AgentAuthority {
       reason: 'because',
       grantId: `g${String(index)}`,
       permission: 'contact',
-      constraints:
-        place === 'destination'
-          ? { destination: named }
-          : { parameters: { [place.slice('parameters.'.length)]: named } },
+      constraints: {
+        ...(destination === undefined ? {} : { destination: { oneOf: destination } }),
+        ...(parameters.length === 0 ? {} : { parameters: Object.fromEntries<object>(parameters) }),
+      },
       uses: null,
       expiresAt: new Date(NOON + (isLive ? 60_000 : 0)).toISOString(),
       approvedBy: ['sam'],
@@ -155,8 +175,7 @@ describe('whatever a policy looks at, whatever was granted', () => {
         const isNamed = looksAt.every((place) =>
           valuesAt(place, acting).every(
             (value) =>
-              TRUSTED.includes(value) ||
-              grants.some((one) => one.isLive && one.place === place && one.names.includes(value)),
+              TRUSTED.includes(value) || grants.some((one) => one.isLive && one.names[place]?.includes(value) === true),
           ),
         );
         expect(isAllowed(under, grants, acting)).toBe(isNamed);
@@ -165,12 +184,44 @@ describe('whatever a policy looks at, whatever was granted', () => {
     );
   });
 
+  it('an action is allowed only if each value is lifted by a grant of which everything else holds, too', () => {
+    let allowedByJoint = 0;
+    fc.assert(
+      fc.property(
+        charter,
+        fc.array(jointGrant, { minLength: 1, maxLength: 4 }),
+        action,
+        ({ looksAt, charter: under }, grants, acting) => {
+          const untrusted = (place: Place): readonly string[] =>
+            valuesAt(place, acting).filter((value) => !TRUSTED.includes(value));
+          // Trusted values beside others are nothing to name; by themselves, or where no policy looks, they are.
+          const toName = (place: Place): readonly string[] =>
+            looksAt.includes(place) && untrusted(place).length > 0 ? untrusted(place) : valuesAt(place, acting);
+          const holds = ({ names }: Given, place: Place): boolean =>
+            names[place] === undefined ||
+            (toName(place).length > 0 && toName(place).every((value) => names[place]?.includes(value)));
+          const isLifted = (place: Place, value: string): boolean =>
+            grants.some(
+              (one) =>
+                one.names[place]?.includes(value) === true &&
+                PLACES.every((other) => other === place || holds(one, other)),
+            );
+          const isGranted = looksAt.every((place) => untrusted(place).every((value) => isLifted(place, value)));
+          expect(isAllowed(under, grants, acting)).toBe(isGranted);
+          if (isGranted && looksAt.some((place) => untrusted(place).length > 0)) allowedByJoint += 1;
+        },
+      ),
+      RUNS,
+    );
+    expect(allowedByJoint).toBeGreaterThan(0);
+  });
+
   it('another grant takes nothing away', () => {
     fc.assert(
       fc.property(
         charter,
-        fc.array(grant, { maxLength: 3 }),
-        grant,
+        fc.array(jointGrant, { maxLength: 3 }),
+        jointGrant,
         action,
         ({ charter: under }, grants, more, acting) => {
           if (isAllowed(under, grants, acting)) expect(isAllowed(under, [...grants, more], acting)).toBe(true);

@@ -195,7 +195,9 @@ export const permissionSchema = z.strictObject({
   required_for: requiredForSchema.optional().describe('What an agent may do only while it holds it.'),
   extends_scope: selectionSchema
     .optional()
-    .describe('What a grant of it lets an agent do beyond its intended scope. A standing permission does not.'),
+    .describe(
+      'What a grant of it lets an agent do beyond its intended scope: these actions on these systems. Without `actions`, those of its scope; without `systems`, on those of its scope. A standing permission adds nothing.',
+    ),
   max_duration: durationSchema.optional().describe('The longest a grant may last.'),
   bind: z.array(bindingSchema).min(1).optional().describe('What every grant of it must be bound to.'),
   approvals: z

@@ -4,7 +4,7 @@ import { compileGlob, hasWildcard } from '../matching/glob.js';
 import { foldName } from '../matching/folding.js';
 import type { Place } from '../matching/action-places.js';
 import { hintFor, nearestName } from '../matching/near-names.js';
-import { DESTRUCTIVE_VERBS, compileVerbUse } from '../matching/verbs.js';
+import { DESTRUCTIVE_VERBS, compileVerbSelector, compileVerbUse } from '../matching/verbs.js';
 import { expressionReader, type ExpressionReader, type ExpressionReading } from '../policy/cel-expressions.js';
 import type { ExpressionReads } from '../policy/cel-places.js';
 import type { KnownTexts, KnownValues } from '../policy/known-values.js';
@@ -69,7 +69,7 @@ function actionsOf(charter: Mapping): ReachableActions {
   const added = Object.values(mappingOf(charter['permissions'])).flatMap((permission) => {
     const extension = mappingOf(permission)['extends_scope'];
     if (extension === undefined || !isMapping(extension)) return [];
-    return 'actions' in extension ? textsOf(extension['actions']) : ['*'];
+    return textsOf(extension['actions']);
   });
   return reachableActions(new Map(scopes), added);
 }
@@ -260,6 +260,56 @@ function checkOffset(zone: unknown, path: CharterPath, warn: Report): void {
   warn('REMIT_CHARTER_FIXED_OFFSET', path, message, { hint: 'name a place of the zone, such as America/New_York' });
 }
 
+/** Actions that somebody may do. */
+interface Doable {
+  readonly who: string;
+  readonly patterns: readonly string[];
+  readonly selects: (action: string) => boolean;
+}
+
+/** The scope of each agent, and what each permission adds to scopes. */
+function whatMayBeDone(charter: Mapping): readonly Doable[] {
+  const doable = (who: string, actions: unknown): Doable => {
+    const patterns = textsOf(actions);
+    const globs = patterns.map(compileGlob);
+    return { who, patterns, selects: (action) => globs.some((glob) => glob(action)) };
+  };
+  const scopes = Object.entries(mappingOf(charter['agents'])).map(([id, agent]) =>
+    doable(`the scope of ${id}`, mappingOf(mappingOf(agent)['scope'])['actions']),
+  );
+  const added = Object.entries(mappingOf(charter['permissions'])).map(([name, permission]) =>
+    doable(`what ${name} adds to a scope`, mappingOf(mappingOf(permission)['extends_scope'])['actions']),
+  );
+  return [...scopes, ...added];
+}
+
+/** Longer names of an action that a rule about the action by itself does not speak of. */
+const LONGER_NAMES = { never: ['rows'], actions: ['2', '_all'] } as const;
+
+/** Forbidden verbs and limited actions that a scope takes under a longer name, which the rule does not speak of. */
+function checkLongerNames(charter: Mapping, warn: Report): void {
+  const mayBeDone = whatMayBeDone(charter);
+  for (const [index, boundary] of listOf(charter['boundaries']).map(mappingOf).entries()) {
+    const key = 'never' in boundary ? 'never' : 'actions';
+    const patterns = textsOf(boundary[key]);
+    const covers =
+      key === 'never' ? patterns.map(compileVerbUse) : patterns.length === 0 ? [] : [compileVerbSelector(patterns)];
+    for (const [at, pattern] of patterns.entries()) {
+      if (hasWildcard(pattern)) continue;
+      const longer = LONGER_NAMES[key].map((more) => pattern + more);
+      const open = longer.find(
+        (name) => !covers.some((is) => is(name)) && mayBeDone.some(({ selects }) => selects(name)),
+      );
+      if (open === undefined) continue;
+      const who = mayBeDone.find(({ selects }) => selects(open))?.who ?? '';
+      const message = `does not cover \`${open}\` or other longer names, which ${who} takes`;
+      const hint = `write \`${pattern}*\`, too, or name the actions of the scope in full`;
+      warn('REMIT_CHARTER_VERBS_NOT_COVERED', ['boundaries', index, key, at], message, { hint });
+      break;
+    }
+  }
+}
+
 /** Words that destroy like those the charter forbids, that it does not forbid, and that some agent was made for. */
 function checkDestructiveVerbs(charter: Mapping, warn: Report): void {
   const boundaries = listOf(charter['boundaries']).map(mappingOf);
@@ -271,15 +321,12 @@ function checkDestructiveVerbs(charter: Mapping, warn: Report): void {
   );
   if (first === -1) return;
   const open = DESTRUCTIVE_VERBS.filter((verb) => !forbidden.some((uses) => uses(verb)));
-  for (const [id, agent] of Object.entries(mappingOf(charter['agents']))) {
-    const inScope = textsOf(mappingOf(mappingOf(agent)['scope'])['actions']);
+  for (const { who, patterns, selects } of whatMayBeDone(charter)) {
     // A word of a compound action is forbidden by any form of it, and by a glob over the whole.
-    const uncovered = inScope.filter((action) => !forbidden.some((uses) => uses(action)));
-    const meant = open.filter(
-      (verb) => inScope.some((action) => compileGlob(action)(verb)) || uncovered.some(compileVerbUse(verb)),
-    );
+    const uncovered = patterns.filter((action) => !forbidden.some((uses) => uses(action)));
+    const meant = open.filter((verb) => selects(verb) || uncovered.some(compileVerbUse(verb)));
     if (meant.length === 0) continue;
-    const message = `does not cover ${meant.map((verb) => `\`${verb}\``).join(', ')}, which the scope of ${id} takes`;
+    const message = `does not cover ${meant.map((verb) => `\`${verb}\``).join(', ')}, which ${who} takes`;
     const hint = 'list them too, or narrow the scope';
     warn('REMIT_CHARTER_VERBS_NOT_COVERED', ['boundaries', first, 'never'], message, { hint });
     return;
@@ -509,6 +556,7 @@ export function reportMeaning(document: unknown, report: Report, warn: Report): 
   }
   checkOffset(charter['timezone'], ['timezone'], warn);
   checkDestructiveVerbs(charter, warn);
+  checkLongerNames(charter, warn);
   checkAgents(mappingOf(charter['agents']), declared, report, warn);
   checkPermissions(mappingOf(charter['permissions']), declared, report, warn);
   for (const [index, policy] of listOf(charter['policies']).entries()) {

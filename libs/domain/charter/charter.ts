@@ -4,7 +4,7 @@ import { boundedMemo } from '../matching/bounded-memo.js';
 import { foldName } from '../matching/folding.js';
 import type { Selector } from '../matching/glob.js';
 import { receiverIndex } from '../matching/receivers.js';
-import { allowing, allowingIfGiven, restrictingNames, restrictingVerbs } from '../matching/selection.js';
+import { allowing, restrictingNames, restrictingVerbs } from '../matching/selection.js';
 import type { ListLookUp } from '../permission/value-constraints.js';
 import { readEntryList, type EntryList } from '../policy/cel-patterns.js';
 import { compilePolicies, type PolicyPrograms } from '../policy/cel-policies.js';
@@ -40,11 +40,11 @@ export interface PermissionRequirement {
   readonly agents: Selector;
 }
 
-/** What a grant of a permission adds to an agent's intended scope. */
+/** What a grant of a permission adds to an agent's intended scope. Undefined: as the scope itself has it. */
 export interface ScopeExtension {
   readonly permission: string;
-  readonly actions: Selector;
-  readonly systems: Selector;
+  readonly actions: Selector | undefined;
+  readonly systems: Selector | undefined;
 }
 
 /** A checked charter, compiled so that judging is a few map look-ups. Made by `checkCharter` only. */
@@ -137,7 +137,7 @@ function compileScopeExtensions(document: CharterDocument): readonly ScopeExtens
   return Object.entries(document.permissions).flatMap(([permission, { extends_scope: added }]) => {
     if (added === undefined) return [];
     const { actions, systems } = added;
-    return [{ permission, actions: allowingIfGiven(actions), systems: allowingIfGiven(systems) }];
+    return [{ permission, actions: actions && allowing(actions), systems: systems && allowing(systems) }];
   });
 }
 

@@ -43,11 +43,6 @@ export function compileSelector(patterns: readonly string[]): Selector {
   return boundedMemo(REMEMBERED_ANSWERS, (text: string) => exact.has(text) || globs.some((glob) => glob(text)));
 }
 
-/** The selector of a list that may be left out: no list selects everything. */
-export function compileOptionalSelector(patterns: readonly string[] | undefined): Selector {
-  return patterns === undefined ? () => true : compileSelector(patterns);
-}
-
 /** Whether some text matches both of two globs. Takes time in proportion to the product of their lengths. */
 export function globsMeet(one: string, other: string): boolean {
   /** Whether what is left of `one` and of `other`, from a place in each, can match one text. */

@@ -1,5 +1,5 @@
 import { foldName } from './folding.js';
-import { compileGlob, compileOptionalSelector, compileSelector, hasWildcard, type Selector } from './glob.js';
+import { compileGlob, compileSelector, hasWildcard, type Selector } from './glob.js';
 import { compileVerbSelector } from './verbs.js';
 
 /**
@@ -7,9 +7,8 @@ import { compileVerbSelector } from './verbs.js';
  * matches widely, so that no other spelling gets around it.
  */
 
-/** Selects what may be done: a list that is left out selects everything. */
+/** Selects what may be done. */
 export const allowing: (patterns: readonly string[]) => Selector = compileSelector;
-export const allowingIfGiven: (patterns: readonly string[] | undefined) => Selector = compileOptionalSelector;
 
 /** Selects the names of systems or agents that a restriction speaks of. */
 export function restrictingNames(patterns: readonly string[] | undefined): Selector {

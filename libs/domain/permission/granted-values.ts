@@ -55,24 +55,56 @@ function brokenBy(
   };
 }
 
+/** The values that a grant does not name at places where it names something, and all values at the others. */
+interface RefusedValues {
+  readonly values: ReadonlySet<ObjectedValue>;
+  /** The first at each place where the grant names something. */
+  readonly atNamedPlaces: ReadonlyMap<Place, ObjectedValue>;
+}
+
+function refusedBy(grant: Grant, objected: readonly ObjectedValue[], question: AuthorityQuestion): RefusedValues {
+  const values = new Set<ObjectedValue>();
+  const atNamedPlaces = new Map<Place, ObjectedValue>();
+  for (const value of objected) {
+    if (isNamedBy(grant, value, question, objected.length)) continue;
+    values.add(value);
+    const isPlaceNamed = constraintAt(grant.constraints, value.place) !== undefined;
+    if (isPlaceNamed && !atNamedPlaces.has(value.place)) atNamedPlaces.set(value.place, value);
+  }
+  return { values, atNamedPlaces };
+}
+
 /**
- * The grants that name all of the values between them, each by itself valid for the intent in everything else. Sets of
- * values add up: it is as if each value stood alone and some grant named it.
+ * Why a grant does not lift a value: it does not name it, or it does not name some value at another place that it names
+ * something for. What it names at several places is granted together only.
+ */
+function obstacleTo(value: ObjectedValue, { values, atNamedPlaces }: RefusedValues): ObjectedValue | undefined {
+  if (values.has(value)) return value;
+  for (const [place, refused] of atNamedPlaces) if (place !== value.place) return refused;
+  return undefined;
+}
+
+/**
+ * The grants that name all of the values between them. The values of one place add up: each may be lifted by another
+ * grant. Whatever else a grant names must hold for the intent together with the value that it lifts.
  */
 function namingAll(authority: AgentAuthority, question: AuthorityQuestion, objection: Objection): JointAuthorisation {
   const considered: GrantConsidered[] = [];
   const fitting: Grant[] = [];
+  const { values } = objection;
+  // Where nothing is objected to, what a grant names must be so as it stands.
+  const places = [...new Set(values.map(({ place }) => place))];
   for (const grant of authority.grants.values()) {
     if (grant.permission !== question.permission) continue;
-    const miss = missOf(grant, question, objection.places);
+    const miss = missOf(grant, question, places);
     if (miss === undefined) fitting.push(grant);
     else considered.push({ grantId: grant.grantId, ...miss });
   }
   const used: GrantUsed[] = [];
-  const { values } = objection;
   let open = values;
   for (const grant of fitting.sort(byPreference(question))) {
-    const still = open.filter((value) => !isNamedBy(grant, value, question, values.length));
+    const refused = refusedBy(grant, values, question);
+    const still = open.filter((value) => obstacleTo(value, refused) !== undefined);
     if (still.length < open.length) used.push({ grantId: grant.grantId, mustReserve: grant.uses !== null });
     open = still;
     if (open.length === 0) return { authorised: true, grants: used };
@@ -80,7 +112,8 @@ function namingAll(authority: AgentAuthority, question: AuthorityQuestion, objec
   const [first] = open;
   if (first !== undefined) {
     for (const grant of fitting) {
-      considered.push({ grantId: grant.grantId, why: 'constraint broken', ...brokenBy(grant, first, question) });
+      const obstacle = obstacleTo(first, refusedBy(grant, values, question)) ?? first;
+      considered.push({ grantId: grant.grantId, why: 'constraint broken', ...brokenBy(grant, obstacle, question) });
     }
   }
   return { authorised: false, ...nearestReason(authority, considered) };

@@ -1,3 +1,4 @@
+import { systemsReached } from '../charter/receiving-systems.js';
 import type { JudgingInput, LayerJudgement, RawFinding } from '../decision/layer.js';
 import { hasGap } from './authority.js';
 import { holdingsOf, isHeld, nearestMisses, type PermissionHolding } from './holding.js';
@@ -21,8 +22,11 @@ export function judgePermissions(input: JudgingInput): LayerJudgement {
   const notApproved = approvalFinding(input);
   if (notApproved !== undefined) findings.push(notApproved);
   const holdings: PermissionHolding[] = [];
+  const reached = systemsReached(charter, action);
   for (const { permission, rule, actions, systems, agents } of charter.requirements) {
-    if (!actions(action.type) || !systems(action.target) || !agents(agentId)) continue;
+    if (!actions(action.type) || !agents(agentId)) continue;
+    const needing = reached.find((system) => systems(system));
+    if (needing === undefined) continue;
     if (charter.modeOf(rule) === 'off') continue;
     const held = holdingsOf(input, permission);
     holdings.push(...held);
@@ -30,7 +34,7 @@ export function judgePermissions(input: JudgingInput): LayerJudgement {
       passed.push(rule);
       continue;
     }
-    const reason = `${action.type} on ${action.target} needs the permission ${permission}, which ${agentId} does not hold${nearestMisses(held)}`;
+    const reason = `${action.type} on ${needing} needs the permission ${permission}, which ${agentId} does not hold${nearestMisses(held)}`;
     findings.push({ rule, effect: 'violation', severity: 'critical', reason, permission });
   }
   const facts: Record<string, unknown> = {};

@@ -7,7 +7,7 @@ import type { PolicyVariables } from './cel-variables.js';
 import type { ClaimReading } from './claim-readings.js';
 
 const lists = { approvedDestinations: ['warehouse', '*.bank.example'] };
-const occasion = { actionType: 'transfer', target: 'ledger', agentId: 'ledger-agent' };
+const occasion = { actionType: 'transfer', systems: ['ledger'], agentId: 'ledger-agent' };
 
 function variables(action: Partial<PolicyVariables['action']> = {}): PolicyVariables {
   return {
@@ -72,8 +72,8 @@ describe('policies', () => {
       policy('crm', 'true', { scope: { systems: ['crm*'] } }),
       policy('payments-of-robots', 'true', { scope: { actions: ['pay_*'], agents: ['robot-*'] } }),
     );
-    const idsFor = (actionType: string, target: string, agentId: string): string[] =>
-      idsOf(programs.evaluate({ actionType, target, agentId }, variables()).violated);
+    const idsFor = (actionType: string, system: string, agentId: string): string[] =>
+      idsOf(programs.evaluate({ actionType, systems: [system], agentId }, variables()).violated);
     expect(idsFor('transfer', 'ledger', 'robot-1')).toEqual(['everything', 'transfers']);
     expect(idsFor('pay_out', 'crm-eu', 'robot-1')).toEqual(['everything', 'transfers', 'crm', 'payments-of-robots']);
     expect(idsFor('pay_out', 'crm-eu', 'person')).toEqual(['everything', 'transfers', 'crm']);

@@ -50,7 +50,8 @@ export type PolicyCompilation =
 /** Which policies speak of an action. */
 export interface PolicyOccasion {
   readonly actionType: string;
-  readonly target: string;
+  /** The target, and every system of the charter that a destination may lead to. */
+  readonly systems: readonly string[];
   readonly agentId: string;
 }
 
@@ -113,24 +114,24 @@ function scopeOf({ scope }: PolicyStatement): (occasion: PolicyOccasion) => bool
   const actions = restrictingVerbs(scope.actions);
   const systems = restrictingNames(scope.systems);
   const agents = restrictingNames(scope.agents);
-  return ({ actionType, target, agentId }) => actions(actionType) && systems(target) && agents(agentId);
+  return (on) => actions(on.actionType) && on.systems.some((system) => systems(system)) && agents(on.agentId);
 }
 
 const NO_OBJECTIONS: ReadonlyMap<Place, CheckedExpression> = new Map();
 
 const separator = '\n';
 
-/** The programs for an action, found once for each combination of action, system and agent. */
+/** The programs for an action, found once for each combination of action, systems and agent. */
 function indexOf(programs: readonly Program[]): (occasion: PolicyOccasion) => readonly Program[] {
   const everywhere = programs.every(({ policy }) => policy.scope === undefined);
   if (everywhere) return () => programs;
   const found = boundedMemo(REMEMBERED_OCCASIONS, (key: string): readonly Program[] => {
-    const [actionType = '', target = '', agentId = ''] = key.split(separator);
-    return programs.filter(({ applies }) => applies({ actionType, target, agentId }));
+    const [actionType = '', agentId = '', ...systems] = key.split(separator);
+    return programs.filter(({ applies }) => applies({ actionType, systems, agentId }));
   });
   const byAgent = programs.some(({ policy }) => policy.scope?.agents !== undefined);
-  return ({ actionType, target, agentId }) =>
-    found(actionType + separator + target + (byAgent ? separator + agentId : ''));
+  return ({ actionType, systems, agentId }) =>
+    found(actionType + separator + (byAgent ? agentId : '') + separator + systems.join(separator));
 }
 
 /** How the evaluation of a checked expression can fail: the library's words, and those of our own functions. */

@@ -1,11 +1,12 @@
 import { claimedClassification } from '../boundary/effective-classification.js';
 import { localTimeIn, type LocalTime } from '../boundary/local-time.js';
 import type { Charter } from '../charter/charter.js';
+import { systemsReached } from '../charter/receiving-systems.js';
 import { WEEKDAYS } from '../charter/time-notation.js';
 import type { JudgingInput, LayerJudgement, RawFinding } from '../decision/layer.js';
 import { chainIdOf, destinationsOf, type Intent } from '../intent/intent.js';
 import { holdingsOf, isHeld, nearestMisses, type PermissionHolding } from '../permission/holding.js';
-import { claimedEnvironment, environmentOf, integrationsOf } from '../verification/claims.js';
+import { claimedEnvironment, environmentOf, environmentsReached, integrationsOf } from '../verification/claims.js';
 import type { PolicyViolation } from './cel-policies.js';
 import { NOT_SCANNED, type PolicyVariables } from './cel-variables.js';
 import type { ClaimReading } from './claim-readings.js';
@@ -126,7 +127,7 @@ function nameOf(holding: PermissionHolding): string {
 
 /**
  * Conditions over action, context and facts, each by the charter's word and by what the agent claims: the stricter answer
- * counts. Off-hours work needs the charter's leave, and the agent's word that it makes use of it.
+ * counts, and so it does over the environments of the target and of every system that a destination leads to. Off-hours work needs the charter's leave, and the agent's word that it makes use of it.
  */
 export function judgePolicies(input: JudgingInput): LayerJudgement {
   const { intent, judgedAt, charter } = input;
@@ -137,20 +138,32 @@ export function judgePolicies(input: JudgingInput): LayerJudgement {
 
   const holdings = new Map<string, PermissionHolding>();
   const notLifted = new Map<string, string>();
-  const { violated, passed } = charter.policies.evaluate(
-    { actionType: action.type, target: action.target, agentId },
-    variables,
-    {
-      claims: claimReadingsOf(input, variables),
+  const occasion = { actionType: action.type, systems: systemsReached(charter, action), agentId };
+  const violated = new Map<string, PolicyViolation>();
+  const satisfied = new Set<string>();
+  for (const environment of environmentsReached(charter, action)) {
+    const there = { ...variables, action: { ...variables.action, environment } };
+    const outcome = charter.policies.evaluate(occasion, there, {
+      claims: claimReadingsOf(input, there),
       skip: (policy) => charter.modeOf(policy) === 'off',
       lifts: ({ id, unless_granted: permission = '' }, objection) => {
         const held = holdingsOf(input, permission, objection);
         for (const holding of held) holdings.set(nameOf(holding), holding);
-        notLifted.set(id, nearestMisses(held));
+        if (!isHeld(held)) notLifted.set(id, nearestMisses(held));
         return isHeld(held);
       },
-    },
-  );
+    });
+    for (const violation of outcome.violated) {
+      const { id } = violation.policy;
+      const before = violated.get(id);
+      // By the charter's word rather than by what the agent claims.
+      if (before === undefined || (before.claims !== undefined && violation.claims === undefined)) {
+        violated.set(id, violation);
+      }
+    }
+    for (const id of outcome.passed) satisfied.add(id);
+  }
+  const passed = [...satisfied].filter((id) => !violated.has(id));
 
   const facts: Record<string, unknown> = {};
   if (action.containsPii === true || pii.length > 0) facts['containsPii'] = true;
@@ -158,6 +171,8 @@ export function judgePolicies(input: JudgingInput): LayerJudgement {
   if (variables.context.offHoursAllowed) facts['offHoursAllowed'] = true;
   if (charter.policies.size > 0) facts['localTime'] = { [charter.timezone]: local.text };
   if (holdings.size > 0) facts['permissions'] = [...holdings.values()];
-  const findings = violated.map((violation) => findingOf(violation, notLifted.get(violation.policy.id) ?? ''));
-  return { findings, passed: [...passed], facts };
+  const findings = [...violated.values()].map((violation) =>
+    findingOf(violation, notLifted.get(violation.policy.id) ?? ''),
+  );
+  return { findings, passed, facts };
 }

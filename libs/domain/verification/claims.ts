@@ -1,10 +1,19 @@
 import type { Charter } from '../charter/charter.js';
-import { destinationsOf, type Action } from '../intent/intent.js';
+import { receivingSystems } from '../charter/receiving-systems.js';
+import type { Action } from '../intent/intent.js';
 import { foldName } from '../matching/folding.js';
 
 /** The charter's own word for the environment of the target. */
 export function environmentOf(charter: Charter, action: Action): string | undefined {
   return charter.systems.get(action.target)?.environment;
+}
+
+/** The environments of the target and of every system that a destination may lead to; `''`: the charter names none. */
+export function environmentsReached(charter: Charter, action: Action): readonly [string, ...string[]] {
+  const ofTarget = environmentOf(charter, action) ?? '';
+  const others = new Set(receivingSystems(charter, action).map(({ environment = '' }) => environment));
+  others.delete(ofTarget);
+  return [ofTarget, ...others];
 }
 
 /** The environment the agent claims, spelt as the charter spells it where the charter knows it. */
@@ -26,7 +35,7 @@ const NONE: Integrations = { ofCharter: [], claimed: undefined };
 
 export function integrationsOf(charter: Charter, action: Action): Integrations {
   const target = charter.systems.get(action.target)?.integration;
-  const destination = destinationsOf(action).flatMap((name) => charter.receivers(name));
+  const destination = receivingSystems(charter, action);
   const claim = action.integration ?? undefined;
   if (target === undefined && destination.length === 0 && claim === undefined) return NONE;
   const reached = destination.map(({ integration }) => integration);

@@ -1,4 +1,5 @@
-import type { Charter } from '../charter/charter.js';
+import type { Charter, GovernedAgent } from '../charter/charter.js';
+import { receivingSystems, systemsReached } from '../charter/receiving-systems.js';
 import type { JudgingInput, LayerJudgement, RawFinding } from '../decision/layer.js';
 import type { Intent } from '../intent/intent.js';
 import { holdingsByGrant, isHeld, type PermissionHolding } from '../permission/holding.js';
@@ -15,15 +16,24 @@ function outsideScope({ agentId, action }: Intent, charter: Charter): string | u
   if (!agent.actions(action.type)) strayed.push(`action ${action.type}`);
   // A system that nobody knows is reported as such.
   if (charter.systems.has(action.target) && !agent.systems(action.target)) strayed.push(`system ${action.target}`);
+  for (const { name } of receivingSystems(charter, action)) {
+    if (name !== action.target && !agent.systems(name)) strayed.push(`system ${name} as a destination`);
+  }
   return strayed.length === 0 ? undefined : `${agentId} was not meant for ${strayed.join(' on ')}`;
 }
 
-/** The grants of permissions that would widen the scope to this action: the first that holds, or all that do not. */
-function wideningGrants(input: JudgingInput): PermissionHolding[] {
+/**
+ * The grants of permissions that would widen the scope to this action: the first that holds, or all that do not. What is
+ * added are actions on systems: on each system reached, the action is in the scope itself or in what is added.
+ */
+function wideningGrants(input: JudgingInput, own: GovernedAgent): PermissionHolding[] {
   const { action } = input.intent;
+  const reached = systemsReached(input.charter, action);
+  const isInScope = (system: string): boolean => own.actions(action.type) && own.systems(system);
   const refused: PermissionHolding[] = [];
-  for (const { permission, actions, systems } of input.charter.scopeExtensions) {
-    if (!actions(action.type) || !systems(action.target)) continue;
+  for (const { permission, actions = own.actions, systems = own.systems } of input.charter.scopeExtensions) {
+    const isAdded = (system: string): boolean => actions(action.type) && systems(system);
+    if (!reached.every((system) => isInScope(system) || isAdded(system))) continue;
     const holdings = holdingsByGrant(input, permission);
     if (isHeld(holdings)) return [...holdings];
     refused.push(...holdings);
@@ -65,7 +75,7 @@ export function judgeScope(input: JudgingInput): LayerJudgement {
     passed.push('unknown-agent');
     if (charter.modeOf('intended-scope') !== 'off') {
       const outside = outsideScope(intent, charter);
-      if (outside !== undefined) widening = wideningGrants(input);
+      if (outside !== undefined) widening = wideningGrants(input, agent);
       say('intended-scope', widening.some(({ by }) => by === 'grant') ? undefined : outside);
     }
   }

@@ -50,7 +50,7 @@ describe('a condition says whether its policy is violated', () => {
       facts: { ...base.facts, ...given.facts },
       agent: { ...base.agent, ...given.agent },
     } as unknown as PolicyVariables;
-    const occasion = { actionType: 'transfer', target: 'ledger', agentId: 'ledger-agent' };
+    const occasion = { actionType: 'transfer', systems: ['ledger'], agentId: 'ledger-agent' };
     const { violated, passed } = compilation.programs.evaluate(occasion, variables);
     if (is === false) expect(passed).toEqual(['the-policy']);
     else expect(violated).toMatchObject([typeof is === 'string' ? { failed: is } : {}]);
