@@ -161,8 +161,9 @@ describe('a database that falls silent', () => {
 
   it('an event store that is opened while the server is silent is not waited for without end', async () => {
     const options = { databaseUrl: line.url, statementMs: STATEMENT_MS, applicationName: 'silent-opening' };
+    await (await PostgresEventStore.open(noteSchema, options)).close();
     await database.query('BEGIN');
-    await database.query('SELECT pg_advisory_xact_lock(7236412)');
+    await database.query('LOCK TABLE event_store.migration IN ACCESS EXCLUSIVE MODE');
     const opening = PostgresEventStore.open(noteSchema, options);
     const refused = expect(opening).rejects.toMatchObject({ code: 'REMIT_EVENT_STORE_UNAVAILABLE' });
     await untilSomebodyWaitsForALock();
