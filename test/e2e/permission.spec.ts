@@ -33,7 +33,7 @@ const RACERS = 20;
 const UNLOCK: Action = { type: 'unlock', target: 'desk' };
 const SETTLING_MS = 5;
 
-function charterText(name: string): string {
+function charterText(name: string, approvers = 2): string {
   return `
 charter: ${name}
 stage: enforce
@@ -50,7 +50,7 @@ agents:
   taken: { scope: { actions: ['*'], systems: [desk, ledger] } }
 permissions:
   unlock_account: { required_for: { actions: [unlock] }, max_duration: 1h }
-  production_change: { max_duration: 30m, bind: [action], approvals: { count: 2, role: operations } }
+  production_change: { max_duration: 30m, bind: [action], approvals: { count: ${String(approvers)}, role: operations } }
   quick_change: { max_duration: 30m, bind: [action], hold_for: 2s, approvals: { count: 1, role: operations } }
 policies:
   - id: production
@@ -153,9 +153,8 @@ describe.each(Object.entries(SHAPES))('temporary authority on real brokers and a
     await Promise.all([broker.remove(), database.drop()]);
   });
 
-  async function activate(name: string): Promise<void> {
-    const text = charterText(name);
-    await activateCharterText(bus, text);
+  async function activate(name: string, approvers?: number): Promise<void> {
+    await activateCharterText(bus, charterText(name, approvers));
   }
 
   /** The first process dies without a word; another takes its place. */
@@ -294,11 +293,11 @@ describe.each(Object.entries(SHAPES))('temporary authority on real brokers and a
     expect(await outcome()).toBe('deny');
   });
 
-  it('a hold under a charter that is replaced ends as superseded', async () => {
+  it('a hold ends as superseded under a charter that says something else of its approval', async () => {
     const [intent] = await propose('moved', { type: 'update', target: 'ledger' });
     if (intent === undefined) throw new Error('nothing was proposed');
     await requestsOf([intent]);
-    await activate('second');
+    await activate('second', 3);
     await eventually(() => onlooker.effective(intent) !== undefined);
     expect(onlooker.effective(intent)?.outcome).toBe('deny');
     expect(JSON.stringify(onlooker.effective(intent))).toContain('superseded');
