@@ -1,4 +1,4 @@
-import type { BatchTransport, Bus } from '#bus';
+import { goBackToStored, type BatchTransport, type Bus } from '#bus';
 import { AUDIT_LOG_READER, type ReaderPosition } from '#domain';
 import type { History } from '#record';
 import { NotHeld } from './ingestion.js';
@@ -24,22 +24,10 @@ export class ReadingOn {
 
   /** One look. Returns where reading goes back, and to which offset. */
   async look(): Promise<readonly ReaderPosition[]> {
-    // asked first: what is stored meanwhile only makes the database look further than it was
-    const reading = [...this.transport.positions()].map(([topic, partitions]) => [topic, [...partitions]] as const);
-    const stored = await this.history.positions();
-    const behind = reading.flatMap(([topic, partitions]) =>
-      partitions.flatMap(([partition, position]) => {
-        const next = this.notHeld.goesOnAt(topic, partition, stored.get(topic)?.[partition] ?? 0);
-        return next < position ? [{ reader: AUDIT_LOG_READER, topic, partition, next, position }] : [];
-      }),
-    );
-    if (behind.length === 0) return [];
-    const starts = await this.bus.starts([...new Set(behind.map(({ topic }) => topic))]);
-    return behind.flatMap(({ position, ...place }) => {
-      const next = Math.max(place.next, starts.get(place.topic)?.[place.partition] ?? 0);
-      if (next >= position) return [];
-      this.transport.goBack(place.topic, place.partition, next);
-      return [{ ...place, next }];
+    const places = await goBackToStored(this.transport, this.bus, async () => {
+      const stored = await this.history.positions();
+      return (topic, partition) => this.notHeld.goesOnAt(topic, partition, stored.get(topic)?.[partition] ?? 0);
     });
+    return places.map((place) => ({ reader: AUDIT_LOG_READER, ...place }));
   }
 }

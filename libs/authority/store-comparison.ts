@@ -1,4 +1,4 @@
-import type { BatchHandler, BatchTransport, Bus } from '#bus';
+import { goBackToStored, type BatchHandler, type BatchTransport, type Bus } from '#bus';
 import { EVENTS, readEvent, sha256, TOPICS } from '#contracts';
 import {
   EVENT_STORE_READER,
@@ -81,17 +81,11 @@ export async function readStoreOn(
   transport: Pick<BatchTransport, 'positions' | 'goBack'>,
   bus: Pick<Bus, 'starts'>,
 ): Promise<readonly ReaderPosition[]> {
-  const reading = [...(transport.positions().get(TOPIC) ?? [])];
-  const compared = await (await store.comparison()).positions();
-  const behind = reading.filter(([partition, position]) => (compared.get(partition) ?? 0) < position);
-  if (behind.length === 0) return [];
-  const starts = (await bus.starts([TOPIC])).get(TOPIC) ?? [];
-  return behind.flatMap(([partition, position]) => {
-    const next = Math.max(compared.get(partition) ?? 0, starts[partition] ?? 0);
-    if (next >= position) return [];
-    transport.goBack(TOPIC, partition, next);
-    return [{ reader: EVENT_STORE_READER, topic: TOPIC, partition, next }];
+  const places = await goBackToStored(transport, bus, async () => {
+    const compared = await (await store.comparison()).positions();
+    return (_, partition) => compared.get(partition) ?? 0;
   });
+  return places.map((place) => ({ reader: EVENT_STORE_READER, ...place }));
 }
 
 /**

@@ -7,3 +7,4 @@ export * from './memory-bus.js';
 export * from './as-of-view.js';
 export * from './read-whole.js';
 export * from './batch-transport.js';
+export * from './going-back.js';
