@@ -98,15 +98,15 @@ export function createCommandHandler(runtime: AuthorityRuntime): BatchHandler {
       }
       const { command } = reading;
       let terms: PermissionTerms | undefined;
-      if (COMMAND_TRAITS[command.command].needsCharter) {
+      const { charter } = COMMAND_TRAITS[command.command];
+      if (charter !== 'unread') {
         await (charterRead ??= catchUpCharter(runtime));
         const then = termsAt(runtime, command.agentId, message.logTime);
-        // a request is taken back all the same, as if none had taken that charter's place
-        if (!then.isKept && command.command !== 'CancelRequest') {
+        if (then.isKept) terms = then.terms;
+        else if (charter === 'required') {
           unreadable.push({ message, ...CHARTER_NOT_KEPT });
           continue;
         }
-        if (then.isKept) terms = then.terms;
       }
       const handled = await order(runtime, { command, at: message.logTime, terms });
       if (handled.status === 'refused') unreadable.push({ message, code: handled.code, reason: handled.reason });

@@ -120,26 +120,30 @@ export type PermissionCommand = z.infer<typeof permissionCommandSchema>;
 export type CommandName = PermissionCommand['command'];
 
 export interface CommandTraits {
-  /** Left out by what takes authority away, or records that it has ended, whatever the charter says. */
-  readonly needsCharter: boolean;
+  /**
+   * Whether the charter of the moment when it was appended has to be known. `unread`: it takes authority away, or records
+   * that it has ended, whatever the charter says. `if-kept`: it is carried out all the same where that charter is no longer
+   * kept, as if none had taken its place.
+   */
+  readonly charter: 'required' | 'if-kept' | 'unread';
   /** Several events may come of it, and all are stored at once. */
   readonly severalEvents: boolean;
 }
 
-const NEEDS_CHARTER: CommandTraits = { needsCharter: true, severalEvents: false };
-const WITHOUT_CHARTER: CommandTraits = { needsCharter: false, severalEvents: false };
+const NEEDS_CHARTER: CommandTraits = { charter: 'required', severalEvents: false };
+const WITHOUT_CHARTER: CommandTraits = { charter: 'unread', severalEvents: false };
 
 /** What whoever handles or waits for a command has to know of it. */
 export const COMMAND_TRAITS: Readonly<Record<CommandName, CommandTraits>> = {
   RequestPermission: NEEDS_CHARTER,
-  CancelRequest: { needsCharter: true, severalEvents: true },
-  ApproveRequest: { needsCharter: true, severalEvents: true },
-  RejectRequest: { needsCharter: true, severalEvents: true },
+  CancelRequest: { charter: 'if-kept', severalEvents: true },
+  ApproveRequest: { charter: 'required', severalEvents: true },
+  RejectRequest: { charter: 'required', severalEvents: true },
   GrantPermission: NEEDS_CHARTER,
   BreakGlass: NEEDS_CHARTER,
   CloseReview: NEEDS_CHARTER,
   RevokeGrant: WITHOUT_CHARTER,
-  RevokeAllGrants: { needsCharter: false, severalEvents: true },
+  RevokeAllGrants: { charter: 'unread', severalEvents: true },
   SuspendAgent: WITHOUT_CHARTER,
   ReinstateAgent: NEEDS_CHARTER,
   ExpireGrant: WITHOUT_CHARTER,
