@@ -1,4 +1,4 @@
-import { DatabaseError, isProgrammingError, type DatabaseErrorCode } from '#postgres';
+import { databaseFailureOf, type DatabaseErrorCode } from '#postgres';
 
 export type EventStoreErrorCode =
   | DatabaseErrorCode
@@ -32,47 +32,39 @@ export class EventStoreError extends Error {
   }
 }
 
-const SQLSTATE = /^[0-9A-Z]{5}$/;
-/** Data exceptions, and more than the server can hold in a row or an index: what was to be stored is why. */
-const DATA_SQLSTATE = /^(?:22|54)/;
 /** Connection lost, serialisation, out of resources, shutting down, starting up or cancelled: all of these pass. */
 const PASSING_SQLSTATE = /^(?:08|25P03|40|53|57)/;
 
-/** TypeORM's own error carries every parameter of the statement, so only the driver's travels on. */
-function driverErrorOf(error: unknown): unknown {
-  return error instanceof Error && 'driverError' in error ? error.driverError : error;
-}
-
 export function eventStoreErrorOf(error: unknown): EventStoreError {
   if (error instanceof EventStoreError) return error;
-  const cause = driverErrorOf(error);
-  if (cause instanceof DatabaseError) return new EventStoreError(cause.code, cause.message, { cause });
-  const code = cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : undefined;
-  const said = cause instanceof Error ? cause.message : String(cause);
-  if (code !== undefined && SQLSTATE.test(code) && DATA_SQLSTATE.test(code)) {
-    return new EventStoreError(
-      'REMIT_EVENT_STORE_NOT_STORABLE',
-      `PostgreSQL cannot hold it (${code}): ${said}. Nothing is stored.`,
-      { cause },
-    );
+  const failure = databaseFailureOf(error, PASSING_SQLSTATE);
+  const { cause } = failure;
+  if (failure.kind === 'unsecured') return new EventStoreError(failure.cause.code, failure.cause.message, { cause });
+  const { code, said } = failure;
+  switch (failure.kind) {
+    case 'not-storable':
+      return new EventStoreError(
+        'REMIT_EVENT_STORE_NOT_STORABLE',
+        `PostgreSQL cannot hold it (${String(code)}): ${said}. Nothing is stored.`,
+        { cause },
+      );
+    case 'refused':
+      return new EventStoreError(
+        'REMIT_EVENT_STORE_REFUSED',
+        `PostgreSQL refused (${String(code)}): ${said}. Check the role and the database that DATABASE_URL names; the owner creates and updates tables with \`remit database migrate\`.`,
+        { cause },
+      );
+    case 'fault':
+      return new EventStoreError(
+        'REMIT_EVENT_STORE_FAULT',
+        `a fault of Remit, not of PostgreSQL: ${said}. Trying again will hardly help: report it with this line.`,
+        { cause },
+      );
+    case 'away':
+      return new EventStoreError(
+        'REMIT_EVENT_STORE_UNAVAILABLE',
+        `PostgreSQL does not answer (${code ?? said}). Start it or correct DATABASE_URL, then send the same command again.`,
+        { cause },
+      );
   }
-  if (code !== undefined && SQLSTATE.test(code) && !PASSING_SQLSTATE.test(code)) {
-    return new EventStoreError(
-      'REMIT_EVENT_STORE_REFUSED',
-      `PostgreSQL refused (${code}): ${said}. Check the role and the database that DATABASE_URL names; the owner creates and updates tables with \`remit database migrate\`.`,
-      { cause },
-    );
-  }
-  if (isProgrammingError(cause)) {
-    return new EventStoreError(
-      'REMIT_EVENT_STORE_FAULT',
-      `a fault of Remit, not of PostgreSQL: ${said}. Trying again will hardly help: report it with this line.`,
-      { cause },
-    );
-  }
-  return new EventStoreError(
-    'REMIT_EVENT_STORE_UNAVAILABLE',
-    `PostgreSQL does not answer (${code ?? said}). Start it or correct DATABASE_URL, then send the same command again.`,
-    { cause },
-  );
 }

@@ -1,4 +1,4 @@
 export * from './database.js';
-export { DatabaseError, type DatabaseErrorCode } from './database-error.js';
-export * from './programming-error.js';
+export type { DatabaseErrorCode } from './database-error.js';
+export { databaseFailureOf } from './database-failure.js';
 export * from './role-rights.js';

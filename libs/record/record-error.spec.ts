@@ -1,36 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
+import { CONNECTION_FAILURES, PROGRAM_FAULTS } from '#testing';
 import { recordErrorOf } from './record-error.js';
 
-const coded = (code: string): Error => Object.assign(new Error('x'), { code });
-
-const thrown = (work: () => unknown): unknown => {
-  try {
-    return work();
-  } catch (error) {
-    return error;
-  }
-};
-
 describe('a fault of the program', () => {
-  it.each([
-    ['a property of nothing', thrown(() => (undefined as unknown as { x: number }).x)],
-    ['an invalid time', thrown(() => new Date(NaN).toISOString())],
-    ['what is no JSON', thrown(() => JSON.parse('{') as unknown)],
-    ['a wrong argument to Node', thrown(() => Buffer.from(1 as unknown as string))],
-    ['what is no error', 'a text'],
-  ])('is not taken for a database that is away: %s', (_, error) => {
+  it.each(PROGRAM_FAULTS)('is not taken for a database that is away: %s', (_, error) => {
     expect(recordErrorOf(error).code).toBe('REMIT_RECORD_FAULT');
   });
 
-  it.each([
-    ['refused', coded('ECONNREFUSED')],
-    ['a name that is not found', coded('EAI_AGAIN')],
-    ['cut', new Error('Connection terminated unexpectedly')],
-    ['cut in TLS', coded('ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC')],
-    ['no free connection', new Error('timeout exceeded when trying to connect')],
-    ['the server starts up', coded('57P03')],
-    ['refused on every address of a host', Object.assign(new AggregateError([]), { code: 'ECONNREFUSED' })],
-  ])('is not what a connection brings about: %s', (_, error) => {
+  it.each(CONNECTION_FAILURES)('is not what a connection brings about: %s', (_, error) => {
     expect(recordErrorOf(error).code).toBe('REMIT_RECORD_UNAVAILABLE');
   });
 

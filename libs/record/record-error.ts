@@ -1,4 +1,4 @@
-import { DatabaseError, isProgrammingError, type DatabaseErrorCode } from '#postgres';
+import { databaseFailureOf, type DatabaseErrorCode } from '#postgres';
 import type { PartitionReading } from './history.js';
 
 export type RecordErrorCode =
@@ -71,25 +71,17 @@ export function requireNoHole(
   throw new BehindReader(topic, partition, next, from);
 }
 
-const SQLSTATE = /^[0-9A-Z]{5}$/;
 const QUERY_CANCELED = '57014';
-/** Data exceptions, and more than the server can hold in a row or an index: what was to be stored is why. */
-const DATA_SQLSTATE = /^(?:22|54)/;
 /** Connection lost, out of resources, shutting down or starting up: all of these pass. */
 const PASSING_SQLSTATE = /^(?:08|53|57)/;
 
-/** TypeORM's own error carries every parameter of the statement, personal data included: it must not travel on. */
-function driverErrorOf(error: unknown): unknown {
-  return error instanceof Error && 'driverError' in error ? error.driverError : error;
-}
-
 export function recordErrorOf(error: unknown): RecordError {
   if (error instanceof RecordError) return error;
-  const cause = driverErrorOf(error);
-  if (cause instanceof DatabaseError) return new RecordError(cause.code, cause.message, { cause });
-  const code = cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : undefined;
-  // A connection refused on every address of a host has a code and no message.
-  const said = (cause instanceof Error ? cause.message : String(cause)) || String(code);
+  const failure = databaseFailureOf(error, PASSING_SQLSTATE);
+  const { cause } = failure;
+  if (failure.kind === 'unsecured') return new RecordError(failure.cause.code, failure.cause.message, { cause });
+  const { code } = failure;
+  const said = failure.said || String(code);
   if (code === QUERY_CANCELED) {
     return new RecordError(
       'REMIT_RECORD_CUT_OFF',
@@ -98,26 +90,28 @@ export function recordErrorOf(error: unknown): RecordError {
       { cause },
     );
   }
-  if (code !== undefined && SQLSTATE.test(code) && DATA_SQLSTATE.test(code)) {
-    return new RecordError('REMIT_RECORD_NOT_STORABLE', `PostgreSQL cannot hold it (${code}): ${said}`, { cause });
+  switch (failure.kind) {
+    case 'not-storable':
+      return new RecordError('REMIT_RECORD_NOT_STORABLE', `PostgreSQL cannot hold it (${String(code)}): ${said}`, {
+        cause,
+      });
+    case 'refused':
+      return new RecordError(
+        'REMIT_RECORD_REFUSED',
+        `PostgreSQL refused (${String(code)}): ${said}. Check the role and the database that DATABASE_URL names; the owner creates and updates tables with \`remit database migrate\`.`,
+        { cause },
+      );
+    case 'fault':
+      return new RecordError(
+        'REMIT_RECORD_FAULT',
+        `a fault of Remit, not of PostgreSQL: ${said}. Trying again will hardly help: report it with this line.`,
+        { cause },
+      );
+    case 'away':
+      return new RecordError(
+        'REMIT_RECORD_UNAVAILABLE',
+        `PostgreSQL does not answer: ${said}. Start it or correct DATABASE_URL; the log keeps what is not stored yet.`,
+        { cause },
+      );
   }
-  if (code !== undefined && SQLSTATE.test(code) && !PASSING_SQLSTATE.test(code)) {
-    return new RecordError(
-      'REMIT_RECORD_REFUSED',
-      `PostgreSQL refused (${code}): ${said}. Check the role and the database that DATABASE_URL names; the owner creates and updates tables with \`remit database migrate\`.`,
-      { cause },
-    );
-  }
-  if (isProgrammingError(cause)) {
-    return new RecordError(
-      'REMIT_RECORD_FAULT',
-      `a fault of Remit, not of PostgreSQL: ${said}. Trying again will hardly help: report it with this line.`,
-      { cause },
-    );
-  }
-  return new RecordError(
-    'REMIT_RECORD_UNAVAILABLE',
-    `PostgreSQL does not answer: ${said}. Start it or correct DATABASE_URL; the log keeps what is not stored yet.`,
-    { cause },
-  );
 }

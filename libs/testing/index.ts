@@ -16,3 +16,4 @@ export * from './seen-span.js';
 export * from './replaced-methods.js';
 export * from './story-trace.js';
 export * from './jaeger-spans.js';
+export * from './database-failures.js';
